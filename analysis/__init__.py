@@ -1,0 +1,1 @@
+"""The laboratory: recordings and analyses of the rodent's network and behaviour."""

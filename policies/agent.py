@@ -1,0 +1,132 @@
+"""What every agent is: observations in, a Gaussian over actions and a value out, hidden state passed by hand."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from policies.observation import Normaliser
+
+AgentState = dict[str, Tensor]
+"""Hidden state by name, each (batch, ...). Empty for an agent without memory."""
+
+_LOG_SQRT_TAU = 0.5 * math.log(2 * math.pi)
+
+
+class Output(NamedTuple):
+    """What an agent says about observations of shape (..., D)."""
+
+    mean: Tensor
+    """(..., A), mean of the diagonal Gaussian over actions."""
+    log_std: Tensor
+    """(..., A), logarithm of its standard deviation."""
+    value: Tensor
+    """(...), the critic's estimate."""
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """An action of each distribution, (..., A), not clipped."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.mean + self.log_std.exp() * noise
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Log-density of actions (..., A), summed over the action's dimensions: (...)."""
+        z = (action - self.mean) * (-self.log_std).exp()
+        return (-0.5 * z.square() - self.log_std - _LOG_SQRT_TAU).sum(-1)
+
+    def entropy(self) -> Tensor:
+        """Differential entropy, (...)."""
+        return (self.log_std + 0.5 + _LOG_SQRT_TAU).sum(-1)
+
+
+def gaussian_kl(old_mean: Tensor, old_log_std: Tensor, new_mean: Tensor, new_log_std: Tensor) -> Tensor:
+    """KL(old || new) of diagonal Gaussians, (..., A) each, summed over the last axis: (...)."""
+    variance_ratio = (2 * (old_log_std - new_log_std)).exp()
+    shift = (old_mean - new_mean) * (-new_log_std).exp()
+    return (new_log_std - old_log_std + 0.5 * (variance_ratio + shift.square() - 1)).sum(-1)
+
+
+def reset_state(state: AgentState, where: Tensor) -> AgentState:
+    """The state with zeros for the environments in `where`, (batch,) bool: a new episode begins there."""
+    return {name: value.masked_fill(_like(where, value), 0.0) for name, value in state.items()}
+
+
+def _like(mask: Tensor, value: Tensor) -> Tensor:
+    return mask.view(-1, *[1] * (value.ndim - 1))
+
+
+class Agent(nn.Module, ABC):
+    """A network that acts. It keeps no hidden state: state goes in and comes out, so that it can be recorded and forked.
+
+    Every agent normalises its observations itself and has a standard deviation that does not depend on the state.
+
+    Args:
+        observation_size: D, the length of a flat observation.
+        action_size: A.
+        initial_std: standard deviation of the actions at first.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Any]]
+    recurrent: ClassVar[bool]
+    """Whether the agent has hidden state, so that learners must keep its sequences whole."""
+
+    def __init__(self, observation_size: int, action_size: int, initial_std: float) -> None:
+        super().__init__()
+        self.observation_size = observation_size
+        self.action_size = action_size
+        self.normaliser = Normaliser(observation_size)
+        self.log_std = nn.Parameter(torch.full((action_size,), math.log(initial_std)))
+
+    @abstractmethod
+    def initial(self, batch: int) -> AgentState:
+        """The hidden state at the start of `batch` episodes: zeros."""
+
+    @abstractmethod
+    def step(self, observation: Tensor, state: AgentState) -> tuple[Output, AgentState]:
+        """One control step.
+
+        Args:
+            observation: (batch, D) float32, as sensed (not normalised).
+            state: what `initial` or the last `step` returned; see `reset_state` for environments that start anew.
+
+        Returns:
+            The output over (batch,), and the state after the step.
+        """
+
+    @abstractmethod
+    def unroll(self, observations: Tensor, state: AgentState, starts: Tensor) -> Output:
+        """Many steps at once, with gradients through time.
+
+        Args:
+            observations: (time, batch, D) float32.
+            state: hidden state before the first step, (batch, ...).
+            starts: (time, batch) bool; where true, the step is the first of an episode and the state is zeroed before it.
+
+        Returns:
+            The output over (time, batch).
+        """
+
+
+def mlp(sizes: Sequence[int], output: int | None = None, output_gain: float = 1.0) -> nn.Sequential:
+    """Linear layers of the given sizes (the first is the input's), each followed by ELU; then a linear output layer.
+
+    Weights are orthogonal with gain sqrt(2), those of the output layer with `output_gain`; biases are zero (Andrychowicz
+    et al. 2021, "What matters for on-policy deep actor-critic methods?": a small last policy layer).
+    """
+    layers: list[nn.Module] = []
+    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [_orthogonal(nn.Linear(before, after), math.sqrt(2)), nn.ELU()]
+    if output is not None:
+        layers.append(_orthogonal(nn.Linear(sizes[-1], output), output_gain))
+    return nn.Sequential(*layers)
+
+
+def _orthogonal(layer: nn.Linear, gain: float) -> nn.Linear:
+    nn.init.orthogonal_(layer.weight, gain)
+    nn.init.zeros_(layer.bias)
+    return layer

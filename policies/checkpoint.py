@@ -1,0 +1,84 @@
+"""Checkpoints of a run: written whole or not at all, verified when read, the newest few kept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from policies.storage import Arrays, DamagedFileError, read_tensors, remove_leftovers, write_tensors
+from rodent.errors import UsageError
+
+_FORMAT = 1
+
+
+class CheckpointError(UsageError):
+    """A checkpoint could not be written, or none can be read."""
+
+
+class Checkpoints:
+    """The folder of a run's checkpoints, one verified safetensors file each.
+
+    Args:
+        folder: made if need be.
+        keep: how many to keep.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def files(self) -> list[Path]:
+        """All checkpoints, the oldest first."""
+        return sorted(self.folder.glob("step-*.safetensors"))
+
+    def write(self, steps: int, arrays: Arrays, facts: dict[str, Any]) -> None:
+        """Write one and drop the oldest beyond `keep`.
+
+        Args:
+            steps: environment steps so far.
+            arrays: numbers and texts (numpy strings).
+            facts: whatever JSON can hold.
+
+        Raises:
+            CheckpointError: the disk is full, say; what was there stays.
+        """
+        texts = {name: array.tolist() for name, array in arrays.items() if array.dtype.kind == "U"}
+        numbers = {name: array for name, array in arrays.items() if name not in texts}
+        path = self.folder / f"step-{steps:012d}.safetensors"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.folder)
+            write_tensors(path, numbers, {"format": _FORMAT, "texts": texts, "facts": facts})
+            for old in self.files()[: -self.keep]:
+                old.unlink()
+        except OSError as error:
+            good = f"the last good one is {files[-1].name}" if (files := self.files()) else "there is none yet"
+            raise CheckpointError(
+                f"cannot write the checkpoint {path}: {error.strerror or error}; {good}: make room and go on with --resume"
+            ) from None
+
+    def read_newest(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """The arrays and facts of the newest good checkpoint; None if there is no checkpoint at all.
+
+        A damaged one is said so on standard error and set aside under the suffix `.damaged`.
+
+        Raises:
+            CheckpointError: there are some, and all are damaged.
+        """
+        files = self.files()
+        for path in reversed(files):
+            try:
+                arrays, content = read_tensors(path)
+                if content.get("format") != _FORMAT:
+                    raise DamagedFileError(f"{path} has format {content.get('format')!r}, not {_FORMAT}")
+            except DamagedFileError as error:
+                print(f"rodent: {error}; falling back to the checkpoint before it", file=sys.stderr)
+                path.rename(path.with_suffix(".safetensors.damaged"))
+                continue
+            return arrays | {name: np.array(text) for name, text in content["texts"].items()}, content["facts"]
+        if files or any(self.folder.glob("*.damaged")):
+            raise CheckpointError(f"all checkpoints in {self.folder} are damaged: start anew with --overwrite")
+        return None

@@ -1,0 +1,143 @@
+"""Lets an agent act in the environments and writes down what happened."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from policies.agent import Agent, AgentState, reset_state
+from policies.environment import TrainingEnv
+from policies.observation import ObservationSpec
+from policies.rollout import Rollout
+from policies.storage import Arrays
+
+GROUPS = {"reward_terms": "reward", "shaping_terms": "shaping"}  # of `info`, and what the log calls them
+
+
+class Collector:
+    """An agent among its environments. What lies between two rollouts is kept here: observation, hidden state, episodes.
+
+    Args:
+        env: `num_envs` environments; they are reset here.
+        agent: acts, by sampling.
+        senses: what it reads.
+        seeds: of the environments.
+        generator: source of the actions' noise.
+    """
+
+    def __init__(
+        self, env: TrainingEnv, agent: Agent, senses: ObservationSpec, seeds: list[int], generator: torch.Generator
+    ) -> None:
+        self.env = env
+        self.agent = agent
+        self.senses = senses
+        self.generator = generator
+        self.observation = senses.flatten(env.reset(seed=[*seeds])[0])
+        self.state: AgentState = agent.initial(env.num_envs)
+        self.starts = torch.ones(env.num_envs, dtype=torch.bool)
+        self._returns = np.zeros(env.num_envs)  # of the episodes under way, the task's own reward alone
+        self._lengths = np.zeros(env.num_envs, dtype=np.int64)  # control steps
+
+    @torch.inference_mode()
+    def collect(self, rollout: Rollout) -> dict[str, float]:
+        """Fill a rollout, going on from where the last one ended.
+
+        Returns:
+            Figures for the log: `reward` a step (the task's own), `reward.NAME` and `shaping.NAME` a step, `ended.CAUSE`
+            counts; and `episode_return`, `episode_length` (means) of the episodes that ended, if any.
+        """
+        tally = _Tally(len(rollout.rewards) * self.env.num_envs)
+        for name, value in rollout.initial_state.items():
+            value.copy_(self.state[name])
+        for t in range(len(rollout.rewards)):
+            self._step(rollout, t, tally)
+        rollout.next_values[:-1] = torch.where(rollout.ended[:-1], rollout.next_values[:-1], rollout.values[1:])
+        last = self.agent.step(self.observation, reset_state(self.state, self.starts))[0].value
+        rollout.next_values[-1] = torch.where(rollout.ended[-1], rollout.next_values[-1], last)
+        return tally.figures()
+
+    def _step(self, rollout: Rollout, t: int, tally: _Tally) -> None:
+        output, self.state = self.agent.step(self.observation, reset_state(self.state, self.starts))
+        action = output.sample(self.generator)
+        rollout.record_action(t, self.observation, self.starts, output, action)
+        observation, reward, terminated, truncated, info = self.env.step(action.clamp(-1, 1).numpy())
+        rollout.rewards[t] = torch.from_numpy(reward)
+        rollout.terminated[t] = torch.from_numpy(terminated)
+        rollout.truncated[t] = torch.from_numpy(truncated)
+        if truncated.any():
+            rollout.next_values[t] = self._final_values(info, truncated)
+        ended = terminated | truncated
+        self._returns += info["task_reward"]
+        self._lengths += 1
+        tally.add(info, self._returns[ended], self._lengths[ended])
+        self._returns[ended] = 0
+        self._lengths[ended] = 0
+        self.observation = self.senses.flatten(observation)
+        self.starts = torch.from_numpy(ended)
+
+    def _final_values(self, info: dict[str, Any], truncated: NDArray[np.bool_]) -> Tensor:
+        """The critic's values of the observations in which episodes were cut off; zero elsewhere. (envs,)."""
+        where = torch.from_numpy(truncated)
+        final = self.senses.flatten_each(info["final_obs"][truncated])
+        state = {name: value[where] for name, value in self.state.items()}
+        values = torch.zeros(len(truncated))
+        values[where] = self.agent.step(final, state)[0].value
+        return values
+
+    def state_dict(self) -> Arrays:
+        """All that is needed to go on bit for bit, the environments' state included."""
+        own = {
+            "observation": self.observation.numpy(),
+            "starts": self.starts.numpy(),
+            "returns": self._returns,
+            "lengths": self._lengths,
+        }
+        hidden = {f"hidden.{name}": value.numpy() for name, value in self.state.items()}
+        return own | hidden | {f"env.{name}": value for name, value in self.env.state_dict().items()}
+
+    def load_state_dict(self, state: Arrays) -> None:
+        """The inverse of `state_dict`."""
+        self.env.load_state_dict(_below("env.", state))
+        self.state = {name: torch.from_numpy(value.copy()) for name, value in _below("hidden.", state).items()}
+        self.observation = torch.from_numpy(state["observation"].copy())
+        self.starts = torch.from_numpy(state["starts"].copy())
+        self._returns = state["returns"].copy()
+        self._lengths = state["lengths"].copy()
+
+
+def _below(prefix: str, state: Arrays) -> Arrays:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+class _Tally:
+    """Sums over a rollout. Sums of `count` steps become means a step."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.sums: dict[str, float] = defaultdict(float)
+        self.endings: dict[str, float] = defaultdict(float)
+        self.returns: list[float] = []
+        self.lengths: list[int] = []
+
+    def add(self, info: dict[str, Any], returns: NDArray[np.float64], lengths: NDArray[np.int64]) -> None:
+        self.sums["reward"] += info["task_reward"].sum()
+        for group, label in GROUPS.items():
+            for name, values in info.get(group, {}).items():
+                self.sums[f"{label}.{name}"] += values.sum()
+        for cause, mask in info["endings"].items():
+            self.endings[f"ended.{cause}"] += mask.sum()
+        self.returns += returns.tolist()
+        self.lengths += lengths.tolist()
+
+    def figures(self) -> dict[str, float]:
+        figures = {name: float(total) / self.count for name, total in self.sums.items()}
+        figures |= {name: float(total) for name, total in self.endings.items()}
+        if self.returns:
+            figures["episode_return"] = float(np.mean(self.returns))
+            figures["episode_length"] = float(np.mean(self.lengths))
+        return figures

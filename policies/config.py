@@ -1,0 +1,212 @@
+"""What a training run is told: nested dataclasses, every leaf of which is a flag, and their YAML form."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tyro
+import yaml
+
+from policies.lstm import LSTMSettings
+from policies.mlp import MLPSettings
+from policies.plain import build, to_plain
+from policies.ppo import PPOSettings
+from policies.registry import find_agent, find_learner
+from rodent.aids import TrainingAids
+from rodent.errors import UsageError
+from rodent.physics import find_physics
+from rodent.tasks import make_task
+
+CONFIG_FILE = "config.yaml"
+
+# What a run may change when it resumes: where it ends, what it writes, and how fast it goes.
+CHANGEABLE = {
+    "steps", "minutes", "run_dir", "keep", "checkpoint_every", "threads", "evaluation", "resume", "overwrite",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of a run's schedule."""
+
+    share: float = 1.0  # of the run's length; the shares of all phases are scaled to sum to 1
+    steps: int | None = None  # or its length in environment steps; either all phases have it or none
+    physics: str | None = None  # preset (None: the run's); "fast+paper" gives each preset half of the environments
+    action_std: float | None = None  # reached at the end of the phase, from what it was (None: learnt)
+    rate: float | None = None  # learning rate, held (None: the learner's own rule)
+
+    def __post_init__(self) -> None:
+        if not self.share > 0 or (self.steps is not None and self.steps < 1):
+            raise UsageError(f"a phase must have a share above 0 or at least 1 step, not {self.share} and {self.steps}")
+        if self.action_std is not None and not self.action_std > 0:
+            raise UsageError(f"a phase's action_std must be above 0, not {self.action_std}")
+        if self.rate is not None and not self.rate > 0:
+            raise UsageError(f"a phase's rate must be above 0, not {self.rate}")
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How a run measures its mean action, without training aids."""
+
+    episodes: int = 16  # 0: never evaluate
+    every: int | None = None  # environment steps between evaluations (None: at the end of each phase and of the run)
+    physics: str = "paper"  # preset
+
+    def __post_init__(self) -> None:
+        if self.episodes < 0 or (self.every is not None and self.every < 1):
+            raise UsageError(
+                f"evaluation.episodes must be 0 or more and evaluation.every 1 or more, not {self.episodes}, {self.every}"
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train an agent on a task. Everything a run writes goes to its run folder."""
+
+    task: str = "run"  # see `rodent tasks`
+    agent: str = "mlp"  # mlp or lstm
+    learner: str = "ppo"  # ppo
+    physics: str = "fast"  # preset of the phases that name none: fast or paper
+    envs: int = 256  # environments stepped together
+    steps: int = 2_000_000  # environment steps of the whole run
+    minutes: float | None = None  # wall time of the whole run, instead of its steps
+    seeds: tuple[int, ...] = (0,)  # one run each, one after the other; several go to sub-folders seed-0, seed-1, ...
+    rollout: int = 32  # steps of each environment between updates
+    threads: int = 2  # of the simulation, and of the learner while the simulation waits
+    schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
+    init_from: str | None = None  # policy (folder, run folder or name) whose weights to start from
+    run_dir: Path | None = None  # run folder (None: runs/<task>-<agent>)
+    resume: bool = False  # go on from the newest checkpoint of the run folder, if it has any
+    overwrite: bool = False  # delete the run that the run folder holds
+    keep: int = 3  # checkpoints to keep
+    checkpoint_every: int = 200_000  # environment steps between checkpoints
+    aids: TrainingAids = TrainingAids(upright=0.05, jerk=0.05, backward=0.2)  # shaping, shorter episodes, other starts
+    evaluation: EvaluationSettings = EvaluationSettings()
+    mlp: MLPSettings = MLPSettings()
+    lstm: LSTMSettings = LSTMSettings()
+    ppo: PPOSettings = PPOSettings()
+
+    def __post_init__(self) -> None:
+        make_task(self.task)
+        agent = find_agent(self.agent)
+        find_learner(self.learner)
+        for names in (self.physics, self.evaluation.physics, *(p.physics for p in self.schedule if p.physics)):
+            for name in names.split("+"):
+                find_physics(name)
+        for name in ("envs", "steps", "rollout", "threads", "keep", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise UsageError(f"minutes must be above 0, not {self.minutes}")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise UsageError(f"seeds must be different integers of 0 or more, not {self.seeds}")
+        if self.resume and self.overwrite:
+            raise UsageError("--resume keeps the run that --overwrite deletes: give one of them")
+        if len({phase.steps is None for phase in self.schedule}) > 1:
+            raise UsageError("either every phase of the schedule has steps, or none")
+        sequences = self.envs if agent.recurrent else self.envs * self.rollout
+        if sequences < (minibatches := self.learner_settings.minibatches):
+            raise UsageError(f"{sequences} sequences cannot be split into {minibatches} minibatches: raise envs")
+
+    @property
+    def agent_settings(self) -> Any:
+        """The settings of the chosen agent."""
+        return getattr(self, self.agent)
+
+    @property
+    def learner_settings(self) -> Any:
+        """The settings of the chosen learner."""
+        return getattr(self, self.learner)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.run_dir if self.run_dir is not None else default_folder(self.task, self.agent)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The schedule, every phase with its physics filled in."""
+        return tuple(replace(p, physics=p.physics or self.physics) for p in self.schedule or (Phase(),))
+
+
+def to_yaml(config: TrainConfig) -> str:
+    """The configuration as YAML, every field of it."""
+    return yaml.safe_dump(to_plain(asdict(config)), sort_keys=False)
+
+
+def to_json(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as JSON-compatible data."""
+    data: dict[str, Any] = to_plain(asdict(config))
+    return data
+
+
+def load_yaml(path: Path) -> TrainConfig:
+    """Read a YAML file that names any of the fields of `TrainConfig`; the others keep their defaults.
+
+    Raises:
+        UsageError: the file is missing, no YAML, or holds an unknown field or a value of the wrong type.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the configuration {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        config = build(TrainConfig, data or {}, "")
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    assert isinstance(config, TrainConfig)
+    return config
+
+
+def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
+    """The first field in which two configurations (as `to_json` gives them) may not differ but do, in words."""
+    for name, value in theirs.items():
+        if name not in CHANGEABLE and ours.get(name) != value:
+            path, here, there = _deepest(name, ours.get(name), value)
+            return f"{path} is {there!r} there and {here!r} here"
+    return None
+
+
+def parse_arguments(arguments: Sequence[str], prog: str = "rodent train") -> TrainConfig:
+    """The configuration that command-line arguments describe.
+
+    `--config FILE` gives the defaults, flags stand on top. Without `--config`, `--resume` takes the defaults from the run
+    folder, so that a run goes on without its flags being repeated.
+
+    Raises:
+        UsageError: a configuration file or a value is not admissible.
+        SystemExit: from tyro, after it has printed help or what it could not parse.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", type=Path)
+    config, rest = first.parse_known_args(arguments)
+    for flag, default in (("--run-dir", None), ("--task", TrainConfig.task), ("--agent", TrainConfig.agent)):
+        first.add_argument(flag, default=default)
+    first.add_argument("--resume", action="store_true")
+    known, _ = first.parse_known_args(arguments)
+    held = Path(known.run_dir or default_folder(known.task, known.agent)) / CONFIG_FILE
+    defaults = TrainConfig()
+    if config.config is not None:
+        defaults = load_yaml(config.config)
+    elif known.resume and held.is_file():
+        defaults = load_yaml(held)
+    return tyro.cli(TrainConfig, args=rest, default=replace(defaults, resume=False, overwrite=False), prog=prog)
+
+
+def default_folder(task: str, agent: str) -> Path:
+    """The run folder of runs that name none."""
+    return Path("runs") / f"{task}-{agent}"
+
+
+def _deepest(path: str, here: Any, there: Any) -> tuple[str, Any, Any]:
+    if isinstance(here, dict) and isinstance(there, dict):
+        for name in there:
+            if here.get(name) != there[name]:
+                return _deepest(f"{path}.{name}", here.get(name), there[name])
+    return path, here, there

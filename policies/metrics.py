@@ -1,0 +1,73 @@
+"""What a run logs: one row an update, to CSV and to TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from policies.storage import write_atomically
+
+METRICS_FILE = "metrics.csv"
+
+
+class Metrics:
+    """The log of a run folder. Columns may appear as training goes on; rows without them stay blank there.
+
+    Args:
+        folder: the run folder.
+        steps: rows after so many environment steps are dropped: the run resumes from there.
+    """
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self.path = folder / METRICS_FILE
+        self._rows = [row for row in read_metrics(self.path) if row["steps"] <= steps]
+        self._columns = list(dict.fromkeys(name for row in self._rows for name in row))
+        self._rewrite()
+        self._events = SummaryWriter(str(folder), purge_step=steps + 1)
+
+    def write(self, row: dict[str, float]) -> None:
+        """Append a row; it must hold `steps`.
+
+        Raises:
+            OSError: the file could not be written.
+        """
+        self._rows.append(row)
+        if new := [name for name in row if name not in self._columns]:
+            self._columns += new
+            self._rewrite()
+        else:
+            with self.path.open("a", newline="") as file:
+                self._writer(file).writerow(_formatted(row))
+        for name, value in row.items():
+            self._events.add_scalar(name.replace(".", "/", 1), value, int(row["steps"]))
+
+    def close(self) -> None:
+        """Flush the TensorBoard events."""
+        self._events.close()
+
+    def _rewrite(self) -> None:
+        text = io.StringIO()
+        writer = self._writer(text)
+        writer.writeheader()
+        writer.writerows(_formatted(row) for row in self._rows)
+        write_atomically(self.path, text.getvalue())
+
+    def _writer(self, file: io.TextIOBase | io.TextIOWrapper) -> csv.DictWriter[str]:
+        return csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a metrics file, blanks left out; none if it is missing. A last line cut short by a kill is dropped."""
+    if not path.is_file():
+        return []
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    rows = csv.DictReader(io.StringIO(whole))
+    return [{name: float(value) for name, value in row.items() if value} for row in rows]
+
+
+def _formatted(row: dict[str, float]) -> dict[str, str]:
+    return {name: f"{value:.9g}" for name, value in row.items()}

@@ -1,0 +1,186 @@
+"""Policies as files: published, found by name, and acting from ten lines of Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from policies.agent import Agent, AgentState
+from policies.observation import ObservationSpec
+from policies.plain import build, to_plain
+from policies.registry import find_agent, make_agent
+from policies.storage import DamagedFileError, read_tensors, write_atomically, write_tensors
+from rodent.errors import UsageError
+
+WEIGHTS_FILE = "policy.safetensors"
+DESCRIPTION_FILE = "policy.json"
+CARD_FILE = "README.md"
+_FORMAT = 1
+
+
+@dataclass
+class Policy:
+    """A network that acts, and what is known about it.
+
+    >>> policy = Policy.load("run")                                              # doctest: +SKIP
+    >>> env = gymnasium.make_vec("rodent/Run-v0", num_envs=4)                    # doctest: +SKIP
+    >>> observation, _ = env.reset(seed=0)                                       # doctest: +SKIP
+    >>> state = None                                                             # doctest: +SKIP
+    >>> for _ in range(100):                                                     # doctest: +SKIP
+    ...     action, state = policy.act(observation, state)
+    ...     observation, reward, terminated, truncated, info = env.step(action)
+    """
+
+    agent: Agent
+    settings: Any
+    """The agent's settings, an instance of its `settings_type`."""
+    senses: ObservationSpec
+    action_names: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the card tells: tasks, physics, seed, steps, evaluations, ... (JSON-compatible)."""
+
+    def initial(self, batch: int) -> AgentState:
+        """Hidden state at the start of `batch` episodes."""
+        return self.agent.initial(batch)
+
+    @torch.inference_mode()
+    def act(
+        self,
+        observation: Mapping[str, NDArray[Any]],
+        state: AgentState | None = None,
+        *,
+        deterministic: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> tuple[NDArray[np.float32], AgentState]:
+        """Choose actions.
+
+        Args:
+            observation: senses by name, (n, d) each.
+            state: hidden state, as the last call returned it; None at the start of episodes.
+            deterministic: take the mean action; else sample.
+            generator: of the samples (None: torch's own).
+
+        Returns:
+            Actions (n, A), clipped to [-1, 1], and the hidden state to pass in the next step.
+
+        Raises:
+            UsageError: a sense is missing or has another size.
+        """
+        flat = self.senses.flatten(observation)
+        output, state = self.agent.step(flat, self.initial(len(flat)) if state is None else state)
+        action = output.mean if deterministic else output.sample(generator or torch.default_generator)
+        return action.clamp(-1, 1).numpy(), state
+
+    def save(self, folder: Path | str) -> None:
+        """Write `policy.safetensors`, `policy.json` and the card, each atomically.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: value.detach().numpy() for name, value in self.agent.state_dict().items()}
+        write_tensors(folder / WEIGHTS_FILE, weights, {"format": _FORMAT, "agent": self.agent.name})
+        write_atomically(folder / DESCRIPTION_FILE, json.dumps(self.describe(), indent=2) + "\n")
+        write_atomically(folder / CARD_FILE, self.card())
+
+    def describe(self) -> dict[str, Any]:
+        """What `policy.json` holds."""
+        return {
+            "format": _FORMAT,
+            "agent": self.agent.name,
+            "settings": to_plain(asdict(self.settings)),
+            "senses": self.senses.to_json(),
+            "actions": list(self.action_names),
+            "privileged": False,
+            "mujoco": mujoco.__version__,
+            **self.facts,
+        }
+
+    def card(self) -> str:
+        """The model card, as Markdown."""
+        from policies.card import write_card
+
+        return write_card(self.describe(), sum(parameter.numel() for parameter in self.agent.parameters()))
+
+    @classmethod
+    def load(cls, policy: Path | str) -> Policy:
+        """Load a policy folder, a run folder's policy, or a shipped policy by name. Nothing is unpickled.
+
+        Raises:
+            UsageError: there is none, or it is damaged, or of a format that this version does not know.
+        """
+        folder = find_policy(policy)
+        description = _read_description(folder / DESCRIPTION_FILE)
+        try:
+            senses = ObservationSpec.from_json(description["senses"])
+            names = tuple(str(name) for name in description["actions"])
+            settings = build(find_agent(description["agent"]).settings_type, description["settings"], "settings")
+            agent = make_agent(description["agent"], senses.size, len(names), settings)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedFileError(f"{folder / DESCRIPTION_FILE} is damaged: {_reason(error)}") from None
+        weights, _ = read_tensors(folder / WEIGHTS_FILE)
+        try:
+            agent.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        except RuntimeError:
+            raise DamagedFileError(f"{folder / WEIGHTS_FILE} does not hold the network that policy.json describes") from None
+        own = {"format", "agent", "settings", "senses", "actions", "privileged", "mujoco"}
+        facts = {name: value for name, value in description.items() if name not in own}
+        return cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
+
+
+def find_policy(policy: Path | str) -> Path:
+    """The folder in which a policy lies: a policy folder, a run folder, or the name of a shipped policy.
+
+    Raises:
+        UsageError: there is none.
+    """
+    given = Path(policy)
+    for folder in (given, given / "policy"):
+        if (folder / DESCRIPTION_FILE).is_file():
+            return folder
+    if runs := sorted(run.name for run in given.glob("seed-*")):
+        raise UsageError(f"{given} holds runs of several seeds: name one of them, {', '.join(str(given / r) for r in runs)}")
+    shipped = shipped_policies()
+    if str(policy) in shipped:
+        return shipped[str(policy)]
+    raise UsageError(
+        f"no policy at {given}: give a policy folder (with {DESCRIPTION_FILE}), a run folder, "
+        f"or the name of a shipped policy ({', '.join(shipped) or 'none is installed'})"
+    )
+
+
+def shipped_policies() -> dict[str, Path]:
+    """Folders of the policies that come with this software, by name: from the wheel or from the source tree."""
+    here = Path(__file__).parent
+    found: dict[str, Path] = {}
+    for home in (here / "shipped", here.parent / "assets" / "policies"):
+        for description in sorted(home.glob(f"*/{DESCRIPTION_FILE}")):
+            found.setdefault(description.parent.name, description.parent)
+    return found
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(f"{path} is damaged: {_reason(error)}") from None
+    if not isinstance(description, dict):
+        raise DamagedFileError(f"{path} is damaged: it holds no object")
+    if description.get("format") != _FORMAT:
+        raise UsageError(f"{path} has format {description.get('format')!r}; this version reads format {_FORMAT}")
+    return description
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return str(error).splitlines()[0]

@@ -1,0 +1,151 @@
+"""Proximal policy optimisation (Schulman et al. 2017), to be read from top to bottom."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from policies.agent import Agent, Output, gaussian_kl
+from policies.learner import Learner
+from policies.returns import generalized_advantages
+from policies.rollout import Minibatch, Rollout
+from rodent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """Settings of the `ppo` learner."""
+
+    epochs: int = 3  # passes over each rollout
+    minibatches: int = 4  # a pass
+    gamma: float = 0.98  # discount a control step
+    lam: float = 0.95  # lambda of the advantage estimator
+    clip: float = 0.2  # of the probability ratio
+    entropy: float = 0.0  # weight of the entropy bonus
+    value: float = 1.0  # weight of the critic's loss
+    max_gradient: float = 1.0  # norm to which gradients are clipped
+    rate: float = 3e-4  # learning rate of Adam at first
+    rate_rule: Literal["adaptive", "fixed"] = "adaptive"  # adaptive: keep an update's KL between kl_low and kl_high
+    rate_min: float = 3e-5  # floor of the adaptive rate
+    rate_max: float = 1e-3  # ceiling of the adaptive rate
+    kl_low: float = 0.01  # an update that moved the policy by less raises the rate
+    kl_high: float = 0.02  # an update that moved it by more lowers the rate
+    kl_stop: float = 0.06  # an update that has moved it by more ends at once, under either rule
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.minibatches) < 1:
+            raise UsageError(f"ppo needs at least 1 epoch and 1 minibatch, not {self.epochs} and {self.minibatches}")
+        if not (0 <= self.gamma < 1 and 0 <= self.lam <= 1):
+            raise UsageError(f"ppo needs gamma in [0, 1) and lam in [0, 1], not {self.gamma} and {self.lam}")
+        if not 0 < self.rate_min <= self.rate_max or not self.rate > 0:
+            raise UsageError(f"ppo needs 0 < rate_min <= rate_max and rate > 0, not {self.rate_min}, {self.rate_max}, {self.rate}")
+        if not 0 < self.kl_low <= self.kl_high or not self.kl_stop > 0:
+            raise UsageError(f"ppo needs 0 < kl_low <= kl_high and kl_stop > 0, not {self.kl_low}, {self.kl_high}, {self.kl_stop}")
+        if self.rate_rule not in ("adaptive", "fixed"):
+            raise UsageError(f"ppo.rate_rule is adaptive or fixed, not {self.rate_rule!r}")
+
+
+class PPO(Learner):
+    """Clipped surrogate objective, generalised advantages, Adam.
+
+    Rewards are scaled by 1 - gamma before anything else, so that the critic predicts a mean reward a step, of order one
+    whatever the horizon.
+    """
+
+    name: ClassVar[str] = "ppo"
+    settings_type = PPOSettings
+
+    RATE_FACTOR = 1.5
+
+    def __init__(self, agent: Agent, settings: PPOSettings) -> None:
+        self.agent = agent
+        self.settings = settings
+        self.optimizer = torch.optim.Adam(agent.parameters(), lr=settings.rate, eps=1e-5, fused=True)
+        self._adapts = settings.rate_rule == "adaptive"
+
+    def fix_rate(self, rate: float | None) -> None:
+        self._adapts = rate is None and self.settings.rate_rule == "adaptive"
+        if rate is not None:
+            self.rate = rate
+
+    def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
+        settings = self.settings
+        advantages = generalized_advantages(
+            rollout.rewards * (1 - settings.gamma),
+            rollout.values,
+            rollout.next_values,
+            rollout.terminated,
+            rollout.ended,
+            settings.gamma,
+            settings.lam,
+        )
+        returns = advantages + rollout.values
+        normalised = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+
+        figures: list[dict[str, Tensor]] = []
+        divergence = 0.0
+        for _ in range(settings.epochs):
+            divergences = []
+            for batch in rollout.minibatches(normalised, returns, settings.minibatches, self.agent.recurrent, generator):
+                output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts)
+                divergences.append(_divergence(batch, output))
+                if divergences[-1] > settings.kl_stop:
+                    break
+                loss, figure = self._loss(batch, output)
+                figure["gradient_norm"] = self._descend(loss)
+                figures.append(figure)
+            divergence = sum(divergences) / len(divergences)
+            if divergences[-1] > settings.kl_stop:
+                break
+        if self._adapts:
+            self._adapt_rate(divergence)
+
+        summary = {name: float(torch.stack([figure[name] for figure in figures]).mean()) for name in figures[0]}
+        unexplained = (returns - rollout.values).var() / returns.var().clamp(min=1e-12)
+        return summary | {
+            "kl": divergence,
+            "minibatches": float(len(figures)),
+            "explained_variance": float(1 - unexplained),
+            "rate": self.rate,
+        }
+
+    def _loss(self, batch: Minibatch, output: Output) -> tuple[Tensor, dict[str, Tensor]]:
+        ratio = (output.log_prob(batch.actions) - batch.log_probs).exp()
+        clipped = ratio.clamp(1 - self.settings.clip, 1 + self.settings.clip)
+        policy_loss = -torch.minimum(ratio * batch.advantages, clipped * batch.advantages).mean()
+        value_loss = 0.5 * (output.value - batch.returns).square().mean()
+        entropy = output.entropy().mean()
+        loss = policy_loss + self.settings.value * value_loss - self.settings.entropy * entropy
+        figures = {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            "clip_fraction": (ratio != clipped).float().mean(),
+        }
+        return loss, {name: figure.detach() for name, figure in figures.items()}
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
+        self.optimizer.step()
+        return norm.detach()
+
+    def _adapt_rate(self, divergence: float) -> None:
+        if divergence > self.settings.kl_high:
+            self.rate = max(self.rate / self.RATE_FACTOR, self.settings.rate_min)
+        elif divergence < self.settings.kl_low:
+            self.rate = min(self.rate * self.RATE_FACTOR, self.settings.rate_max)
+
+
+def _divergence(batch: Minibatch, output: Output) -> float:
+    """How far the policy has moved since it acted: mean KL(old || new)."""
+    with torch.no_grad():
+        kl = gaussian_kl(batch.means, batch.log_stds, output.mean, output.log_std).mean().item()
+    if not math.isfinite(kl):
+        raise UsageError("the policy's numbers are no longer finite: go on from the last checkpoint with a lower ppo.rate")
+    return kl

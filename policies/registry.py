@@ -1,0 +1,44 @@
+"""Agents and learners by name. A new one is one new file and one line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policies.agent import Agent
+from policies.learner import Learner
+from policies.lstm import LSTMAgent
+from policies.mlp import MLPAgent
+from policies.ppo import PPO
+from rodent.errors import UsageError
+
+AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent)}
+LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO,)}
+
+
+def find_agent(name: str) -> type[Agent]:
+    """The class of agents of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in AGENTS:
+        raise UsageError(f"unknown agent {name!r}: choose one of {', '.join(AGENTS)}")
+    return AGENTS[name]
+
+
+def find_learner(name: str) -> type[Learner]:
+    """The class of learners of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in LEARNERS:
+        raise UsageError(f"unknown learner {name!r}: choose one of {', '.join(LEARNERS)}")
+    return LEARNERS[name]
+
+
+def make_agent(name: str, observation_size: int, action_size: int, settings: Any) -> Agent:
+    """A fresh agent; `settings` is an instance of its `settings_type`."""
+    make: Any = find_agent(name)
+    agent: Agent = make(observation_size, action_size, settings)
+    return agent

@@ -1,0 +1,132 @@
+"""What was experienced since the last update, in buffers of (time, env, ...) that are allocated once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from policies.agent import Agent, AgentState, Output
+
+
+@dataclass
+class Rollout:
+    """`time` steps of `envs` environments, and what the agent thought of them."""
+
+    observations: Tensor
+    """(time, envs, D) float32, as sensed, before each action."""
+    actions: Tensor
+    """(time, envs, A), as sampled: not clipped to the range that the environment admits."""
+    log_probs: Tensor
+    """(time, envs), of the actions, under the policy that took them."""
+    means: Tensor
+    """(time, envs, A), of the policy that took them."""
+    log_stds: Tensor
+    """(time, envs, A), likewise."""
+    values: Tensor
+    """(time, envs), the critic's, of the observations."""
+    next_values: Tensor
+    """(time, envs), of the observations that followed; of the last one of an episode where it was truncated."""
+    rewards: Tensor
+    """(time, envs), of the actions, shaping included."""
+    starts: Tensor
+    """(time, envs) bool: the step is the first of an episode."""
+    terminated: Tensor
+    """(time, envs) bool: the step ended the episode for good."""
+    truncated: Tensor
+    """(time, envs) bool: the step cut the episode off."""
+    initial_state: AgentState
+    """Hidden state before the first step, (envs, ...) each; stale where `starts[0]`."""
+
+    @classmethod
+    def empty(cls, time: int, envs: int, agent: Agent) -> Rollout:
+        """Room for `time` steps of `envs` environments."""
+
+        def numbers(*shape: int) -> Tensor:
+            return torch.zeros(time, envs, *shape)
+
+        def flags() -> Tensor:
+            return torch.zeros(time, envs, dtype=torch.bool)
+
+        actions = agent.action_size
+        return cls(
+            observations=numbers(agent.observation_size),
+            actions=numbers(actions),
+            log_probs=numbers(),
+            means=numbers(actions),
+            log_stds=numbers(actions),
+            values=numbers(),
+            next_values=numbers(),
+            rewards=numbers(),
+            starts=flags(),
+            terminated=flags(),
+            truncated=flags(),
+            initial_state={name: value.clone() for name, value in agent.initial(envs).items()},
+        )
+
+    def record_action(self, t: int, observation: Tensor, starts: Tensor, output: Output, action: Tensor) -> None:
+        """Write what stood before step `t` and what the agent did."""
+        self.observations[t] = observation
+        self.starts[t] = starts
+        self.actions[t] = action
+        self.log_probs[t] = output.log_prob(action)
+        self.means[t] = output.mean
+        self.log_stds[t] = output.log_std
+        self.values[t] = output.value
+
+    @property
+    def ended(self) -> Tensor:
+        """(time, envs) bool: the step was the last of an episode."""
+        return self.terminated | self.truncated
+
+    def minibatches(
+        self, advantages: Tensor, returns: Tensor, count: int, whole_sequences: bool, generator: torch.Generator
+    ) -> Iterator[Minibatch]:
+        """Shuffle the rollout into `count` parts of about equal size.
+
+        Args:
+            advantages: (time, envs).
+            returns: (time, envs).
+            count: number of minibatches.
+            whole_sequences: shuffle environments and keep each one's steps in order, with its hidden state, as recurrent
+                agents need; else shuffle single steps.
+            generator: decides the shuffling.
+        """
+        time, envs = self.rewards.shape
+        order = torch.randperm(envs if whole_sequences else time * envs, generator=generator)
+        for index in order.tensor_split(count):
+
+            def take(x: Tensor, index: Tensor = index) -> Tensor:
+                return x[:, index] if whole_sequences else x.flatten(0, 1)[index].unsqueeze(0)
+
+            yield Minibatch(
+                observations=take(self.observations),
+                actions=take(self.actions),
+                log_probs=take(self.log_probs),
+                means=take(self.means),
+                log_stds=take(self.log_stds),
+                advantages=take(advantages),
+                returns=take(returns),
+                starts=take(self.starts),
+                initial_state={name: value[index] for name, value in self.initial_state.items()},
+            )
+
+
+@dataclass
+class Minibatch:
+    """A part of a rollout, (time, batch, ...) each; single steps have time 1. See `Rollout` for what is what."""
+
+    observations: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    means: Tensor
+    log_stds: Tensor
+    advantages: Tensor
+    """What the learner made of rewards and values."""
+    returns: Tensor
+    """What the critic should have said."""
+    starts: Tensor
+    initial_state: AgentState
+    """(batch, ...) each; empty for agents without memory, the only ones whose steps may be torn apart."""

@@ -1,0 +1,48 @@
+"""The folder of a training run: who may write into it, and where things lie."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from policies.config import CONFIG_FILE
+from policies.metrics import METRICS_FILE
+from rodent.errors import UsageError
+
+CHECKPOINTS = "checkpoints"
+POLICY = "policy"
+_OURS = (CONFIG_FILE, METRICS_FILE, CHECKPOINTS, POLICY)
+
+
+def claim(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Make a run folder, or empty it of an old run.
+
+    Raises:
+        UsageError: it holds a run that the caller neither resumes nor overwrites, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if _holds_run(folder) and not resume:
+            if not overwrite:
+                raise UsageError(f"{folder} holds a run: go on with --resume, delete it with --overwrite, or give another --run-dir")
+            _delete_run(folder)
+    except OSError as error:
+        raise UsageError(f"cannot use {folder} as run folder: {error.strerror}; give another --run-dir") from None
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The folders of the runs below a run folder: its seeds', or itself."""
+    return sorted(folder.glob("seed-*")) or [folder]
+
+
+def _holds_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _OURS) or any(folder.glob("seed-*"))
+
+
+def _delete_run(folder: Path) -> None:
+    # Only what a run writes: the folder may be anything that a hasty --run-dir names.
+    for path in [*(folder / name for name in _OURS), *folder.glob("seed-*"), *folder.glob("events.out.tfevents.*")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,77 @@
+"""Aids that make learning easier and that no evaluation uses: shaping, shorter episodes, harder starts, early ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from torch import Tensor
+
+from rodent.body import Body
+from rodent.engine import State
+from rodent.errors import UsageError
+from rodent.physics import CONTROL_TIMESTEP
+from rodent.tasks.base import Start
+
+_ON_BACK = -0.2  # world z of the torso's z axis
+_FALLEN_HEIGHT = 0.06  # m: high enough that no pose starts inside the floor
+
+
+@dataclass(frozen=True)
+class TrainingAids:
+    """What training may add to a task. Weights are per control step, on top of the task's own reward."""
+
+    episode_seconds: float | None = 10.0  # truncate episodes after this (None: the task's own limit)
+    spread_starts: bool = True  # first episodes get random lengths, so that environments do not end in step
+    end_on_back: bool = False  # end an episode (discount 0) when the rat lies on its back
+    fallen_starts: float = 0.0  # share of episodes that start tumbled, from a random orientation and pose
+    upright: float = 0.0  # weight of the torso's z axis pointing up, in [0, 1]
+    jerk: float = 0.0  # weight against the mean square change of the action
+    backward: float = 0.0  # weight against speed (m/s) along negative x
+    effort: float = 0.0  # weight against the mean square action
+
+    def __post_init__(self) -> None:
+        if self.episode_seconds is not None and not self.episode_seconds >= CONTROL_TIMESTEP:
+            raise UsageError(f"episode_seconds must be at least {CONTROL_TIMESTEP}, not {self.episode_seconds}")
+        if not 0 <= self.fallen_starts <= 1:
+            raise UsageError(f"fallen_starts must lie in [0, 1], not {self.fallen_starts}")
+        for field in fields(self):
+            if field.name in ("upright", "jerk", "backward", "effort") and not getattr(self, field.name) >= 0:
+                raise UsageError(f"the weight {field.name} must be 0 or more, not {getattr(self, field.name)}")
+
+    def start(self, start: Start, body: Body, rng: np.random.Generator) -> Start:
+        """The task's own start, or with probability `fallen_starts` a tumbled one in the same place."""
+        if rng.random() >= self.fallen_starts:
+            return start
+        qpos = start.qpos.copy()
+        root = body.root_qpos
+        qpos[root + 2] += _FALLEN_HEIGHT
+        quaternion = rng.normal(size=4)
+        qpos[root + 3 : root + 7] = quaternion / np.linalg.norm(quaternion)
+        share = rng.uniform(0.2, 0.8, len(body.hinge_qpos))
+        qpos[body.hinge_qpos] = body.hinge_range[:, 0] + share * np.ptp(body.hinge_range, axis=1)
+        return Start(qpos, start.qvel)
+
+    def shaping(self, state: State, body: Body, action: Tensor, previous: Tensor) -> dict[str, Tensor]:
+        """Named shaping terms, each (envs,), with their weights applied.
+
+        Args:
+            action: (envs, 38), the action of this step.
+            previous: (envs, 38), the action of the step before.
+        """
+        terms = {}
+        if self.upright:
+            terms["upright"] = self.upright * state.xmat[:, body.torso, 8].clamp(min=0)
+        if self.jerk:
+            terms["jerk"] = -self.jerk * (action - previous).square().mean(1)
+        if self.backward:
+            terms["backward"] = self.backward * state.subtree_linvel[:, body.torso, 0].clamp(max=0)
+        if self.effort:
+            terms["effort"] = -self.effort * action.square().mean(1)
+        return terms
+
+    def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
+        """Extra endings with discount 0."""
+        if not self.end_on_back:
+            return {}
+        return {"on_back": state.xmat[:, body.torso, 8] < _ON_BACK}

@@ -1,0 +1,168 @@
+"""How fast a task runs, beside two measures taken in the same run: the physics limit and dm_control.
+
+The limit is what MuJoCo itself needs for the same steps: bare `mj_step` of the same model from the same states under
+the same controls on the same cores, plus the one forward pass that the observation needs. dm_control's environment
+runs on one core, as it does for its users.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from rodent.dm_control_env import DmControlEnv
+from rodent.env import RodentVectorEnv
+from rodent.errors import UsageError
+from rodent.machine import describe_machine, peak_memory_gib
+from rodent.physics import CONTROL_TIMESTEP
+from rodent.tasks import make_task
+
+_SETTLING_STEPS = 10  # control steps before anything is timed: the rat lands, caches warm
+
+
+def bench(
+    task: str = "run", physics: str = "paper", envs: int = 256, threads: int = 0, seconds: float = 20.0
+) -> dict[str, Any]:
+    """Measure a task.
+
+    Args:
+        task: its name.
+        physics: a preset's name.
+        envs: number of environments.
+        threads: worker threads, 0 for every core.
+        seconds: about how long to measure ours and the limit, together.
+
+    Returns:
+        The object that `rodent bench --json` prints. Rates count environments times control steps.
+
+    Raises:
+        UsageError: an unknown task or preset, or a count that is not positive.
+    """
+    if not seconds > 0:
+        raise UsageError(f"seconds must be above 0, not {seconds}")
+    env = RodentVectorEnv(make_task(task), envs, physics, threads)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    limit = _BareSimulations(env)
+    phases = _Phases(env)
+    ours = bare = 0.0
+    steps = 0
+    for _ in range(_SETTLING_STEPS):
+        env.step(_actions(rng, env))
+    while ours + bare < seconds or steps == 0:
+        # Short alternating stretches from the same states: whatever else the machine does falls on both alike.
+        actions = [_actions(rng, env) for _ in range(5)]
+        limit.copy_states()
+        bare += _timed(lambda actions=actions: limit.run(actions))
+        with phases:
+            ours += _timed(lambda actions=actions: [env.step(a) for a in actions])
+        steps += len(actions)
+    rate = steps * envs / ours
+    dm_control_rate = _dm_control_rate(task, rng, seconds=min(seconds / 4, 5.0))
+    return {
+        "task": task,
+        "physics": physics,
+        "vision": False,
+        "envs": envs,
+        "threads": env.engine.threads,
+        "control_steps_per_s": round(rate, 1),
+        "physics_steps_per_s": round(rate * env.physics.substeps, 1),
+        "simulated_s_per_s": round(rate * CONTROL_TIMESTEP, 2),
+        "limit_control_steps_per_s": round(steps * envs / bare, 1),
+        "limit_ratio": round(bare / ours, 3),
+        "dm_control_control_steps_per_s": round(dm_control_rate, 1),
+        "dm_control_ratio": round(rate / dm_control_rate, 2),
+        "phases": phases.shares(ours),
+        "peak_memory_gib": round(peak_memory_gib(), 2),
+        "machine": describe_machine(),
+    }
+
+
+class _BareSimulations:
+    """The environments' simulations as one MjData each, stepped by MuJoCo alone on as many threads."""
+
+    def __init__(self, env: RodentVectorEnv) -> None:
+        self._env = env
+        self._model = env.engine.model
+        self._data = [mujoco.MjData(self._model) for _ in range(env.num_envs)]
+        self._shares = np.array_split(np.arange(env.num_envs), env.engine.threads)
+        self._pool = ThreadPoolExecutor(env.engine.threads)
+
+    def copy_states(self) -> None:
+        for data, row in zip(self._data, self._env.engine.snapshot(), strict=True):
+            mujoco.mj_setState(self._model, data, row, int(mujoco.mjtState.mjSTATE_INTEGRATION))
+
+    def run(self, actions: list[NDArray[np.float64]]) -> None:
+        list(self._pool.map(lambda ids: self._step(ids, actions), self._shares))
+
+    def _step(self, ids: NDArray[np.intp], actions: list[NDArray[np.float64]]) -> None:
+        for action in actions:
+            for i in ids:
+                self._data[i].ctrl[:] = action[i]
+                mujoco.mj_step(self._model, self._data[i], self._env.physics.substeps)
+                mujoco.mj_forward(self._model, self._data[i])
+
+
+class _Phases:
+    """Time spent in parts of `env.step`, taken by wrapping them for as long as the context lasts."""
+
+    def __init__(self, env: RodentVectorEnv) -> None:
+        self._places: dict[str, tuple[Any, str]] = {
+            "physics": (env.engine, "step"),
+            "senses": (env, "_observe"),
+            "rewards": (env, "_score"),
+            "resets": (env, "_begin_next"),
+        }
+        self._spent = dict.fromkeys(self._places, 0.0)
+
+    def __enter__(self) -> None:
+        for phase, (owner, method) in self._places.items():
+            setattr(owner, method, self._counted(phase, getattr(owner, method)))
+
+    def __exit__(self, *error: object) -> None:
+        for owner, method in self._places.values():
+            delattr(owner, method)  # the class's own shows again
+
+    def _counted(self, phase: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any) -> Any:
+            start = time.perf_counter()
+            result = call(*args)
+            self._spent[phase] += time.perf_counter() - start
+            return result
+
+        return counted
+
+    def shares(self, total: float) -> dict[str, float]:
+        shares = {phase: round(spent / total, 4) for phase, spent in self._spent.items()}
+        return shares | {"other": round(1 - sum(shares.values()), 4)}
+
+
+def _dm_control_rate(task: str, rng: np.random.Generator, seconds: float) -> float:
+    env = DmControlEnv(task)
+    env.reset(seed=0)
+    steps, spent = 0, 0.0
+    while spent < seconds:
+        action = rng.uniform(-1, 1, 38)
+        start = time.perf_counter()
+        _, _, terminated, truncated = env.step(action)
+        if terminated or truncated:
+            env.reset(seed=0, episode=steps)
+        spent += time.perf_counter() - start
+        steps += 1
+    return steps / spent
+
+
+def _actions(rng: np.random.Generator, env: RodentVectorEnv) -> NDArray[np.float64]:
+    return rng.uniform(-1, 1, env.action_space.shape)
+
+
+def _timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

@@ -1,0 +1,267 @@
+"""The `rodent` command: the one place where animal, brain and laboratory meet. Each command imports what it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from rodent.errors import UsageError
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class EvaluateFlags:
+    """Measure a policy on a task. The score is the task's own, of the mean action, under the `paper` physics."""
+
+    policy: Positional[str]  # a policy, a run folder, or the name of a shipped policy
+    task: str | None = None  # the task (default: the policy's own)
+    episodes: int = 20
+    seed: int = 0
+    simulator: str = "rodent"  # rodent or dm_control
+    physics: str = "paper"  # a preset (rodent only)
+    threads: int = 0  # worker threads; 0: every core
+    stochastic: bool = False  # sample actions instead of taking their mean
+    json: bool = False  # print one JSON object
+
+
+@dataclass(frozen=True)
+class RenderFlags:
+    """Film a policy."""
+
+    policy: Positional[str]  # a policy, a run folder, or the name of a shipped policy
+    output: Path  # .mp4, .webm or .gif
+    task: str | None = None  # the task (default: the policy's own)
+    camera: str = "side"  # side, back, top or egocentric
+    seconds: float = 10.0
+    seed: int = 0
+    episode: int = 0  # which episode of the seed
+    physics: str = "paper"
+    width: int = 640
+    height: int = 480
+    fps: int = 50  # a divisor of 50, so that the film runs in real time
+    stochastic: bool = False  # sample actions instead of taking their mean
+
+
+@dataclass(frozen=True)
+class ViewFlags:
+    """Watch a policy live, where there is a display."""
+
+    policy: Positional[str]  # a policy, a run folder, or the name of a shipped policy
+    task: str | None = None  # the task (default: the policy's own)
+    seed: int = 0
+    physics: str = "paper"
+
+
+@dataclass(frozen=True)
+class BenchFlags:
+    """Measure speed beside the physics limit and dm_control, in one run."""
+
+    task: str = "run"
+    physics: str = "paper"
+    envs: int = 256
+    threads: int = 0  # worker threads; 0: every core
+    seconds: float = 20.0  # about how long to measure
+    json: bool = False  # print one JSON object
+
+
+@dataclass(frozen=True)
+class TasksFlags:
+    """List the tasks."""
+
+    json: bool = False  # print one JSON object
+
+
+@dataclass(frozen=True)
+class DoctorFlags:
+    """Say what works on this machine, which renderer was chosen, and what to install."""
+
+    json: bool = False  # print one JSON object
+
+
+@dataclass(frozen=True)
+class CurvesFlags:
+    """Draw learning curves, with 95 % intervals over the seeds of a run."""
+
+    runs: Positional[tuple[Path, ...]]  # run folders
+    output: Path = field(default=Path("curves.png"))  # .png, .svg or .csv
+
+
+def train(arguments: list[str]) -> None:
+    """Train a policy."""
+    from policies.config import parse_train_config
+    from policies.training import train as run
+
+    run(parse_train_config(arguments))
+
+
+def evaluate(arguments: list[str]) -> None:
+    """Measure a policy on a task."""
+    flags = _parse(EvaluateFlags, "evaluate", arguments)
+    from policies.evaluation import evaluate as measure
+    from policies.policy import Policy
+
+    policy = Policy.load(flags.policy)
+    result = measure(
+        policy,
+        flags.task or policy.card.tasks[0],
+        episodes=flags.episodes,
+        seed=flags.seed,
+        physics=flags.physics,
+        simulator=flags.simulator,
+        threads=flags.threads,
+        deterministic=not flags.stochastic,
+    )
+    report = {**result.report(), "policy": flags.policy}
+    if flags.json:
+        _print_json(report)
+        return
+    low, high = report["ci95"]
+    print(f"{report['task']} in {report['simulator']} ({report['physics']} physics), {report['episodes']} episodes:")
+    print(f"  return {report['mean_return']:.1f} [{low:.1f}, {high:.1f}] of {report['max_return']:.0f}")
+    print("  endings " + ", ".join(f"{cause} {count}" for cause, count in report["endings"].items()))
+    for name, value in report["measures"].items():
+        print(f"  {name} " + ("not estimable" if value is None else f"{value:.3g}"))
+
+
+def render(arguments: list[str]) -> None:
+    """Film a policy."""
+    flags = _parse(RenderFlags, "render", arguments)
+    from policies.film import film_policy
+
+    film_policy(**asdict(flags))
+    print(flags.output)
+
+
+def view(arguments: list[str]) -> None:
+    """Watch a policy live."""
+    flags = _parse(ViewFlags, "view", arguments)
+    from policies.film import view_policy
+
+    view_policy(**asdict(flags))
+
+
+def bench(arguments: list[str]) -> None:
+    """Measure speed."""
+    flags = _parse(BenchFlags, "bench", arguments)
+    from rodent.bench import bench as measure
+
+    report = measure(flags.task, flags.physics, flags.envs, flags.threads, flags.seconds)
+    if flags.json:
+        _print_json(report)
+        return
+    print(f"{report['task']}, {report['physics']} physics, {report['envs']} environments, {report['threads']} threads:")
+    print(f"  {report['control_steps_per_s']:.0f} control steps/s, {report['physics_steps_per_s']:.0f} physics steps/s")
+    print(f"  {report['simulated_s_per_s']:.1f} simulated seconds per second")
+    print(f"  {report['limit_ratio']:.3f} of the physics limit, {report['dm_control_ratio']:.2f} times dm_control")
+    print("  time: " + ", ".join(f"{name} {share:.1%}" for name, share in report["phases"].items()))
+
+
+def tasks(arguments: list[str]) -> None:
+    """List the tasks."""
+    flags = _parse(TasksFlags, "tasks", arguments)
+    from rodent.describe import describe_tasks
+
+    described = describe_tasks()
+    if flags.json:
+        _print_json(described)
+        return
+    for name, task in described["tasks"].items():
+        print(f"{name}: {task['summary']} (limit {task['time_limit_s']:g} s, highest return {task['max_return']:g})")
+
+
+def doctor(arguments: list[str]) -> None:
+    """Say what works on this machine."""
+    flags = _parse(DoctorFlags, "doctor", arguments)
+    from rodent.doctor import format_report, report
+
+    found = report()
+    if flags.json:
+        _print_json(found)
+    else:
+        print(format_report(found))
+
+
+def curves(arguments: list[str]) -> None:
+    """Draw learning curves."""
+    flags = _parse(CurvesFlags, "curves", arguments)
+    from policies.curves import draw_curves
+
+    draw_curves(flags.runs, flags.output)
+    print(flags.output)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    command.__name__: command for command in (train, evaluate, render, view, bench, tasks, doctor, curves)
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; see `rodent --help`."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return
+    name, *rest = arguments
+    if name not in COMMANDS:
+        _fail(f"unknown command {name!r}: choose one of {', '.join(COMMANDS)}")
+    try:
+        COMMANDS[name](rest)
+    except UsageError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+
+
+def _usage() -> str:
+    lines = [f"  {name:10}{command.__doc__}" for name, command in COMMANDS.items()]
+    return "\n".join(["usage: rodent COMMAND [flags]    (rodent COMMAND --help for the flags)", "", *lines])
+
+
+def _parse(flags: type[Config], command: str, arguments: list[str]) -> Config:
+    """Flags of a command as a dataclass."""
+    return parse_flags(
+        lambda: tyro.cli(flags, prog=f"rodent {command}", args=arguments, config=(FlagCreatePairsOff,))
+    )
+
+
+def parse_flags(parse: Callable[[], Config]) -> Config:
+    """Run a tyro parser; what it complains about becomes one line.
+
+    Raises:
+        UsageError: the flags could not be understood.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return parse()
+    except SystemExit as exit_:
+        if exit_.code == 0:
+            raise
+        # tyro draws a box: a title, the complaint, hints, and a pointer to the help, with rules between them.
+        words = re.sub(r"[─│╭╮╰╯]+", " ", complaint.getvalue().partition("For full helptext")[0])
+        raise UsageError(f"{' '.join(words.split())} (see --help)") from None
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2)
+    print()
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"rodent: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

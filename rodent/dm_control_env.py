@@ -1,0 +1,80 @@
+"""dm_control's own environment behind the same few calls, so that any policy can be tried in the original."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rodent.body import Body, describe, without_opengl
+from rodent.errors import UsageError
+from rodent.tasks import Task, episode_rng, make_task
+
+Observation = dict[str, NDArray[np.float64]]
+
+
+class DmControlEnv:
+    """One rat in `dm_control.composer.Environment`, beginning each episode in the world and start that ours draws.
+
+    Args:
+        task: a task's name, or a task.
+
+    `environment` is dm_control's own object. Observations are ours in name, order and shape: (size,) each.
+    """
+
+    def __init__(self, task: str | Task = "run") -> None:
+        with without_opengl():
+            from dm_control import composer
+        self.task = make_task(task) if isinstance(task, str) else task
+        self.environment = composer.Environment(
+            self.task.compose(),
+            time_limit=self.task.time_limit,
+            random_state=0,  # nothing of the run task is drawn from it; the start comes from the hook below
+            strip_singleton_obs_buffer_dim=True,
+            raise_exception_on_physics_error=False,
+        )
+        self.environment.add_extra_hook("initialize_episode", self._write_start)
+        self._rng = np.random.default_rng(0)
+        self._body: Body | None = None
+
+    def reset(self, seed: int, episode: int = 0) -> Observation:
+        """Begin episode `episode` of seed `seed`: the same world and start as `RodentVectorEnv` gives it."""
+        self._rng = episode_rng(self.task, seed, episode)
+        return _ours(self.environment.reset().observation)
+
+    def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool]:
+        """One control step.
+
+        Args:
+            action: (38,) in [-1, 1].
+
+        Returns:
+            observation, reward, terminated (discount 0), truncated (ended with discount 1).
+        """
+        action = np.asarray(action, dtype=np.float64)
+        expected = self.environment.action_spec().shape
+        if action.shape != expected or not np.isfinite(action).all():
+            raise UsageError(f"an action must be {expected[0]} finite numbers, not of shape {action.shape}: {action}")
+        step = self.environment.step(action)
+        terminated = bool(step.last() and step.discount == 0)
+        return _ours(step.observation), float(step.reward), terminated, bool(step.last() and not terminated)
+
+    @property
+    def qpos(self) -> NDArray[np.float64]:
+        """The simulation's generalised positions, (nq,), a copy."""
+        return self.environment.physics.data.qpos.copy()
+
+    def _write_start(self, physics: Any, random_state: Any) -> None:
+        del random_state  # the start follows from (task, seed, episode) alone
+        model = physics.model.ptr
+        if self._body is None:
+            self._body = describe(model)
+        start = self.task.start(model, self._body, self._rng)
+        physics.data.qpos[:] = start.qpos
+        physics.data.qvel[:] = start.qvel
+
+
+def _ours(observation: dict[str, NDArray[np.float64]]) -> Observation:
+    """dm_control's observation without its empty entries, scalars as vectors."""
+    return {name: np.atleast_1d(value) for name, value in observation.items() if np.size(value)}

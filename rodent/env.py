@@ -1,0 +1,367 @@
+"""Gymnasium environments: many rodents at once, or one."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import gymnasium
+import mujoco
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Dict
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from rodent.aids import TrainingAids
+from rodent.engine import CpuEngine
+from rodent.errors import UsageError
+from rodent.physics import CONTROL_TIMESTEP, Physics, find_physics
+from rodent.senses import Senses
+from rodent.tasks import Task, episode_rng, make_task
+
+Observation = dict[str, NDArray[np.float64]]
+RENDER_FPS = round(1 / CONTROL_TIMESTEP)
+
+
+class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
+    """`num_envs` rats, each in its own world, stepped together.
+
+    Args:
+        task: a task's name, or a task with parameters of one's own.
+        num_envs: how many environments.
+        physics: a preset's name, or a preset of one's own.
+        threads: worker threads, 0 for every core; results do not depend on it.
+        autoreset_mode: Gymnasium's: when an ended episode is followed by the next one.
+        aids: what training adds to the task; None, as every evaluation has it, is the task itself.
+        render_mode: None or "rgb_array".
+
+    Observations are dicts of float64 (envs, size) under dm_control's names. Episode k of environment i is drawn from
+    (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])` one each, and
+    `options={"episode": [...]}` says which episodes to begin with (0 by default).
+
+    Each step's `info` holds `task_reward` (envs,), `reward_terms`, `shaping_terms` (name -> (envs,)) and `endings`
+    (cause -> (envs,) bool). A simulation that diverges ends its own episode alone, as terminated, with reward 0 and the
+    cause `diverged`; `divergences` counts them.
+
+    Raises:
+        UsageError: an unknown task or preset, a count below 1.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": RENDER_FPS}
+
+    def __init__(
+        self,
+        task: str | Task = "run",
+        num_envs: int = 1,
+        physics: str | Physics = "paper",
+        threads: int = 0,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        aids: TrainingAids | None = None,
+        render_mode: str | None = None,
+        width: int = 480,
+        height: int = 360,
+        camera: str = "side",
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise UsageError(f"unknown render_mode {render_mode!r}: choose 'rgb_array' or None")
+        self.task = make_task(task) if isinstance(task, str) else task
+        self.physics = find_physics(physics) if isinstance(physics, str) else physics
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.aids = aids
+        self.render_mode = render_mode
+        self._picture = (width, height, camera)
+        model = self.physics.apply(self.task.world(np.random.default_rng(0)))
+        self.engine = CpuEngine(model, num_envs, self.physics.substeps, threads)
+        self.senses = Senses(model)
+        self.num_envs = num_envs
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.single_observation_space = Dict(
+            {name: Box(-np.inf, np.inf, (size,), np.float64) for name, size in self.senses.sizes.items()}
+        )
+        self.single_action_space = Box(-1.0, 1.0, (model.nu,), np.float32)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.divergences = 0
+        self._seeds = [secrets.randbits(63) for _ in range(num_envs)]
+        self._episodes = np.full(num_envs, -1)  # index of each environment's current episode; -1 before its first
+        self._steps = np.zeros(num_envs, dtype=np.int64)  # control steps taken in it
+        self._limits = np.full(num_envs, self.task.step_limit)  # control steps at which it is truncated
+        self._ended = np.zeros(num_envs, dtype=bool)
+        self._last_action = torch.zeros(num_envs, model.nu, dtype=torch.float64)
+        self._renderers: list[Any] = []
+
+    @property
+    def body(self):  # noqa: ANN201 - a plain re-export
+        """Tables of the rat's parts in this world's model."""
+        return self.senses.body
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin new episodes.
+
+        Args:
+            seed: an int (environment i gets seed + i), a list with one each, or None to go on with the next episodes.
+            options: `episode`: (envs,) ints, which episodes of the seeds to begin; `reset_mask`: (envs,) bool, which
+                environments to reset (all by default).
+
+        Returns:
+            Observations of all environments, and an empty info.
+        """
+        options = options or {}
+        if unknown := set(options) - {"episode", "reset_mask"}:
+            raise UsageError(f"unknown reset options {sorted(unknown)}: only 'episode' and 'reset_mask' are known")
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, dtype=bool)))
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise UsageError(
+                f"reset_mask must be a bool array of shape ({self.num_envs},), not {mask.dtype} {mask.shape}"
+            )
+        ids = np.flatnonzero(mask)
+        self._reseed(ids, seed)
+        if "episode" in options:
+            episodes = np.broadcast_to(np.asarray(options["episode"]), (self.num_envs,))
+            if not np.issubdtype(episodes.dtype, np.integer) or (episodes < 0).any():
+                raise UsageError("options['episode'] must hold integers of 0 or more")
+            self._episodes[ids] = episodes[ids] - 1
+        self._begin_episodes(ids)
+        return self._observe(), {}
+
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One control step (20 ms) of every environment.
+
+        Args:
+            actions: (envs, 38) in [-1, 1]; MuJoCo clips what lies outside.
+
+        Returns:
+            observations, rewards (envs,), terminated (envs,), truncated (envs,) and info. With SAME_STEP autoreset,
+            `info["final_obs"]` is an object array with the last observation of each episode that ended, and
+            `info["_final_obs"]` its mask.
+
+        Raises:
+            UsageError: actions of the wrong shape or not finite, or a step of an ended environment without autoreset.
+        """
+        action = self._checked(actions)
+        begin = self._environments_to_begin()
+        self.engine.state.ctrl.copy_(action)
+        self.engine.step()
+        self._steps += 1
+        diverged = self.engine.diverged()
+        info, shaping = self._score(action, diverged)
+        reward = info["task_reward"] + shaping
+        terminated = np.logical_or.reduce([*info["endings"].values(), diverged])
+        truncated = (self._steps >= self._limits) & ~terminated
+        info["endings"] |= {"diverged": diverged, "time_limit": truncated}
+        self.divergences += int(diverged.sum())
+        self._last_action.copy_(action)
+        if len(begin):  # NEXT_STEP: this step began these episodes, and its action was not theirs
+            self._begin_episodes(begin)
+            for values in (reward, terminated, truncated, *_arrays(info)):
+                values[begin] = 0
+        self._ended = terminated | truncated
+        observation = self._observe()
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
+            observation = self._begin_next(observation, info)
+        return observation, reward, terminated, truncated, info
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """One picture (height, width, 3) uint8 of each environment."""
+        if self.render_mode is None:
+            raise UsageError("render() needs render_mode='rgb_array' at construction")
+        from rodent.rendering import Renderer
+
+        width, height, camera = self._picture
+        if not self._renderers:
+            self._renderers = [Renderer(self.engine.model, width, height)]
+        renderer = self._renderers[0]
+        return tuple(renderer.render(self.engine.data(i), camera) for i in range(self.num_envs))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Free the renderer."""
+        while self._renderers:
+            self._renderers.pop().close()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """All that is needed to continue bit for bit in an environment built alike."""
+        return {
+            "simulation": self.engine.snapshot(),
+            "seeds": np.array([str(seed) for seed in self._seeds]),
+            "episodes": self._episodes.copy(),
+            "steps": self._steps.copy(),
+            "limits": self._limits.copy(),
+            "ended": self._ended.copy(),
+            "last_action": self._last_action.numpy().copy(),
+            "divergences": np.array(self.divergences),
+        }
+
+    def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
+        """Continue from `state_dict()` of an environment with the same task, physics and number of environments."""
+        snapshot = state["simulation"]
+        expected = self.engine.snapshot().shape
+        if snapshot.shape != expected:
+            raise UsageError(
+                f"this state is of shape {snapshot.shape}, the environment's is {expected}: they differ in kind"
+            )
+        self.engine.restore(snapshot)
+        self._seeds = [int(seed) for seed in state["seeds"]]
+        self._episodes[:] = state["episodes"]
+        self._steps[:] = state["steps"]
+        self._limits[:] = state["limits"]
+        self._ended = state["ended"].copy()
+        self._last_action.copy_(torch.from_numpy(state["last_action"].copy()))
+        self.divergences = int(state["divergences"])
+
+    def _reseed(self, ids: NDArray[np.intp], seed: int | list[int | None] | None) -> None:
+        if seed is None:
+            return
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
+        if len(seeds) != self.num_envs:
+            raise UsageError(f"one seed for each of {self.num_envs} environments is needed, not {len(seeds)}")
+        for i in ids:
+            if seeds[i] is not None:
+                if seeds[i] < 0:
+                    raise UsageError(f"a seed must be 0 or more, not {seeds[i]}")
+                self._seeds[i] = int(seeds[i])
+                self._episodes[i] = -1
+
+    def _checked(self, actions: ArrayLike) -> Tensor:
+        if (self._episodes < 0).any():
+            raise UsageError("step() before reset(): call reset() first")
+        action = np.asarray(actions, dtype=np.float64)
+        if action.shape != self.action_space.shape:
+            raise UsageError(f"actions must have shape {self.action_space.shape}, not {action.shape}")
+        if not np.isfinite(action).all():
+            bad = int(np.flatnonzero(~np.isfinite(action).all(axis=1))[0])
+            raise UsageError(f"actions must be finite; the one of environment {bad} is not")
+        return torch.from_numpy(action)
+
+    def _environments_to_begin(self) -> NDArray[np.intp]:
+        """Environments whose ended episode is followed by a new one in this step (NEXT_STEP autoreset alone)."""
+        if not self._ended.any():
+            return np.zeros(0, dtype=np.intp)
+        if self.autoreset_mode == AutoresetMode.DISABLED:
+            ids = np.flatnonzero(self._ended).tolist()
+            raise UsageError(f"environments {ids} have ended: reset them with options={{'reset_mask': ...}} first")
+        return np.flatnonzero(self._ended) if self.autoreset_mode == AutoresetMode.NEXT_STEP else np.zeros(0, np.intp)
+
+    def _score(self, action: Tensor, diverged: NDArray[np.bool_]) -> tuple[dict[str, Any], NDArray[np.float64]]:
+        """The task's reward terms and endings, and the sum of the shaping; a diverged simulation earns nothing."""
+        state, body, alive = self.engine.state, self.body, torch.from_numpy(~diverged)
+        rewards = self.task.rewards(state, body)
+        endings = self.task.terminated(state, body)
+        shaping: dict[str, Tensor] = {}
+        if self.aids is not None:
+            shaping = self.aids.shaping(state, body, action, self._last_action)
+            endings |= self.aids.terminated(state, body)
+        reward_terms = {name: (term * alive).numpy() for name, term in rewards.items()}
+        shaping_terms = {name: (term * alive).numpy() for name, term in shaping.items()}
+        info: dict[str, Any] = {
+            "task_reward": np.sum(list(reward_terms.values()), axis=0),
+            "reward_terms": reward_terms,
+            "endings": {cause: (ended & alive).numpy() for cause, ended in endings.items()},
+        }
+        if self.aids is not None:
+            info["shaping_terms"] = shaping_terms
+        return info, np.sum(list(shaping_terms.values()), axis=0) if shaping_terms else np.zeros(self.num_envs)
+
+    def _begin_next(self, observation: Observation, info: dict[str, Any]) -> Observation:
+        """Keep the last observation of ended episodes in `info` and begin the next ones."""
+        ids = np.flatnonzero(self._ended)
+        final = np.full(self.num_envs, None, dtype=object)
+        for i in ids:
+            final[i] = {name: values[i].copy() for name, values in observation.items()}
+        info["final_obs"], info["_final_obs"] = final, self._ended.copy()
+        self._begin_episodes(ids)
+        rows = self.engine.state.rows(ids)
+        for name, values in self.senses.observe(rows).items():
+            observation[name][ids] = values.numpy()
+        return observation
+
+    def _begin_episodes(self, ids: NDArray[np.intp]) -> None:
+        if not len(ids):
+            return
+        self.engine.reset(ids)
+        self._episodes[ids] += 1
+        self._steps[ids] = 0
+        self._ended[ids] = False
+        self._last_action[torch.from_numpy(ids)] = 0
+        for i in ids:
+            rng = episode_rng(self.task, self._seeds[i], int(self._episodes[i]))
+            start = self.task.start(self.engine.model, self.body, rng)
+            if self.aids is not None:
+                start = self.aids.start(start, self.body, rng)
+                self._limits[i] = self._training_limit(int(self._episodes[i]), rng)
+            self.engine.state.qpos[i] = torch.from_numpy(start.qpos)
+            self.engine.state.qvel[i] = torch.from_numpy(start.qvel)
+        self.engine.forward_at_rest(ids)
+        self.engine.diverged()  # a reset clears MuJoCo's counters or leaves them: either way, start from here
+
+    def _training_limit(self, episode: int, rng: np.random.Generator) -> int:
+        assert self.aids is not None
+        seconds = self.aids.episode_seconds
+        limit = (
+            self.task.step_limit if seconds is None else round(min(seconds, self.task.time_limit) / CONTROL_TIMESTEP)
+        )
+        if self.aids.spread_starts and episode == 0:
+            limit = int(rng.integers(1, limit + 1))
+        return limit
+
+    def _observe(self) -> Observation:
+        return {name: values.numpy() for name, values in self.senses.observe(self.engine.state).items()}
+
+
+class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
+    """One rat: `RodentVectorEnv` with a single environment and no leading axis. Arguments are the same."""
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": RENDER_FPS}
+
+    def __init__(
+        self, task: str | Task = "run", physics: str | Physics = "paper", render_mode: str | None = None, **options: Any
+    ) -> None:
+        self.vector = RodentVectorEnv(
+            task, 1, physics, threads=1, autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode, **options
+        )
+        self.render_mode = render_mode
+        self.task = self.vector.task
+        self.observation_space = self.vector.single_observation_space
+        self.action_space = self.vector.single_action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin the next episode, or with a seed that seed's first; `options={"episode": k}` begins its k-th."""
+        super().reset(seed=seed)
+        observation, info = self.vector.reset(seed=None if seed is None else [seed], options=options)
+        return _first(observation), info
+
+    def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """One control step; see `RodentVectorEnv.step`."""
+        observation, reward, terminated, truncated, info = self.vector.step(np.asarray(action)[None])
+        return _first(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), _first(info)
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """A picture (height, width, 3) uint8."""
+        pictures = self.vector.render()
+        return pictures[0] if pictures else None
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self.vector.close()
+
+
+def _first(values: dict[str, Any]) -> dict[str, Any]:
+    """The first environment's part of nested dicts of arrays."""
+    return {name: _first(value) if isinstance(value, dict) else value[0] for name, value in values.items()}
+
+
+def _arrays(info: dict[str, Any]) -> list[NDArray[Any]]:
+    """Every array of nested dicts."""
+    leaves: list[NDArray[Any]] = []
+    for value in info.values():
+        leaves += _arrays(value) if isinstance(value, dict) else [value]
+    return leaves

@@ -1,0 +1,48 @@
+"""What machine a figure was measured on."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from rodent.engine import available_cores
+
+
+def describe_machine() -> dict[str, str | int | float]:
+    """Processor, cores, memory (GiB), operating system and the versions that speed depends on."""
+    return {
+        "processor": _processor(),
+        "cores": available_cores(),
+        "memory_gib": round(_memory_bytes() / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "mujoco": version("mujoco"),
+        "dm_control": version("dm-control"),
+        "torch": version("torch"),
+    }
+
+
+def peak_memory_gib() -> float:
+    """The most resident memory this process has held, GiB (0 where the system does not tell)."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0.0
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**20
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int:
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return 0
+    return int(meminfo.read_text().split("MemTotal:")[1].split()[0]) * 1024

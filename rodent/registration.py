@@ -1,0 +1,16 @@
+"""Gymnasium ids of the tasks. Names only, so that importing `rodent` stays light."""
+
+import gymnasium
+
+ENVIRONMENTS = {"rodent/Run-v0": "run"}
+
+
+def register_environments() -> None:
+    """Make `gymnasium.make("rodent/Run-v0")` and `gymnasium.make_vec` work."""
+    for env_id, task in ENVIRONMENTS.items():
+        gymnasium.register(
+            id=env_id,
+            entry_point="rodent.env:RodentEnv",
+            vector_entry_point="rodent.env:RodentVectorEnv",
+            kwargs={"task": task},
+        )

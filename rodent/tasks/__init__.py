@@ -1,0 +1,24 @@
+"""The tasks, by name. A new task is one new file and one line here."""
+
+from rodent.errors import UsageError
+from rodent.tasks.base import Start, Task, episode_rng
+from rodent.tasks.run import Run
+
+__all__ = ["TASKS", "Start", "Task", "episode_rng", "make_task"]
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Run,)}
+
+
+def make_task(name: str, **parameters: float) -> Task:
+    """The task of that name, with some of its parameters changed.
+
+    Raises:
+        UsageError: there is no such task, or a parameter is not admissible.
+    """
+    if name not in TASKS:
+        raise UsageError(f"unknown task {name!r}: choose one of {', '.join(TASKS)}")
+    try:
+        return TASKS[name](**parameters)
+    except TypeError:
+        fields = ", ".join(TASKS[name].__dataclass_fields__)
+        raise UsageError(f"task {name!r} has no such parameters: {', '.join(parameters)}; it has {fields}") from None

@@ -1,0 +1,267 @@
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import rodent  # noqa: F401 - registers the environments
+from rodent.aids import TrainingAids
+from rodent.env import RodentEnv, RodentVectorEnv
+from rodent.errors import UsageError
+from rodent.tasks.run import Run
+
+SHORT = Run(time_limit=0.1)  # five control steps
+
+
+def stack(observations):
+    return np.concatenate([observations[name] for name in sorted(observations)], axis=-1)
+
+
+def actions(count, steps, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, (steps, count, 38))
+
+
+def test_gymnasiums_checker_complains_of_nothing_but_unbounded_boxes():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(gymnasium.make("rodent/Run-v0", disable_env_checker=True).unwrapped, skip_render_check=True)
+    words = [str(w.message) for w in caught if "A Box observation space" not in str(w.message)]
+    assert not [w for w in words if "infinity" not in w and "inf" not in w], words
+
+
+def test_make_and_make_vec_build_the_registered_task():
+    single = gymnasium.make("rodent/Run-v0")
+    vector = gymnasium.make_vec("rodent/Run-v0", num_envs=3)
+    assert isinstance(single.unwrapped, RodentEnv) and isinstance(vector.unwrapped, RodentVectorEnv)
+    observation, _ = vector.reset(seed=0)
+    assert vector.observation_space.contains(observation)
+    assert vector.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    observation, reward, terminated, truncated, _ = vector.step(vector.action_space.sample())
+    assert reward.shape == terminated.shape == truncated.shape == (3,)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_a_vector_of_three_equals_three_singles_over_several_episodes(mode):
+    ours = RodentVectorEnv(SHORT, 3, autoreset_mode=mode)
+    theirs = SyncVectorEnv([lambda: RodentEnv(SHORT)] * 3, autoreset_mode=mode)
+    a, _ = ours.reset(seed=11)
+    b, _ = theirs.reset(seed=11)
+    assert np.array_equal(stack(a), stack(b))
+    for action in actions(3, 17):
+        a, *mine, my_info = ours.step(action)
+        b, *others, info = theirs.step(action.astype(np.float64))
+        assert np.array_equal(stack(a), stack(b))
+        for x, y in zip(mine, others, strict=True):
+            assert np.array_equal(x, y)
+        if mode == AutoresetMode.SAME_STEP and mine[2].any():
+            for x, y in zip(my_info["final_obs"], info["final_obs"], strict=True):
+                assert np.array_equal(stack(x), stack(y))
+
+
+def test_episodes_do_not_depend_on_the_number_of_threads_or_environments():
+    def run(count, threads):
+        env = RodentVectorEnv(SHORT, count, threads=threads)
+        env.reset(seed=[5, 6, *range(100, 98 + count)])
+        return [stack(env.step(action[:count])[0])[:2] for action in actions(8, 12)]
+
+    reference = run(2, 1)
+    for count, threads in ((2, 2), (8, 2), (8, 1)):
+        for a, b in zip(reference, run(count, threads), strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_episode_k_of_a_seed_is_the_same_whenever_it_is_begun():
+    env = RodentVectorEnv(SHORT, 2)
+    first, _ = env.reset(seed=[3, 3], options={"episode": np.array([0, 4])})
+    for action in actions(2, 20):  # four episodes of five steps: environment 0 arrives at its episode 4
+        observation, *_ = env.step(action)
+    assert np.array_equal(stack(observation)[0], stack(first)[1])
+    assert not np.array_equal(stack(first)[0], stack(first)[1])
+
+
+def test_unseeded_environments_differ_and_a_seed_repeats():
+    env = RodentVectorEnv(SHORT, 2)
+    a, _ = env.reset()
+    assert not np.array_equal(stack(a)[0], stack(a)[1])
+    b, _ = env.reset(seed=1)
+    c, _ = env.reset(seed=1)
+    d, _ = env.reset()
+    assert np.array_equal(stack(b), stack(c)) and not np.array_equal(stack(c), stack(d))
+
+
+def test_an_episode_leaves_nothing_behind():
+    """Same start, same actions, after an episode of others under external forces: the same path, solver state and all."""
+    env = RodentVectorEnv(SHORT, 1, autoreset_mode=AutoresetMode.DISABLED)
+
+    def path():
+        env.reset(seed=[9], options={"episode": np.array([2])})
+        return np.array([stack(env.step(action)[0]) for action in actions(1, 5, seed=1)])
+
+    fresh = path()
+    env.reset(seed=0)
+    env.engine._batch.bind("xfrc_applied")[:, env.body.torso] = 0.5
+    for action in actions(1, 5, seed=2):
+        env.step(action)
+    assert np.array_equal(path(), fresh)
+
+
+def test_the_last_observation_of_an_episode_is_kept_and_truncation_is_no_termination():
+    env = RodentVectorEnv(SHORT, 2)
+    env.reset(seed=0)
+    for t, action in enumerate(actions(2, 5)):
+        observation, _, terminated, truncated, info = env.step(action)
+        assert ("final_obs" in info) == (t == 4)
+    assert truncated.all() and not terminated.any() and info["endings"]["time_limit"].all()
+    final = info["final_obs"][0]
+    assert not np.array_equal(final["walker/joints_pos"], observation["walker/joints_pos"][0])
+
+
+def test_without_autoreset_a_step_of_an_ended_environment_is_refused_until_it_is_reset():
+    env = RodentVectorEnv(SHORT, 2, autoreset_mode=AutoresetMode.DISABLED)
+    env.reset(seed=0)
+    for action in actions(2, 5):
+        env.step(action)
+    with pytest.raises(UsageError, match="have ended"):
+        env.step(action)
+    env.reset(options={"reset_mask": np.array([True, True])})
+    env.step(action)
+
+
+def test_a_partial_reset_touches_no_other_environment():
+    env, twin = RodentVectorEnv("run", 2), RodentVectorEnv("run", 2)
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    for t, action in enumerate(actions(2, 6)):
+        if t == 3:
+            env.reset(options={"reset_mask": np.array([True, False])})
+        a, b = env.step(action)[0], twin.step(action)[0]
+        assert np.array_equal(stack(a)[1], stack(b)[1])
+    assert not np.array_equal(stack(a)[0], stack(b)[0])
+
+
+def test_a_diverged_simulation_ends_its_own_episode_alone_and_is_counted():
+    env, twin = RodentVectorEnv("run", 3), RodentVectorEnv("run", 3)
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    action = actions(3, 1)[0]
+    env.step(action)
+    twin.step(action)
+    env.engine.state.qvel[1] = 1e12
+    a, reward, terminated, truncated, info = env.step(action)
+    b, *_ = twin.step(action)
+    assert terminated.tolist() == [False, True, False] and not truncated.any()
+    assert info["endings"]["diverged"].tolist() == [False, True, False]
+    assert reward[1] == 0 and env.divergences == 1
+    assert all(np.isfinite(values).all() for values in a.values())
+    a, _, terminated, _, _ = env.step(action)
+    b, *_ = twin.step(action)
+    assert not terminated.any() and env.divergences == 1
+    for healthy in (0, 2):
+        assert np.array_equal(stack(a)[healthy], stack(b)[healthy])
+
+
+def test_state_dict_continues_bit_for_bit_in_a_fresh_environment():
+    env = RodentVectorEnv(SHORT, 3, aids=TrainingAids(episode_seconds=0.08, fallen_starts=0.5, jerk=0.1))
+    env.reset(seed=4)
+    for action in actions(3, 7):
+        env.step(action)
+    saved = env.state_dict()
+    twin = RodentVectorEnv(SHORT, 3, aids=TrainingAids(episode_seconds=0.08, fallen_starts=0.5, jerk=0.1))
+    twin.load_state_dict(saved)
+    for action in actions(3, 9, seed=8):
+        a, *mine, _ = env.step(action)
+        b, *others, _ = twin.step(action)
+        assert np.array_equal(stack(a), stack(b))
+        assert all(np.array_equal(x, y) for x, y in zip(mine, others, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: RodentVectorEnv("fly"), r"unknown task 'fly': choose one of run"),
+        (lambda: RodentVectorEnv("run", physics="quick"), r"unknown physics preset 'quick'"),
+        (lambda: RodentVectorEnv("run", 0), r"environments must be at least 1, not 0"),
+        (lambda: RodentVectorEnv("run", -4), r"environments must be at least 1, not -4"),
+        (lambda: RodentVectorEnv("run", threads=-1), r"threads must be 0"),
+        (lambda: RodentVectorEnv("run", render_mode="human"), r"unknown render_mode 'human'"),
+        (lambda: Run(time_limit=-1), r"time_limit must be at least"),
+        (lambda: Run(time_limit=float("nan")), r"time_limit must be at least"),
+        (lambda: Run(target_velocity=0), r"target_velocity must be above 0"),
+        (lambda: Run(pose_noise=5), r"pose_noise must lie in"),
+        (lambda: TrainingAids(fallen_starts=2), r"fallen_starts must lie in"),
+        (lambda: TrainingAids(jerk=-1), r"weight jerk must be 0 or more"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_line(build, words):
+    with pytest.raises(UsageError, match=words) as error:
+        build()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (np.zeros(38), r"shape \(2, 38\), not \(38,\)"),
+        (np.zeros((2, 37)), r"shape \(2, 38\)"),
+        (np.full((2, 38), np.nan), r"must be finite; the one of environment 0"),
+        (np.full((2, 38), np.inf), r"must be finite"),
+    ],
+)
+def test_a_wrong_action_is_refused_and_nothing_moves(action, words):
+    env = RodentVectorEnv("run", 2)
+    with pytest.raises(UsageError, match="reset"):
+        env.step(np.zeros((2, 38)))
+    env.reset(seed=0)
+    before = env.engine.snapshot()
+    with pytest.raises(UsageError, match=words):
+        env.step(action)
+    assert np.array_equal(env.engine.snapshot(), before)
+
+
+def test_reset_refuses_what_it_does_not_know():
+    env = RodentVectorEnv("run", 2)
+    with pytest.raises(UsageError, match="one seed for each of 2"):
+        env.reset(seed=[1])
+    with pytest.raises(UsageError, match="unknown reset options"):
+        env.reset(options={"world": 3})
+    with pytest.raises(UsageError, match="reset_mask must be"):
+        env.reset(options={"reset_mask": np.array([1, 0])})
+    with pytest.raises(UsageError, match="a seed must be 0 or more"):
+        env.reset(seed=[-1, 0])
+
+
+def test_aids_change_training_alone():
+    plain = RodentVectorEnv("run", 2)
+    aided = RodentVectorEnv("run", 2, aids=TrainingAids(upright=0.1, jerk=0.2, backward=0.3, effort=0.1, end_on_back=True))
+    for env in (plain, aided):
+        env.reset(seed=0)
+    action = actions(2, 1)[0]
+    a, reward, *_, info = plain.step(action)
+    b, shaped, *_, shaped_info = aided.step(action)
+    assert np.array_equal(stack(a), stack(b))
+    assert "shaping_terms" not in info and "on_back" not in info["endings"]
+    assert np.array_equal(reward, shaped_info["task_reward"])
+    np.testing.assert_allclose(shaped, reward + np.sum(list(shaped_info["shaping_terms"].values()), axis=0))
+    assert set(shaped_info["shaping_terms"]) == {"upright", "jerk", "backward", "effort"}
+
+
+def test_on_its_back_an_episode_ends_only_with_the_aid():
+    def ends(aids):
+        env = RodentVectorEnv("run", 1, aids=aids)
+        env.reset(seed=0)
+        env.engine.state.qpos[0, 2:7] = env.engine.state.qpos.new_tensor([0.1, 0, 1, 0, 0])  # turned about its x axis
+        return env.step(np.zeros((1, 38)))[2][0]
+
+    assert ends(TrainingAids(end_on_back=True)) and not ends(TrainingAids()) and not ends(None)
+
+
+def test_fallen_starts_are_tumbled_above_the_floor_and_stay_finite():
+    env = RodentVectorEnv("run", 32, aids=TrainingAids(fallen_starts=1.0))
+    observation, _ = env.reset(seed=0)
+    up = observation["walker/world_zaxis"][:, 2]
+    assert (up < 0).any() and (up > 0).any()
+    for _ in range(50):
+        observation, *_ = env.step(np.zeros((32, 38)))
+    assert env.divergences == 0 and np.isfinite(stack(observation)).all()
