@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ def _like(mask: Tensor, value: Tensor) -> Tensor:
 
 
 class Agent(nn.Module, ABC):
-    """A network that acts. It keeps no hidden state: state goes in and comes out, so that it can be recorded and forked.
+    """A network that acts. It keeps no hidden state: state goes in and comes out, to be recorded, forked, perturbed.
 
     Every agent normalises its observations itself and has a standard deviation that does not depend on the state.
 
@@ -105,7 +106,7 @@ class Agent(nn.Module, ABC):
         Args:
             observations: (time, batch, D) float32.
             state: hidden state before the first step, (batch, ...).
-            starts: (time, batch) bool; where true, the step is the first of an episode and the state is zeroed before it.
+            starts: (time, batch) bool; where true, an episode begins with the step: the state is zeroed before it.
 
         Returns:
             The output over (time, batch).
@@ -115,11 +116,11 @@ class Agent(nn.Module, ABC):
 def mlp(sizes: Sequence[int], output: int | None = None, output_gain: float = 1.0) -> nn.Sequential:
     """Linear layers of the given sizes (the first is the input's), each followed by ELU; then a linear output layer.
 
-    Weights are orthogonal with gain sqrt(2), those of the output layer with `output_gain`; biases are zero (Andrychowicz
-    et al. 2021, "What matters for on-policy deep actor-critic methods?": a small last policy layer).
+    Weights are orthogonal with gain sqrt(2), those of the output layer with `output_gain`; biases are zero (a small
+    last policy layer: Andrychowicz et al. 2021, "What matters for on-policy deep actor-critic methods?").
     """
     layers: list[nn.Module] = []
-    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+    for before, after in itertools.pairwise(sizes):
         layers += [_orthogonal(nn.Linear(before, after), math.sqrt(2)), nn.ELU()]
     if output is not None:
         layers.append(_orthogonal(nn.Linear(sizes[-1], output), output_gain))

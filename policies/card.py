@@ -45,7 +45,10 @@ def write_card(facts: dict[str, Any], parameters: int) -> str:
 def _returns(evaluations: list[dict[str, Any]]) -> list[str]:
     if not evaluations:
         return ["Not measured yet."]
-    lines = ["| task | physics | action | episodes | mean return | 95 % interval | maximum |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| task | physics | action | episodes | mean return | 95 % interval | maximum |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for e in evaluations:
         action = "mean" if e["deterministic"] else "sampled"
         low, high = e["ci95"]

@@ -57,7 +57,8 @@ class Checkpoints:
         except OSError as error:
             good = f"the last good one is {files[-1].name}" if (files := self.files()) else "there is none yet"
             raise CheckpointError(
-                f"cannot write the checkpoint {path}: {error.strerror or error}; {good}: make room and go on with --resume"
+                f"cannot write the checkpoint {path}: {error.strerror or error}; {good}; "
+                "make room and go on with --resume"
             ) from None
 
     def read_newest(self) -> tuple[Arrays, dict[str, Any]] | None:

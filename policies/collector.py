@@ -20,7 +20,7 @@ GROUPS = {"reward_terms": "reward", "shaping_terms": "shaping"}  # of `info`, an
 
 
 class Collector:
-    """An agent among its environments. What lies between two rollouts is kept here: observation, hidden state, episodes.
+    """An agent among its environments, and what lies between two rollouts: observation, hidden state, episodes.
 
     Args:
         env: `num_envs` environments; they are reset here.
@@ -48,8 +48,8 @@ class Collector:
         """Fill a rollout, going on from where the last one ended.
 
         Returns:
-            Figures for the log: `reward` a step (the task's own), `reward.NAME` and `shaping.NAME` a step, `ended.CAUSE`
-            counts; and `episode_return`, `episode_length` (means) of the episodes that ended, if any.
+            Figures for the log: `reward` a step (the task's own), `reward.NAME` and `shaping.NAME` a step,
+            `ended.CAUSE` counts; and `episode_return`, `episode_length` (means) of the episodes that ended, if any.
         """
         tally = _Tally(len(rollout.rewards) * self.env.num_envs)
         for name, value in rollout.initial_state.items():

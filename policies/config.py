@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +62,8 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         if self.episodes < 0 or (self.every is not None and self.every < 1):
             raise UsageError(
-                f"evaluation.episodes must be 0 or more and evaluation.every 1 or more, not {self.episodes}, {self.every}"
+                f"evaluation.episodes must be 0 or more and evaluation.every 1 or more, not {self.episodes} and "
+                f"{self.every}"
             )
 
 
@@ -84,11 +88,11 @@ class TrainConfig:
     overwrite: bool = False  # delete the run that the run folder holds
     keep: int = 3  # checkpoints to keep
     checkpoint_every: int = 200_000  # environment steps between checkpoints
-    aids: TrainingAids = TrainingAids(upright=0.05, jerk=0.05, backward=0.2)  # shaping, shorter episodes, other starts
-    evaluation: EvaluationSettings = EvaluationSettings()
-    mlp: MLPSettings = MLPSettings()
-    lstm: LSTMSettings = LSTMSettings()
-    ppo: PPOSettings = PPOSettings()
+    aids: TrainingAids = field(default_factory=lambda: TrainingAids(upright=0.05, jerk=0.05, backward=0.2))
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    mlp: MLPSettings = field(default_factory=MLPSettings)
+    lstm: LSTMSettings = field(default_factory=LSTMSettings)
+    ppo: PPOSettings = field(default_factory=PPOSettings)
 
     def __post_init__(self) -> None:
         make_task(self.task)
@@ -176,12 +180,12 @@ def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
 def parse_arguments(arguments: Sequence[str], prog: str = "rodent train") -> TrainConfig:
     """The configuration that command-line arguments describe.
 
-    `--config FILE` gives the defaults, flags stand on top. Without `--config`, `--resume` takes the defaults from the run
-    folder, so that a run goes on without its flags being repeated.
+    `--config FILE` gives the defaults, flags stand on top. Without `--config`, `--resume` takes the defaults from the
+    run folder, so that a run goes on without its flags being repeated.
 
     Raises:
-        UsageError: a configuration file or a value is not admissible.
-        SystemExit: from tyro, after it has printed help or what it could not parse.
+        UsageError: a configuration file, a flag or a value is not admissible.
+        SystemExit: after help was asked for and printed.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path)
@@ -196,7 +200,21 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train") -> Tra
         defaults = load_yaml(config.config)
     elif known.resume and held.is_file():
         defaults = load_yaml(held)
-    return tyro.cli(TrainConfig, args=rest, default=replace(defaults, resume=False, overwrite=False), prog=prog)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(TrainConfig, args=rest, default=replace(defaults, resume=False, overwrite=False), prog=prog)
+    except SystemExit as end:
+        if end.code:
+            raise UsageError(f"{_one_line(complaint.getvalue())}; see {prog} --help") from None
+        raise
+
+
+def _one_line(box: str) -> str:
+    """The first paragraph of a framed message of tyro's."""
+    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    paragraph = itertools.takewhile(lambda line: set(line) != {"─"}, lines)
+    return " ".join(paragraph).removeprefix("Error parsing TrainConfig: ").rstrip(".")
 
 
 def default_folder(task: str, agent: str) -> Path:

@@ -14,9 +14,7 @@ from policies.storage import Arrays
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 
-Step = tuple[
-    dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
-]
+Step = tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
 
 class TrainingEnv(Protocol):
@@ -59,7 +57,10 @@ def make_training_env(make_env: MakeEnv, config: TrainConfig, physics: str) -> T
         return make_env(config.task, config.envs, physics, config.threads, config.aids)
     parts = np.array_split(np.arange(config.envs), len(presets))
     return Mixture(
-        [make_env(config.task, len(part), p, config.threads, config.aids) for p, part in zip(presets, parts, strict=True)]
+        [
+            make_env(config.task, len(part), p, config.threads, config.aids)
+            for p, part in zip(presets, parts, strict=True)
+        ]
     )
 
 
@@ -91,7 +92,7 @@ class Mixture:
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        seeds: list[int | None] | None = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         cuts = [0, *self._edges, self.num_envs]
         observations = []
         for part, low, high in zip(self.parts, cuts[:-1], cuts[1:], strict=True):

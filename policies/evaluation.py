@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from policies.environment import MakeEnv, make_rodent_env
-from policies.policy import Policy
 from policies.observation import ObservationSpec
+from policies.policy import Policy
 
 _RESAMPLES = 10_000
 

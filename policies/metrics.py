@@ -60,7 +60,7 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics file, blanks left out; none if it is missing. A last line cut short by a kill is dropped."""
+    """The rows of a metrics file, blanks left out; none if it is missing. A last line cut short is dropped."""
     if not path.is_file():
         return []
     text = path.read_text()

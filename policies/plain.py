@@ -50,7 +50,9 @@ def build(kind: Any, data: Any, path: str) -> Any:
             pass
     if isinstance(kind, type) and type(data) is kind:
         return data
-    wanted = f"one of {', '.join(map(str, inner))}" if origin is typing.Literal else getattr(kind, "__name__", str(kind))
+    wanted = (
+        f"one of {', '.join(map(str, inner))}" if origin is typing.Literal else getattr(kind, "__name__", str(kind))
+    )
     raise UsageError(f"{path} must be {wanted}, not {data!r}")
 
 

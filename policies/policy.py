@@ -131,7 +131,9 @@ class Policy:
         try:
             agent.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
         except RuntimeError:
-            raise DamagedFileError(f"{folder / WEIGHTS_FILE} does not hold the network that policy.json describes") from None
+            raise DamagedFileError(
+                f"{folder / WEIGHTS_FILE} does not hold the network that policy.json describes"
+            ) from None
         own = {"format", "agent", "settings", "senses", "actions", "privileged", "mujoco"}
         facts = {name: value for name, value in description.items() if name not in own}
         return cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
@@ -148,7 +150,9 @@ def find_policy(policy: Path | str) -> Path:
         if (folder / DESCRIPTION_FILE).is_file():
             return folder
     if runs := sorted(run.name for run in given.glob("seed-*")):
-        raise UsageError(f"{given} holds runs of several seeds: name one of them, {', '.join(str(given / r) for r in runs)}")
+        raise UsageError(
+            f"{given} holds runs of several seeds: name one of them, {', '.join(str(given / r) for r in runs)}"
+        )
     shipped = shipped_policies()
     if str(policy) in shipped:
         return shipped[str(policy)]

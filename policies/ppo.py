@@ -42,9 +42,13 @@ class PPOSettings:
         if not (0 <= self.gamma < 1 and 0 <= self.lam <= 1):
             raise UsageError(f"ppo needs gamma in [0, 1) and lam in [0, 1], not {self.gamma} and {self.lam}")
         if not 0 < self.rate_min <= self.rate_max or not self.rate > 0:
-            raise UsageError(f"ppo needs 0 < rate_min <= rate_max and rate > 0, not {self.rate_min}, {self.rate_max}, {self.rate}")
+            raise UsageError(
+                f"ppo needs 0 < rate_min <= rate_max and rate > 0, not {self.rate_min}, {self.rate_max}, {self.rate}"
+            )
         if not 0 < self.kl_low <= self.kl_high or not self.kl_stop > 0:
-            raise UsageError(f"ppo needs 0 < kl_low <= kl_high and kl_stop > 0, not {self.kl_low}, {self.kl_high}, {self.kl_stop}")
+            raise UsageError(
+                f"ppo needs 0 < kl_low <= kl_high and kl_stop > 0, not {self.kl_low}, {self.kl_high}, {self.kl_stop}"
+            )
         if self.rate_rule not in ("adaptive", "fixed"):
             raise UsageError(f"ppo.rate_rule is adaptive or fixed, not {self.rate_rule!r}")
 
@@ -90,7 +94,9 @@ class PPO(Learner):
         divergence = 0.0
         for _ in range(settings.epochs):
             divergences = []
-            for batch in rollout.minibatches(normalised, returns, settings.minibatches, self.agent.recurrent, generator):
+            for batch in rollout.minibatches(
+                normalised, returns, settings.minibatches, self.agent.recurrent, generator
+            ):
                 output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts)
                 divergences.append(_divergence(batch, output))
                 if divergences[-1] > settings.kl_stop:
@@ -130,7 +136,7 @@ class PPO(Learner):
 
     def _descend(self, loss: Tensor) -> Tensor:
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
         self.optimizer.step()
         return norm.detach()
@@ -147,5 +153,7 @@ def _divergence(batch: Minibatch, output: Output) -> float:
     with torch.no_grad():
         kl = gaussian_kl(batch.means, batch.log_stds, output.mean, output.log_std).mean().item()
     if not math.isfinite(kl):
-        raise UsageError("the policy's numbers are no longer finite: go on from the last checkpoint with a lower ppo.rate")
+        raise UsageError(
+            "the policy's numbers are no longer finite: go on from the last checkpoint with a lower ppo.rate"
+        )
     return kl

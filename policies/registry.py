@@ -42,3 +42,8 @@ def make_agent(name: str, observation_size: int, action_size: int, settings: Any
     make: Any = find_agent(name)
     agent: Agent = make(observation_size, action_size, settings)
     return agent
+
+
+def make_learner(name: str, agent: Agent, settings: Any) -> Learner:
+    """A learner for an agent; `settings` is an instance of its `settings_type`."""
+    return find_learner(name)(agent, settings)

@@ -90,8 +90,8 @@ class Rollout:
             advantages: (time, envs).
             returns: (time, envs).
             count: number of minibatches.
-            whole_sequences: shuffle environments and keep each one's steps in order, with its hidden state, as recurrent
-                agents need; else shuffle single steps.
+            whole_sequences: shuffle environments and keep each one's steps in order, with its hidden state, as
+                recurrent agents need; else shuffle single steps.
             generator: decides the shuffling.
         """
         time, envs = self.rewards.shape

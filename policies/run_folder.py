@@ -14,8 +14,14 @@ POLICY = "policy"
 _OURS = (CONFIG_FILE, METRICS_FILE, CHECKPOINTS, POLICY)
 
 
-def claim(folder: Path, resume: bool, overwrite: bool) -> None:
+def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> None:
     """Make a run folder, or empty it of an old run.
+
+    Args:
+        folder: of the run; with several seeds, the folder of their folders.
+        several_seeds: whether that is so.
+        resume: a run that is there goes on.
+        overwrite: a run that is there is deleted.
 
     Raises:
         UsageError: it holds a run that the caller neither resumes nor overwrites, or it cannot be made.
@@ -24,8 +30,16 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if _holds_run(folder) and not resume:
             if not overwrite:
-                raise UsageError(f"{folder} holds a run: go on with --resume, delete it with --overwrite, or give another --run-dir")
+                raise UsageError(
+                    f"{folder} holds a run: go on with --resume, delete it with --overwrite, or give another --run-dir"
+                )
             _delete_run(folder)
+        if several_seeds and (folder / CHECKPOINTS).exists():
+            raise UsageError(f"{folder} holds a run of one seed: give another --run-dir for several")
+        if not several_seeds and any(folder.glob("seed-*")):
+            raise UsageError(
+                f"{folder} holds runs of several seeds: resume it with all its --seeds, or name a seed-N folder"
+            )
     except OSError as error:
         raise UsageError(f"cannot use {folder} as run folder: {error.strerror}; give another --run-dir") from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from policies.checkpoint import CheckpointError, Checkpoints
+from policies.agent import Agent
+from policies.checkpoint import Checkpoints
 from policies.collector import Collector
 from policies.config import CONFIG_FILE, TrainConfig, difference, to_json, to_yaml
 from policies.environment import MakeEnv, action_names, make_rodent_env, make_training_env, training_seeds
@@ -21,7 +24,7 @@ from policies.metrics import Metrics
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.progress import RunProgress
-from policies.registry import find_learner, make_agent
+from policies.registry import make_agent, make_learner
 from policies.rollout import Rollout
 from policies.run_folder import CHECKPOINTS, POLICY, claim
 from policies.schedule import Schedule
@@ -29,26 +32,30 @@ from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
 from rodent.errors import UsageError
 
+_EVALUATION_SEED = 0
+
 
 def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path]:
-    """Train each seed of a configuration, one after the other, and end early but cleanly on SIGTERM or Ctrl-C.
+    """Train each seed of a configuration, one after the other; SIGTERM or Ctrl-C ends early with a checkpoint.
 
-    Several seeds get sub-folders `seed-N` of the run folder; a resumed run skips those that are done.
+    Several seeds get sub-folders `seed-N` of the run folder. Resuming skips those that are done.
 
     Returns:
         The run folder of each seed that was begun.
 
     Raises:
-        UsageError: the folder holds a run or another configuration, a disk is full, the numbers diverged.
+        UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite.
     """
-    torch.set_num_threads(config.threads)
-    claim(config.folder, config.resume, config.overwrite)
+    several = len(config.seeds) > 1
+    claim(config.folder, several, config.resume, config.overwrite)
     folders = []
     with StopRequest() as stop:
         for seed in config.seeds:
-            folder = config.folder if len(config.seeds) == 1 else config.folder / f"seed-{seed}"
+            folder = config.folder / f"seed-{seed}" if several else config.folder
             folders.append(folder)
             run = TrainingRun(replace(config, seeds=(seed,), run_dir=folder), make_env)
+            if several:
+                write_atomically(config.folder / CONFIG_FILE, to_yaml(config))
             run.go(stop)
             if stop:
                 break
@@ -58,7 +65,14 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
 class TrainingRun:
     """One seed's training, from its start or from its newest checkpoint.
 
-    Between two updates its whole state is in `state` and `facts`: what they hold, put back, continues bit for bit.
+    Between two updates `_state` holds all there is: put back, it continues bit for bit.
+
+    Args:
+        config: with one seed; its folder is this run's own.
+        make_env: makes environments.
+
+    Raises:
+        UsageError: the newest checkpoint is of another configuration, or `init_from` does not fit.
     """
 
     def __init__(self, config: TrainConfig, make_env: MakeEnv) -> None:
@@ -70,34 +84,249 @@ class TrainingRun:
         self.checkpoints = Checkpoints(self.folder / CHECKPOINTS, config.keep)
         self.steps = 0  # of all environments together
         self.seconds = 0.0  # of wall time, over all sessions
-        self.phase = 0
-        self.evaluations: list[dict[str, Any]] = []
-        self._evaluated_at = 0
+        self.phase = 0  # index in the schedule
+        self.evaluation: dict[str, Any] | None = None  # the last one, and `steps`, when it was
+        self._saved_at = 0  # steps
+        self._rate: float | None = None  # environment steps a second, smoothed
+        self.generator = torch.Generator().manual_seed(self.seed)
         held = self._held_checkpoint()
         if held is not None:
             self.phase = held[1]["phase"]
-        self.generator = torch.Generator().manual_seed(self.seed)
-        self.env = make_training_env(make_env, config, self._physics())
-        self.senses = ObservationSpec.of(self.env.single_observation_space)
-        self._make_agent(from_policy=config.init_from if held is None else None)
-        self.learner: Any = find_learner(config.learner)
-        self.learner = self.learner(self.agent, config.learner_settings)
+        self._make_env()
+        self.agent = self._make_agent()
+        if held is None and config.init_from is not None:
+            self._copy_weights(Policy.load(config.init_from))
+        self.learner = make_learner(config.learner, self.agent, config.learner_settings)
         self.rollout = Rollout.empty(config.rollout, config.envs, self.agent)
-        self._begin_phase()
+        self.collector = self._make_collector()
+        self._set_phase_rules()
         if held is not None:
             self._restore(*held)
 
     def go(self, stop: StopRequest) -> None:
         """Train until the schedule ends or `stop` is requested; leave a checkpoint and a policy behind."""
         with self._disk_errors():
+            self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / CONFIG_FILE, to_yaml(self.config))
-            metrics = Metrics(self.folder, self.steps)
+            self.metrics = Metrics(self.folder, self.steps)
+        self._began = time.monotonic() - self.seconds
         try:
             with RunProgress(f"{self.config.task}, seed {self.seed}") as progress:
-                while self.schedule.progress(self.steps, self.seconds) < 1 and not stop:
-                    self._advance(metrics, progress)
-                if self._saved_at != self.steps or not stop:
-                    self._finish(metrics)
+                while self._progress < 1 and not stop:
+                    self._enter_phase()
+                    self._report(self._iterate(), progress)
+                    if self.steps - self._evaluated_at >= (self.config.evaluation.every or math.inf):
+                        self._evaluate()
+                    if self.steps - self._saved_at >= self.config.checkpoint_every:
+                        self._save()
+                if self._progress >= 1:
+                    self._evaluate()
+                if self._saved_at != self.steps:
+                    self._save()
         finally:
-            metrics.close()
+            self._close()
+
+    def _iterate(self) -> dict[str, float]:
+        """Collect a rollout and learn from it. The very first rollout only tells the normaliser what to expect."""
+        self._anneal()
+        began = time.monotonic()
+        torch.set_num_threads(1)  # for such small products a second thread costs more than it gives
+        figures = self.collector.collect(self.rollout)
+        torch.set_num_threads(self.config.threads)
+        collected = time.monotonic()
+        if self.agent.normaliser.count > 0:
+            figures |= self.learner.update(self.rollout, self.generator)
+        self.agent.normaliser.update(self.rollout.observations)
+        now = time.monotonic()
+        count = self.rollout.rewards.numel()
+        self.steps += count
+        self.seconds = now - self._began
+        return {
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "steps_per_s": count / (now - began),
+            "collecting": (collected - began) / (now - began),
+            "phase": self.phase,
+            "std": float(self.agent.log_std.detach().exp().mean()),
+            **figures,
+        }
+
+    @property
+    def _progress(self) -> float:
+        return self.schedule.progress(self.steps, self.seconds)
+
+    @property
+    def _evaluated_at(self) -> int:
+        return self.evaluation["steps"] if self.evaluation else 0
+
+    # Phases
+
+    def _enter_phase(self) -> None:
+        """Begin the phase that the schedule names, if it is another than the one in force."""
+        phase, _ = self.schedule.locate(self.steps, self.seconds)
+        if phase == self.phase:
+            return
+        if self.config.evaluation.every is None:
+            self._evaluate()
+        physics = self.schedule.phases[self.phase].physics
+        self.phase = phase
+        if self.schedule.phases[phase].physics != physics:
             self.env.close()
+            self._make_env()
+            self.collector = self._make_collector()
+        self._set_phase_rules()
+
+    def _make_env(self) -> None:
+        physics = self.schedule.phases[self.phase].physics
+        assert physics is not None
+        self.env = make_training_env(self.make_env, self.config, physics)
+        self.senses = ObservationSpec.of(self.env.single_observation_space)
+
+    def _make_collector(self) -> Collector:
+        seeds = training_seeds(self.seed, self.phase, self.config.envs)
+        return Collector(self.env, self.agent, self.senses, seeds, self.generator)
+
+    def _set_phase_rules(self) -> None:
+        phase = self.schedule.phases[self.phase]
+        self.learner.fix_rate(phase.rate)
+        self.agent.log_std.requires_grad_(phase.action_std is None)
+        self._log_std_before = self.agent.log_std.detach().clone()
+
+    def _anneal(self) -> None:
+        """Move the actions' standard deviation towards the phase's, evenly in its logarithm."""
+        target = self.schedule.phases[self.phase].action_std
+        if target is not None:
+            _, done = self.schedule.locate(self.steps, self.seconds)
+            with torch.no_grad():
+                self.agent.log_std.copy_((1 - done) * self._log_std_before + done * float(np.log(target)))
+
+    # The agent and what is known of it
+
+    def _make_agent(self) -> Agent:
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            actions = len(action_names(self.env))
+            return make_agent(self.config.agent, self.senses.size, actions, self.config.agent_settings)
+
+    def _copy_weights(self, source: Policy) -> None:
+        if source.agent.name != self.config.agent:
+            raise UsageError(
+                f"{self.config.init_from} is of agent {source.agent.name}, not {self.config.agent}: "
+                f"give --agent {source.agent.name}"
+            )
+        source.senses.check(self.senses)
+        try:
+            self.agent.load_state_dict(source.agent.state_dict())
+        except RuntimeError:
+            raise UsageError(
+                f"{self.config.init_from} is a network of other sizes: it has {source.settings}, "
+                f"the run {self.config.agent_settings}"
+            ) from None
+
+    def _policy(self) -> Policy:
+        """The agent as it is now, as a policy to publish."""
+        facts = {
+            "tasks": [self.config.task],
+            "learner": self.config.learner,
+            "physics": list(dict.fromkeys(phase.physics for phase in self.schedule.phases[: self.phase + 1])),
+            "seed": self.seed,
+            "steps": self.steps,
+            "training_seconds": round(self.seconds, 1),
+            "init_from": self.config.init_from,
+            "evaluations": [self.evaluation] if self.evaluation else [],
+        }
+        return Policy(self.agent, self.config.agent_settings, self.senses, action_names(self.env), facts)
+
+    def _evaluate(self) -> None:
+        """Measure the mean action, unless that was done at this very step; a checkpoint is written before."""
+        settings = self.config.evaluation
+        if not settings.episodes or self._evaluated_at == self.steps:
+            return
+        self._save()
+        result = evaluate(
+            self._policy(), self.config.task, settings.episodes, _EVALUATION_SEED, settings.physics,
+            threads=self.config.threads, make_env=self.make_env,
+        )  # fmt: skip
+        self.evaluation = {"steps": self.steps, **result.to_json()}
+        self.seconds = time.monotonic() - self._began
+        low, high = result.ci95
+        figures = {"evaluation_return": result.mean_return, "evaluation_low": low, "evaluation_high": high}
+        with self._disk_errors():
+            self.metrics.write({"steps": self.steps, "seconds": self.seconds, **figures})
+        self._save()
+
+    # Files
+
+    def _report(self, figures: dict[str, float], progress: RunProgress) -> None:
+        with self._disk_errors():
+            self.metrics.write(figures)
+        done = self._progress
+        self._rate = figures["steps_per_s"] if self._rate is None else 0.9 * self._rate + 0.1 * figures["steps_per_s"]
+        if self.schedule.seconds is None:
+            left = max(0, self.schedule.steps - self.steps) / self._rate
+        else:
+            left = max(0.0, self.schedule.seconds - self.seconds)
+        progress.show(done, self.steps, self._rate, left, f"reward {figures['reward']:.3f} a step")
+
+    def _save(self) -> None:
+        """Write a checkpoint, and the policy as it is now."""
+        self.checkpoints.write(self.steps, *self._state())
+        with self._disk_errors():
+            self._policy().save(self.folder / POLICY)
+        self._saved_at = self.steps
+
+    def _state(self) -> tuple[Arrays, dict[str, Any]]:
+        groups: dict[str, Arrays] = {
+            "agent": {name: value.numpy() for name, value in self.agent.state_dict().items()},
+            "learner": {name: value.numpy() for name, value in self.learner.state_dict().items()},
+            "collector": self.collector.state_dict(),
+            "run": {"generator": self.generator.get_state().numpy(), "log_std_before": self._log_std_before.numpy()},
+        }
+        arrays = {f"{group}/{name}": array for group, members in groups.items() for name, array in members.items()}
+        facts = {
+            "config": to_json(self.config),
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "phase": self.phase,
+            "evaluation": self.evaluation,
+        }
+        return arrays, facts
+
+    def _restore(self, arrays: Arrays, facts: dict[str, Any]) -> None:
+        def group(name: str) -> Arrays:
+            return {key.removeprefix(f"{name}/"): value for key, value in arrays.items() if key.startswith(f"{name}/")}
+
+        def tensors(name: str) -> dict[str, torch.Tensor]:
+            return {key: torch.from_numpy(value) for key, value in group(name).items()}
+
+        self.agent.load_state_dict(tensors("agent"))
+        self.learner.load_state_dict(tensors("learner"))
+        self.collector.load_state_dict(group("collector"))
+        self.generator.set_state(tensors("run")["generator"])
+        self._log_std_before = tensors("run")["log_std_before"]
+        self.steps = self._saved_at = facts["steps"]
+        self.seconds = facts["seconds"]
+        self.evaluation = facts["evaluation"]
+
+    def _held_checkpoint(self) -> tuple[Arrays, dict[str, Any]] | None:
+        held = self.checkpoints.read_newest()
+        if held and (difference_ := difference(to_json(self.config), held[1]["config"])):
+            raise UsageError(
+                f"{self.folder} holds a run of another configuration: {difference_}; "
+                "resume with the same, or give another --run-dir"
+            )
+        return held
+
+    def _close(self) -> None:
+        self.env.close()
+        with contextlib.suppress(OSError):  # whatever went wrong before is what matters
+            self.metrics.close()
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to {self.folder}: {error.strerror or error}; make room and go on with --resume"
+            ) from None

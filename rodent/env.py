@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rodent.aids import TrainingAids
+from rodent.body import Body
 from rodent.engine import CpuEngine
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP, Physics, find_physics
@@ -95,9 +96,14 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self._renderers: list[Any] = []
 
     @property
-    def body(self):  # noqa: ANN201 - a plain re-export
+    def body(self) -> Body:
         """Tables of the rat's parts in this world's model."""
         return self.senses.body
+
+    @property
+    def qpos(self) -> NDArray[np.float64]:
+        """Every simulation's generalised positions, (envs, nq), a copy."""
+        return self.engine.state.qpos.numpy().copy()
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None

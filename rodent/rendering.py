@@ -77,7 +77,7 @@ def _probe(setting: str) -> Backend:
     if setting in _DISABLED:
         tried.append(("OpenGL", f"not tried: MUJOCO_GL={setting}"))
     try:
-        importlib.import_module("mujoco_warp")
+        _import_warp()
     except Exception as error:
         return Backend("none", tried=(*tried, ("warp", _one_line(error))))
     return Backend("warp", tried=(*tried, ("warp", "works: the ray tracer of MuJoCo Warp, which needs no OpenGL")))
@@ -96,8 +96,7 @@ def _candidates(setting: str) -> tuple[str, ...]:
 
 def _try_opengl(name: str) -> tuple[str, str]:
     """Draw a tiny scene in a process of its own; returns (GL_RENDERER, "") or ("", what failed)."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYOPENGL_PLATFORM"}
-    environment |= {"MUJOCO_GL": name, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, "MUJOCO_GL": name, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", f"from rodent.rendering import draw_probe; print(draw_probe({name!r}))"]
     try:
         process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PROBE_SECONDS)
@@ -127,8 +126,8 @@ def draw_probe(name: str) -> str:
     red, _, blue = painter.paint(data, _View(camera))[16, 16]
     if red < blue + 50:
         raise RuntimeError("draws, but the picture is wrong")
-    gl_renderer = importlib.import_module("OpenGL.GL")
-    return gl_renderer.glGetString(gl_renderer.GL_RENDERER).decode()
+    opengl = importlib.import_module("OpenGL.GL")
+    return opengl.glGetString(opengl.GL_RENDERER).decode()
 
 
 def _one_line(error: BaseException) -> str:
@@ -256,8 +255,8 @@ def _view(model: mujoco.MjModel, data: mujoco.MjData, camera: str | mujoco.MjvCa
 
 _RULER_STEP = 0.25  # m
 _RULER_REACH = 16  # lines on each side of where the camera looks
-_RULER_LINES = 2 * (2 * _RULER_REACH + 1)
-_RULER_RGBA = (0.27, 0.27, 0.27, 1.0)
+_RULER_METRE, _RULER_QUARTER = 0.012, 0.004  # m, widths of the lines at whole and at quarter metres
+_RULER_SHADE = 0.54  # of the floor's own colour
 
 
 def _plain_floor(model: mujoco.MjModel) -> int | None:
@@ -270,27 +269,36 @@ def _plain_floor(model: mujoco.MjModel) -> int | None:
     return None
 
 
-def _ruler(model: mujoco.MjModel, floor: int, around: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Thin boxes that mark every quarter of a metre near a point, whole metres thicker.
-
-    Returns:
-        Centres and half-sizes, each (lines, 3), m; a line that would miss the floor has half-size 0.
-    """
+def _ruler_boxes(
+    model: mujoco.MjModel, floor: int, around: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Centre and half-size, m, of the flat boxes that mark every quarter of a metre of the floor near a point."""
     centre, extent = model.geom_pos[floor], model.geom_size[floor, :2]
     extent = np.where(extent > 0, extent, 100.0)  # a plane of size 0 is infinite
-    centres, halves = [], []
+    boxes = []
     for axis in (0, 1):
         nearest = round(around[axis] / _RULER_STEP)
         for k in range(nearest - _RULER_REACH, nearest + _RULER_REACH + 1):
-            position, half = centre.copy(), np.zeros(3)
-            position[axis] = k * _RULER_STEP
-            if abs(position[axis] - centre[axis]) <= extent[axis]:
-                half[axis] = 0.006 if k * _RULER_STEP == round(k * _RULER_STEP) else 0.002
-                half[1 - axis] = extent[1 - axis]
-                half[2] = 0.0004
-            centres.append(position)
-            halves.append(half)
-    return np.array(centres), np.array(halves)
+            at = k * _RULER_STEP
+            if abs(at - centre[axis]) > extent[axis]:
+                continue
+            position, half = centre.copy(), np.full(3, 0.0004)
+            position[axis] = at
+            half[axis] = (_RULER_METRE if at == round(at) else _RULER_QUARTER) / 2
+            half[1 - axis] = extent[1 - axis]
+            boxes.append((position, half))
+    return boxes
+
+
+def _ruler_tile() -> Picture:
+    """The same lines as a texture of one square metre, 2 mm a pixel."""
+    pixels = 500
+    tile = np.full((pixels, pixels, 3), 255, np.uint8)
+    for k in range(round(1 / _RULER_STEP)):
+        width = _RULER_METRE if k == 0 else _RULER_QUARTER
+        rows = np.arange(round(-width / 2 * pixels), round(width / 2 * pixels)) + round(k * _RULER_STEP * pixels)
+        tile[rows % pixels] = tile[:, rows % pixels] = round(255 * _RULER_SHADE)
+    return tile
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------
@@ -430,12 +438,12 @@ class _OpenGLPainter:
         return np.ascontiguousarray(picture[::-1])  # OpenGL's first row is the lowest
 
     def _draw_ruler(self, scene: mujoco.MjvScene, floor: int, around: NDArray[np.float64]) -> None:
-        box, upright = mujoco.mjtGeom.mjGEOM_BOX, np.eye(3).ravel()
-        for centre, half in zip(*_ruler(self._scene.model, floor, around), strict=True):
-            if half.any():
-                rgba = np.array(_RULER_RGBA, np.float32)
-                mujoco.mjv_initGeom(scene.geoms[scene.ngeom], box, half, centre, upright, rgba)
-                scene.ngeom += 1
+        model = self._scene.model
+        rgba = model.geom_rgba[floor] * np.array([_RULER_SHADE] * 3 + [1.0], np.float32)
+        for centre, half in _ruler_boxes(model, floor, around):
+            box = scene.geoms[scene.ngeom]
+            mujoco.mjv_initGeom(box, mujoco.mjtGeom.mjGEOM_BOX, half, centre, np.eye(3).ravel(), rgba)
+            scene.ngeom += 1
 
     def close(self) -> None:
         self._window.make_current()
@@ -460,7 +468,7 @@ class _WarpPainter:
     """MuJoCo Warp's ray tracer, drawing a *stage*: a model that holds only what is to be seen, where `data` has it.
 
     The ray tracer knows no skins and cannot be handed extra geoms, so the stage has each skin as a mesh, whose vertices
-    are moved at each picture, and the lines of the ruler. Nothing is ever simulated in Warp.
+    are moved at each picture, and the ruler as a texture. Nothing is ever simulated in Warp.
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, shadows: bool, antialias: bool) -> None:
@@ -468,11 +476,15 @@ class _WarpPainter:
         self._scene = _Scene(model, shadows)
         self._floor = _plain_floor(model)
         self._geoms = np.flatnonzero(model.geom_group < _VISIBLE_GROUPS)
-        self._own_body = np.isin(model.geom_group[self._geoms], _OWN_BODY_GROUPS)
-        stage = _build_stage(model, self._geoms, self._floor)
+        own_body = np.isin(model.geom_group[self._geoms], _OWN_BODY_GROUPS)
+        self._own_body = np.concatenate([own_body, np.full(model.nskin, True)])
+        stage = _build_stage(model, self._geoms)
+        self._materials = stage.geom_matid.copy()
         self._shape = (height, width)
         self._samples = 2 if antialias else 1  # per pixel, along each axis
-        with _notice_if_slow("compiling the ray tracer (once on this computer) ..."):
+        with _notice_if_slow(
+            "compiling the ray tracer for this kind of world (some seconds, once on this computer) ..."
+        ):
             self._model = self._mjw.put_model(stage)
             self._data = self._mjw.make_data(stage, nworld=1, nconmax=1, njmax=1)
             self._context = self._mjw.create_render_context(
@@ -482,16 +494,17 @@ class _WarpPainter:
                 use_shadows=shadows,
                 use_precomputed_rays=False,  # so that each picture may have its own angle of view
                 render_skybox=True,
+                enable_specular=False,  # it burns out the floor under a lamp, which OpenGL's coarse planes do not
             )
             self._mjw.refit_bvh(self._model, self._data, self._context)
             self._mjw.render(self._model, self._data, self._context)
             warp.synchronize()
         self._skins = list(self._context.mesh_registry.values())
-        self._bounds = np.zeros((model.nskin, 3))
 
     def paint(self, data: mujoco.MjData, view: _View) -> Picture:
         self._place(data, self._scene.update(data, view), view)
         self._mjw.refit_bvh(self._model, self._data, self._context)
+        self._context.bvh.rebuild()  # things go far from where the tree was built
         self._mjw.render(self._model, self._data, self._context)
         height, width = self._shape
         n = self._samples
@@ -502,14 +515,17 @@ class _WarpPainter:
     def _place(self, data: mujoco.MjData, scene: mujoco.MjvScene, view: _View) -> None:
         """Copy to the stage where everything is, how it is coloured, and from where it is seen."""
         model = self._scene.model
-        things = [self._place_geoms(data, view), self._place_skins(scene, view)]
-        if self._floor is not None:
-            things.append(_place_ruler(model, self._floor, view))
-        position, orientation, size, rgba = (np.concatenate(parts) for parts in zip(*things, strict=True))
+        identity = np.broadcast_to(np.eye(3), (model.nskin, 3, 3))
+        position = np.concatenate([data.geom_xpos[self._geoms], self._place_skins(scene)])
+        if not view.own_body:
+            position[self._own_body] = _OUT_OF_SIGHT
         _assign(self._data.geom_xpos, position)
-        _assign(self._data.geom_xmat, orientation)
-        _assign(self._model.geom_size, size)
-        _assign(self._model.geom_rgba, rgba)
+        _assign(self._data.geom_xmat, np.concatenate([data.geom_xmat[self._geoms].reshape(-1, 3, 3), identity]))
+        _assign(self._model.geom_rgba, np.concatenate([model.geom_rgba[self._geoms], model.skin_rgba]))
+        if self._floor is not None:
+            materials = self._materials.copy()
+            materials[: len(self._geoms)][self._geoms == self._floor] = model.nmat if view.ruler else -1
+            self._model.geom_matid.assign(materials[None])
         _assign(self._data.light_xpos, data.light_xpos)
         _assign(self._data.light_xdir, data.light_xdir)
         eye = scene.camera[0]
@@ -518,42 +534,28 @@ class _WarpPainter:
         _assign(self._data.cam_xmat, np.stack([np.cross(forward, up), up, -forward], axis=1)[None])
         _assign(self._model.cam_fovy, np.degrees(2 * np.arctan2([eye.frustum_top], eye.frustum_near)))
 
-    def _place_geoms(self, data: mujoco.MjData, view: _View) -> _Things:
+    def _place_skins(self, scene: mujoco.MjvScene) -> NDArray[np.float64]:
+        """Move the skins' vertices; returns the centres about which they now stand, (skins, 3)."""
         model = self._scene.model
-        rgba = model.geom_rgba[self._geoms]
-        if not view.own_body:
-            rgba[self._own_body, 3] = 0.0
-        return data.geom_xpos[self._geoms], data.geom_xmat[self._geoms].reshape(-1, 3, 3), model.geom_size[self._geoms], rgba
-
-    def _place_skins(self, scene: mujoco.MjvScene, view: _View) -> _Things:
-        model = self._scene.model
-        rgba = model.skin_rgba * (1.0, 1.0, 1.0, float(view.own_body))
-        vertices, centres = scene.skinvert.reshape(-1, 3), np.zeros((model.nskin, 3))
+        centres, bounds = np.zeros((model.nskin, 3)), np.zeros((model.nskin, 3))
         for i, mesh in enumerate(self._skins):
-            own = slice(model.skin_vertadr[i], model.skin_vertadr[i] + model.skin_vertnum[i])
-            low, high = vertices[own].min(axis=0), vertices[own].max(axis=0)
-            centres[i] = (low + high) / 2
-            mesh.points.assign(vertices[own] - centres[i].astype(np.float32))
+            start = model.skin_vertadr[i]
+            vertices = scene.skinvert.reshape(-1, 3)[start : start + model.skin_vertnum[i]]
+            low, high = vertices.min(axis=0), vertices.max(axis=0)
+            centres[i], bounds[i] = (low + high) / 2, (high - low) / 2
+            mesh.points.assign(vertices - centres[i].astype(np.float32))
             mesh.refit()
-            self._bounds[i] = (high - low) / 2
         if self._skins:
             self._model.mesh_normal.assign(scene.skinnormal.reshape(-1, 3))
-            self._context.mesh_bounds_size.assign(self._bounds)
-        return centres, np.broadcast_to(np.eye(3), (model.nskin, 3, 3)), self._bounds, rgba
+            self._context.mesh_bounds_size.assign(bounds)
+        return centres
 
     def close(self) -> None:
         self._skins.clear()
         del self._model, self._data, self._context
 
 
-# Centres (n, 3), rotation matrices (n, 3, 3), sizes as MuJoCo's `geom_size` (n, 3), colours (n, 4).
-_Things = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
-
-
-def _place_ruler(model: mujoco.MjModel, floor: int, view: _View) -> _Things:
-    centres, halves = _ruler(model, floor, view.camera.lookat)
-    is_drawn = halves.any(axis=1, keepdims=True) & view.ruler
-    return centres, np.broadcast_to(np.eye(3), (len(centres), 3, 3)), halves, np.where(is_drawn, _RULER_RGBA, 0.0)
+_OUT_OF_SIGHT = (0.0, 0.0, -1000.0)  # m; what is far off costs the ray tracer less than what is transparent
 
 
 def _assign(array: Any, values: NDArray[Any]) -> None:
@@ -561,8 +563,10 @@ def _assign(array: Any, values: NDArray[Any]) -> None:
     array.assign(np.ascontiguousarray(values, np.float32)[None])
 
 
-def _build_stage(model: mujoco.MjModel, geoms: NDArray[np.intp], floor: int | None) -> mujoco.MjModel:
-    """A model without physics that looks like `model`: `geoms`, then skins, then the ruler's lines.
+def _build_stage(model: mujoco.MjModel, geoms: NDArray[np.intp]) -> mujoco.MjModel:
+    """A model without physics that looks like `model`: its `geoms`, then its skins, its lights, and one camera.
+
+    Its materials are those of `model` and, last, the ruler.
 
     Raises:
         UsageError: a geom is a mesh, which no world of this project has.
@@ -577,8 +581,6 @@ def _build_stage(model: mujoco.MjModel, geoms: NDArray[np.intp], floor: int | No
         _copy_geom(model, spec, int(i))
     for i in range(model.nskin):
         _copy_skin(model, spec, i)
-    for _ in range(_RULER_LINES if floor is not None else 0):
-        spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[1, 1, 1])
     for i in range(model.nlight):
         light = spec.worldbody.add_light(type=mujoco.mjtLightType(model.light_type[i]), dir=[0, 0, -1])
         for part in ("ambient", "diffuse", "specular", "attenuation", "cutoff", "exponent", "castshadow", "active"):
@@ -602,10 +604,21 @@ def _copy_surfaces(model: mujoco.MjModel, spec: mujoco.MjSpec) -> None:
         colour = mujoco.mjtTextureRole.mjTEXROLE_RGB
         if model.mat_texid[i, colour] >= 0:
             material.textures[colour] = str(model.mat_texid[i, colour])
+    _add_ruler(spec)
     for i in range(model.nhfield):
         rows, columns, start = model.hfield_nrow[i], model.hfield_ncol[i], model.hfield_adr[i]
         heights = model.hfield_data[start : start + rows * columns]
         spec.add_hfield(name=str(i), size=model.hfield_size[i], nrow=rows, ncol=columns, userdata=heights.tolist())
+
+
+def _add_ruler(spec: mujoco.MjSpec) -> None:
+    tile = _ruler_tile()
+    texture = spec.add_texture(name="ruler", type=mujoco.mjtTexture.mjTEXTURE_2D)
+    texture.height, texture.width, texture.nchannel = tile.shape
+    texture.data = tile.tobytes()
+    # A "uniform" repeat of 2 lays one tile on each metre.
+    material = spec.add_material(name="ruler", texuniform=True, texrepeat=[2, 2], rgba=[0.5, 0.5, 0.5, 1])
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture.name
 
 
 def _copy_geom(model: mujoco.MjModel, spec: mujoco.MjSpec, i: int) -> None:

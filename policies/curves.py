@@ -1,0 +1,157 @@
+"""Learning curves of runs: mean over the seeds of a configuration, with 95 % intervals; as a picture or as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import stats
+
+from policies.config import CHANGEABLE, CONFIG_FILE, TrainConfig, load_yaml, to_json
+from policies.metrics import METRICS_FILE, read_metrics
+from policies.run_folder import seed_folders
+from policies.storage import write_atomically
+from rodent.errors import UsageError
+
+FORMATS = (".png", ".svg", ".csv")
+_POINTS = 200
+_LABELS = {
+    "reward": "task reward a control step, while training",
+    "evaluation_return": "return of an episode, mean action, evaluated",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One measure of one configuration, over its seeds."""
+
+    label: str
+    measure: str
+    seeds: int
+    """How many runs."""
+    steps: NDArray[np.float64]
+    """(points,), environment steps."""
+    minutes: NDArray[np.float64]
+    """(points,), wall time of the mean run."""
+    mean: NDArray[np.float64]
+    """(points,), over seeds."""
+    low: NDArray[np.float64]
+    """(points,), lower end of the mean's 95 % t-interval over seeds; NaN for a single seed."""
+    high: NDArray[np.float64]
+    """(points,), upper end."""
+
+
+def draw_curves(runs: Sequence[Path], output: Path) -> list[Curve]:
+    """Draw the curves of run folders to a picture, or write their numbers to CSV.
+
+    Args:
+        runs: run folders, of one seed or of several; those that share a configuration are taken together.
+        output: its suffix says what it will be, .png, .svg or .csv.
+
+    Raises:
+        UsageError: a folder holds no run or nothing measured yet, or the output is of no known kind or cannot be written.
+    """
+    if output.suffix not in FORMATS:
+        raise UsageError(f"cannot write curves to {output}: its name must end in {', '.join(FORMATS)}")
+    curves = read_curves(runs)
+    content = _as_csv(curves) if output.suffix == ".csv" else _as_picture(curves, output.suffix[1:])
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(output, content)
+    except OSError as error:
+        raise UsageError(f"cannot write curves to {output}: {error.strerror or error}") from None
+    return curves
+
+
+def read_curves(runs: Sequence[Path]) -> list[Curve]:
+    """The curves of run folders: of the reward in training, and of evaluations where there are any.
+
+    Raises:
+        UsageError: see `draw_curves`.
+    """
+    groups: dict[str, list[list[dict[str, float]]]] = {}
+    labels: dict[str, str] = {}
+    for run in runs:
+        for folder in seed_folders(run):
+            config, rows = _read_run(folder)
+            key = str({name: value for name, value in to_json(config).items() if name not in CHANGEABLE | {"seeds"}})
+            groups.setdefault(key, []).append(rows)
+            labels.setdefault(key, run.resolve().name)
+    return [
+        curve
+        for key, group in groups.items()
+        for measure in _LABELS
+        if (curve := _curve(labels[key], measure, group)) is not None
+    ]
+
+
+def _read_run(folder: Path) -> tuple[TrainConfig, list[dict[str, float]]]:
+    if not (folder / CONFIG_FILE).is_file():
+        raise UsageError(f"{folder} is no run folder: it has no {CONFIG_FILE}")
+    try:
+        rows = read_metrics(folder / METRICS_FILE)
+    except ValueError as error:
+        raise UsageError(f"{folder / METRICS_FILE} is damaged: {error}") from None
+    if not any("reward" in row for row in rows):
+        raise UsageError(f"{folder} has measured nothing yet: its {METRICS_FILE} has no rows")
+    return load_yaml(folder / CONFIG_FILE), rows
+
+
+def _curve(label: str, measure: str, runs: list[list[dict[str, float]]]) -> Curve | None:
+    tables = [np.array([(r["steps"], r["seconds"] / 60, r[measure]) for r in rows if measure in r]) for rows in runs]
+    if not all(len(table) for table in tables):
+        return None
+    low, high = max(table[0, 0] for table in tables), min(table[-1, 0] for table in tables)
+    steps = tables[0][:, 0] if len(tables[0]) < _POINTS else np.linspace(low, high, _POINTS)
+    steps = steps[(steps >= low) & (steps <= high)]
+    minutes = np.mean([np.interp(steps, table[:, 0], table[:, 1]) for table in tables], axis=0)
+    values = np.array([np.interp(steps, table[:, 0], table[:, 2]) for table in tables])
+    half = np.full(len(steps), np.nan)
+    if len(tables) > 1:
+        half = stats.t.ppf(0.975, len(tables) - 1) * stats.sem(values, axis=0)
+    mean = values.mean(axis=0)
+    return Curve(label, measure, len(tables), steps, minutes, mean, mean - half, mean + half)
+
+
+def _as_csv(curves: Sequence[Curve]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "measure", "seeds", "steps", "minutes", "mean", "low", "high"])
+    for c in curves:
+        for point in zip(c.steps, c.minutes, c.mean, c.low, c.high, strict=True):
+            numbers = ["" if np.isnan(value) else f"{value:.6g}" for value in point[1:]]
+            writer.writerow([c.label, c.measure, c.seeds, round(point[0]), *numbers])
+    return text.getvalue()
+
+
+def _as_picture(curves: Sequence[Curve], kind: str) -> bytes:
+    measures = list(dict.fromkeys(curve.measure for curve in curves))
+    figure = Figure(figsize=(5.5 * len(measures), 4), layout="constrained")
+    panels: Any = figure.subplots(1, len(measures), squeeze=False)
+    for measure, axes in zip(measures, panels[0], strict=True):
+        _draw_panel(axes, [curve for curve in curves if curve.measure == measure])
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=150)
+    return buffer.getvalue()
+
+
+def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
+    marker = "o" if curves[0].measure == "evaluation_return" else ""
+    for curve in curves:
+        seeds = f"{curve.seeds} seeds" if curve.seeds > 1 else "1 seed"
+        label = f"{curve.label} ({seeds}, {curve.minutes[-1]:.0f} min)"
+        (line,) = axes.plot(curve.steps / 1e6, curve.mean, marker=marker, markersize=4, label=label)
+        axes.fill_between(curve.steps / 1e6, curve.low, curve.high, color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set_xlabel("environment steps (millions)")
+    axes.set_ylabel(_LABELS[curves[0].measure])
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small")

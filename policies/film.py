@@ -1,0 +1,121 @@
+"""Films of a policy, and the live view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.observation import ObservationSpec
+from policies.play import Episode, play
+from policies.policy import Policy
+from rodent.body import Body
+from rodent.env import RodentVectorEnv
+from rodent.errors import UsageError
+from rodent.physics import CONTROL_TIMESTEP, find_physics
+from rodent.rendering import CAMERAS
+from rodent.tasks import make_task
+from rodent.video import Film, Telemetry, film_states
+from rodent.viewer import display, view
+
+
+def film_policy(
+    policy: str,
+    output: Path,
+    task: str | None = None,
+    camera: str = "side",
+    seconds: float = 10.0,
+    seed: int = 0,
+    episode: int = 0,
+    physics: str = "paper",
+    width: int = 640,
+    height: int = 480,
+    fps: int = 50,
+    stochastic: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Let a policy act through the first seconds of an episode and film it in real time.
+
+    Args:
+        policy: a policy, a run folder, or the name of a shipped policy.
+        output: .mp4, .webm or .gif.
+        task: the task (None: the policy's own).
+        camera: one of `rodent.rendering.CAMERAS`.
+        seconds: length of the film at most; it ends with the episode.
+        seed: of the world and the start.
+        episode: which episode of the seed.
+        physics: a preset's name.
+        width: pixels, even.
+        height: pixels, even.
+        fps: frames a second, at most 50.
+        stochastic: sample actions instead of taking their mean.
+        progress: called with (frames drawn, frames in all).
+
+    Returns:
+        How the film was made; see `film_states`.
+
+    Raises:
+        UsageError: whatever of these cannot be used; it is found out before anything is simulated.
+    """
+    if camera not in CAMERAS:
+        raise UsageError(f"unknown camera {camera!r}: choose one of {', '.join(CAMERAS)}")
+    if not seconds >= CONTROL_TIMESTEP:
+        raise UsageError(f"a film must last at least {CONTROL_TIMESTEP} s, not {seconds}")
+    if episode < 0:
+        raise UsageError(f"an episode's index must be 0 or more, not {episode}")
+    Film(output, fps)  # complains of a path or rate that cannot be used
+    actor = Policy.load(policy)
+    chosen = make_task(task or actor.tasks[0])
+    (played,) = play(
+        actor, chosen, [episode], seed, physics, deterministic=not stochastic, steps=round(seconds / CONTROL_TIMESTEP)
+    )
+    env = RodentVectorEnv(chosen, 1, find_physics(physics))
+    return film_states(
+        env.engine.model,
+        played.qpos[1:],
+        output,
+        camera,
+        fps=fps,
+        width=width,
+        height=height,
+        telemetry=Telemetry(chosen.name, played.rewards, _speed(played, env.body)),
+        progress=progress,
+    )
+
+
+def view_policy(policy: str, task: str | None = None, seed: int = 0, physics: str = "paper") -> None:
+    """Watch a policy live, episode after episode, until the window is closed.
+
+    Raises:
+        UsageError: there is no display, or a name is unknown.
+    """
+    if display() is None:
+        raise UsageError("no display: a window cannot be opened here; use `rodent render` to make a film instead")
+    actor = Policy.load(policy)
+    env = RodentVectorEnv(task or actor.tasks[0], 1, physics)
+    actor.senses.check(ObservationSpec.of(env.single_observation_space))
+    view(env.engine.model, _live(actor, env, seed))
+
+
+def _live(policy: Policy, env: RodentVectorEnv, seed: int) -> Iterator[NDArray[np.float64]]:
+    """qpos (nq,) of one control step after another."""
+    observation, _ = env.reset(seed=[seed])
+    state = None
+    while True:
+        action, state = policy.act(observation, state)
+        observation, _, terminated, truncated, _ = env.step(action)
+        if terminated[0] or truncated[0]:
+            state = None
+        yield env.qpos[0]
+
+
+def _speed(episode: Episode, body: Body) -> NDArray[np.float64]:
+    """Horizontal speed of the torso in each control step, over the last 0.2 s, m/s. (steps,)."""
+    position = episode.qpos[:, body.root_qpos : body.root_qpos + 2]
+    end = np.arange(1, len(position))
+    begin = np.maximum(end - 10, 0)
+    moved = np.linalg.norm(position[end] - position[begin], axis=1)
+    return moved / ((end - begin) * CONTROL_TIMESTEP)

@@ -1,0 +1,167 @@
+"""Lets a policy act through whole episodes of the bare task, in our simulator or in dm_control's, and keeps the path."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from policies.observation import ObservationSpec
+from policies.policy import Policy
+from rodent.dm_control_env import DmControlEnv
+from rodent.engine import available_cores
+from rodent.env import RodentVectorEnv
+from rodent.errors import UsageError
+from rodent.tasks import Task, make_task
+
+SIMULATORS = ("rodent", "dm_control")
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What happened from an episode's first action to its end."""
+
+    index: int
+    """Which episode of its seed: the world follows from (task, seed, index)."""
+    qpos: NDArray[np.float64]
+    """(steps + 1, nq), at the start and after each step."""
+    actions: NDArray[np.float32]
+    """(steps, A), as the policy gave them, within [-1, 1]."""
+    rewards: NDArray[np.float64]
+    """(steps,), the task's own."""
+    ending: str
+    """The cause of the end, or "cut" where the caller's `steps` ran out first."""
+
+
+def play(
+    policy: Policy,
+    task: str | Task,
+    episodes: list[int],
+    seed: int = 0,
+    physics: str = "paper",
+    simulator: str = "rodent",
+    deterministic: bool = True,
+    threads: int = 0,
+    steps: int | None = None,
+) -> list[Episode]:
+    """Run some episodes of a seed, each once, without training aids.
+
+    Args:
+        policy: acts.
+        task: a task or its name.
+        episodes: their indices; the same index is the same world and start in either simulator.
+        seed: of the worlds, and of the actions' noise if there is any.
+        physics: a preset's name; dm_control knows `paper` alone.
+        simulator: "rodent" (all episodes at once) or "dm_control" (one after the other on each core).
+        deterministic: take mean actions; else sample.
+        threads: threads or processes, 0 for every core.
+        steps: cut episodes after so many control steps.
+
+    Raises:
+        UsageError: an unknown simulator, or a policy that reads senses which the task does not offer.
+    """
+    if simulator not in SIMULATORS:
+        raise UsageError(f"unknown simulator {simulator!r}: choose one of {', '.join(SIMULATORS)}")
+    if not episodes:
+        raise UsageError("the number of episodes must be at least 1, not 0")
+    if steps is not None and steps < 1:
+        raise UsageError(f"an episode must have at least 1 control step, not {steps}")
+    if seed < 0:
+        raise UsageError(f"a seed must be 0 or more, not {seed}")
+    task = make_task(task) if isinstance(task, str) else task
+    limit = min(task.step_limit, steps or task.step_limit)
+    if simulator == "dm_control":
+        if physics != "paper":
+            raise UsageError(f"dm_control simulates the paper's physics alone: leave out physics {physics!r}")
+        return _play_in_dm_control(policy, task, episodes, seed, deterministic, threads, limit)
+    # With autoreset at the next step, the state after an episode's last step is still its own.
+    env = RodentVectorEnv(task, len(episodes), physics, threads, AutoresetMode.NEXT_STEP)
+    policy.senses.check(ObservationSpec.of(env.single_observation_space))
+    return _play_together(policy, env, episodes, seed, deterministic, limit)
+
+
+def _play_together(
+    policy: Policy, env: RodentVectorEnv, episodes: list[int], seed: int, deterministic: bool, limit: int
+) -> list[Episode]:
+    count = len(episodes)
+    generator = torch.Generator().manual_seed(seed)
+    observation, _ = env.reset(seed=[seed] * count, options={"episode": np.array(episodes)})
+    recorders = [_Recorder(index, env.qpos[i]) for i, index in enumerate(episodes)]
+    state = None
+    for _ in range(limit):
+        action, state = policy.act(observation, state, deterministic=deterministic, generator=generator)
+        observation, _, _, _, info = env.step(action)
+        qpos = env.qpos
+        for i, recorder in enumerate(recorders):
+            if not recorder.ending:
+                causes = [cause for cause, mask in info["endings"].items() if mask[i]]
+                recorder.add(qpos[i], action[i], info["task_reward"][i], causes[0] if causes else "")
+        if all(recorder.ending for recorder in recorders):
+            break
+    env.close()
+    return [recorder.episode() for recorder in recorders]
+
+
+def _play_in_dm_control(
+    policy: Policy, task: Task, episodes: list[int], seed: int, deterministic: bool, threads: int, limit: int
+) -> list[Episode]:
+    workers = min(threads or available_cores(), len(episodes))
+    shares = [share.tolist() for share in np.array_split(np.array(episodes), workers)]
+    # Fresh interpreters: a forked one would inherit locks of the threads that simulate.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        parts = pool.map(_dm_control_worker, *zip(*[(policy, task, s, seed, deterministic, limit) for s in shares], strict=True))
+    return [episode for part in parts for episode in part]
+
+
+def _dm_control_worker(
+    policy: Policy, task: Task, episodes: list[int], seed: int, deterministic: bool, limit: int
+) -> list[Episode]:
+    torch.set_num_threads(1)
+    env = DmControlEnv(task)
+    return [_play_one(policy, env, index, seed, deterministic, limit) for index in episodes]
+
+
+def _play_one(
+    policy: Policy, env: DmControlEnv, index: int, seed: int, deterministic: bool, limit: int
+) -> Episode:
+    generator = torch.Generator().manual_seed(seed + index)
+    observation = env.reset(seed, index)
+    recorder = _Recorder(index, env.qpos)
+    state = None
+    for _ in range(limit):
+        batch = {name: value[None] for name, value in observation.items()}
+        action, state = policy.act(batch, state, deterministic=deterministic, generator=generator)
+        observation, reward, terminated, truncated = env.step(action[0])
+        ending = "terminated" if terminated else "time_limit" if truncated else ""
+        recorder.add(env.qpos, action[0], reward, ending)
+        if ending:
+            break
+    return recorder.episode()
+
+
+class _Recorder:
+    """An episode in the making."""
+
+    def __init__(self, index: int, start: NDArray[np.float64]) -> None:
+        self.index = index
+        self.ending = ""
+        self._qpos = [start]
+        self._actions: list[NDArray[np.float32]] = []
+        self._rewards: list[float] = []
+
+    def add(self, qpos: NDArray[np.float64], action: NDArray[np.float32], reward: float, ending: str) -> None:
+        self._qpos.append(qpos)
+        self._actions.append(action)
+        self._rewards.append(reward)
+        self.ending = ending
+
+    def episode(self) -> Episode:
+        return Episode(
+            self.index, np.array(self._qpos), np.array(self._actions), np.array(self._rewards), self.ending or "cut"
+        )
+

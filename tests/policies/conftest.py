@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from policies.config import EvaluationSettings, TrainConfig
+from policies.lstm import LSTMSettings
+from policies.mlp import MLPSettings
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Any:
+    """Makes configurations of runs that last a fraction of a second on point masses."""
+
+    def configure(**changes: Any) -> TrainConfig:
+        defaults: dict[str, Any] = {
+            "envs": 8,
+            "rollout": 16,
+            "steps": 512,
+            "threads": 1,
+            "run_dir": tmp_path / "run",
+            "evaluation": EvaluationSettings(episodes=0),
+            "mlp": MLPSettings(hidden=(16,)),
+            "lstm": LSTMSettings(encoder=(16,), core=8, head=(16,)),
+        }
+        return TrainConfig(**(defaults | changes))
+
+    return configure

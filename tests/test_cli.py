@@ -1,0 +1,94 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rodent.cli import COMMANDS, main
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "rodent.cli", *arguments], capture_output=True, text=True, timeout=120)
+
+
+def fails(capsys, *arguments):
+    """The one line on standard error of a command that must end with exit code 2 and print nothing else."""
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert exit_.value.code == 2 and out == ""
+    assert err.count("\n") == 1 and err.startswith("rodent: ")
+    return err
+
+
+def test_help_lists_the_commands_and_imports_nothing_heavy():
+    shown = run("--help")
+    assert shown.returncode == 0
+    assert all(name in shown.stdout for name in COMMANDS)
+    code = "import sys, rodent.cli; print(sorted({'torch', 'mujoco', 'dm_control', 'matplotlib'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_its_flags(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    assert "--" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
+    assert "unknown command 'fly': choose one of train" in fails(capsys, "fly")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bench", "--task", "fly"], "unknown task 'fly': choose one of run"),
+        (["bench", "--physics", "quick"], "unknown physics preset 'quick': choose one of paper, fast"),
+        (["bench", "--envs", "0"], "environments must be at least 1, not 0"),
+        (["bench", "--envs", "-3"], "environments must be at least 1, not -3"),
+        (["bench", "--threads", "-1"], "threads must be 0"),
+        (["bench", "--seconds", "0"], "seconds must be above 0"),
+        (["bench", "--envs", "many"], "--envs"),
+        (["bench", "--speed", "3"], "--speed"),
+        (["evaluate"], "policy"),
+        (["evaluate", "/no/such/policy"], "/no/such/policy"),
+        (["render", "/no/such/policy", "--output", "film.mp4"], "/no/such/policy"),
+        (["curves", "/no/such/run"], "/no/such/run"),
+        (["train", "--task", "fly"], "unknown task 'fly'"),
+        (["train", "--agent", "brain"], "brain"),
+        (["train", "--learner", "sarsa"], "sarsa"),
+        (["train", "--physics", "quick"], "unknown physics preset 'quick'"),
+        (["train", "--envs", "0"], "envs"),
+        (["train", "--steps", "-5"], "steps"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_two(arguments, words, capsys):
+    assert words in fails(capsys, *arguments)
+
+
+def test_tasks_json_describes_each_task(capsys):
+    main(["tasks", "--json"])
+    tasks = json.loads(capsys.readouterr().out)["tasks"]
+    assert tasks["run"]["max_return"] == 1500 and tasks["run"]["step_limit"] == 1500
+    assert tasks["run"]["observations"]["walker/joints_pos"] == {"size": 30, "unit": "rad"}
+    assert len(tasks["run"]["actions"]) == 38
+    assert tasks["run"]["parameters"]["target_velocity"] == 1.0
+
+
+def test_bench_json_keeps_the_contract(capsys):
+    main(["bench", "--envs", "8", "--seconds", "1", "--physics", "fast", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert {
+        "task", "physics", "vision", "envs", "threads", "control_steps_per_s", "physics_steps_per_s",
+        "simulated_s_per_s", "limit_ratio", "dm_control_ratio", "phases", "machine",
+    } <= report.keys()  # fmt: skip
+    assert report["physics_steps_per_s"] == pytest.approx(10 * report["control_steps_per_s"], rel=1e-3)
+    assert report["limit_ratio"] > 0 and report["dm_control_ratio"] > 0
+    assert sum(report["phases"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_doctor_json_names_a_renderer(capsys):
+    main(["doctor", "--json"])
+    assert json.loads(capsys.readouterr().out)
