@@ -36,9 +36,8 @@ def measure(flags: Flags, preset: str, threads: int) -> dict:
 def main(flags: Flags) -> None:
     rows = [measure(flags, preset, threads) for preset in flags.presets for threads in flags.threads]
     rate = {(row["physics"], row["threads"]): row["control_steps_per_s"] for row in rows}
-    scaling = {
-        preset: round(rate[preset, max(flags.threads)] / rate[preset, min(flags.threads)], 3) for preset in flags.presets
-    }
+    few, many = min(flags.threads), max(flags.threads)
+    scaling = {preset: round(rate[preset, many] / rate[preset, few], 3) for preset in flags.presets}
     result = {
         "command": "python benchmarks/throughput.py",
         "thread_scaling": scaling,

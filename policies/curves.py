@@ -57,7 +57,7 @@ def draw_curves(runs: Sequence[Path], output: Path) -> list[Curve]:
         output: its suffix says what it will be, .png, .svg or .csv.
 
     Raises:
-        UsageError: a folder holds no run or nothing measured yet, or the output is of no known kind or cannot be written.
+        UsageError: a folder holds no run or nothing measured yet; the output is of no known kind or cannot be written.
     """
     if output.suffix not in FORMATS:
         raise UsageError(f"cannot write curves to {output}: its name must end in {', '.join(FORMATS)}")

@@ -16,7 +16,7 @@ from rodent.body import Body
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP, find_physics
-from rodent.rendering import CAMERAS
+from rodent.rendering import CAMERAS, probe
 from rodent.tasks import make_task
 from rodent.video import Film, Telemetry, film_states
 from rodent.viewer import display, view
@@ -33,7 +33,7 @@ def film_policy(
     physics: str = "paper",
     width: int = 640,
     height: int = 480,
-    fps: int = 50,
+    fps: float = 25.0,
     stochastic: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def film_policy(
         raise UsageError(f"an episode's index must be 0 or more, not {episode}")
     Film(output, fps)  # complains of a path or rate that cannot be used
     actor = Policy.load(policy)
-    chosen = make_task(task or actor.tasks[0])
+    chosen = make_task(task or actor.facts["tasks"][0])
     (played,) = play(
         actor, chosen, [episode], seed, physics, deterministic=not stochastic, steps=round(seconds / CONTROL_TIMESTEP)
     )
@@ -81,6 +81,7 @@ def film_policy(
         fps=fps,
         width=width,
         height=height,
+        antialias=probe().is_opengl,  # the ray tracer would need several times as long
         telemetry=Telemetry(chosen.name, played.rewards, _speed(played, env.body)),
         progress=progress,
     )
@@ -95,13 +96,13 @@ def view_policy(policy: str, task: str | None = None, seed: int = 0, physics: st
     if display() is None:
         raise UsageError("no display: a window cannot be opened here; use `rodent render` to make a film instead")
     actor = Policy.load(policy)
-    env = RodentVectorEnv(task or actor.tasks[0], 1, physics)
+    env = RodentVectorEnv(task or actor.facts["tasks"][0], 1, physics)
     actor.senses.check(ObservationSpec.of(env.single_observation_space))
     view(env.engine.model, _live(actor, env, seed))
 
 
 def _live(policy: Policy, env: RodentVectorEnv, seed: int) -> Iterator[NDArray[np.float64]]:
-    """qpos (nq,) of one control step after another."""
+    """Qpos (nq,) of one control step after another."""
     observation, _ = env.reset(seed=[seed])
     state = None
     while True:

@@ -1,4 +1,4 @@
-"""Lets a policy act through whole episodes of the bare task, in our simulator or in dm_control's, and keeps the path."""
+"""Lets a policy act through whole episodes of the bare task, in either simulator, and keeps the path."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def _play_in_dm_control(
     shares = [share.tolist() for share in np.array_split(np.array(episodes), workers)]
     # Fresh interpreters: a forked one would inherit locks of the threads that simulate.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        parts = pool.map(_dm_control_worker, *zip(*[(policy, task, s, seed, deterministic, limit) for s in shares], strict=True))
-    return [episode for part in parts for episode in part]
+        parts = [pool.submit(_dm_control_worker, policy, task, s, seed, deterministic, limit) for s in shares]
+        return [episode for part in parts for episode in part.result()]
 
 
 def _dm_control_worker(
@@ -126,9 +126,7 @@ def _dm_control_worker(
     return [_play_one(policy, env, index, seed, deterministic, limit) for index in episodes]
 
 
-def _play_one(
-    policy: Policy, env: DmControlEnv, index: int, seed: int, deterministic: bool, limit: int
-) -> Episode:
+def _play_one(policy: Policy, env: DmControlEnv, index: int, seed: int, deterministic: bool, limit: int) -> Episode:
     generator = torch.Generator().manual_seed(seed + index)
     observation = env.reset(seed, index)
     recorder = _Recorder(index, env.qpos)
@@ -164,4 +162,3 @@ class _Recorder:
         return Episode(
             self.index, np.array(self._qpos), np.array(self._actions), np.array(self._rewards), self.ending or "cut"
         )
-

@@ -45,9 +45,9 @@ class PPOSettings:
             raise UsageError(
                 f"ppo needs 0 < rate_min <= rate_max and rate > 0, not {self.rate_min}, {self.rate_max}, {self.rate}"
             )
-        if not 0 < self.kl_low <= self.kl_high or not self.kl_stop > 0:
+        if not 0 < self.kl_low <= self.kl_high <= self.kl_stop:
             raise UsageError(
-                f"ppo needs 0 < kl_low <= kl_high and kl_stop > 0, not {self.kl_low}, {self.kl_high}, {self.kl_stop}"
+                f"ppo needs 0 < kl_low <= kl_high <= kl_stop, not {self.kl_low}, {self.kl_high}, {self.kl_stop}"
             )
         if self.rate_rule not in ("adaptive", "fixed"):
             raise UsageError(f"ppo.rate_rule is adaptive or fixed, not {self.rate_rule!r}")

@@ -56,6 +56,8 @@ class TrainingAids:
         """Named shaping terms, each (envs,), with their weights applied.
 
         Args:
+            state: the simulations after the step.
+            body: tables of the rat.
             action: (envs, 38), the action of this step.
             previous: (envs, 38), the action of the step before.
         """

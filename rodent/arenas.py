@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import mujoco
 import numpy as np
 
-from rodent.body import build_rat, without_opengl
+from rodent.body import build_rat
+from rodent.opengl import without_opengl
 from rodent.physics import CONTROL_TIMESTEP, PRESETS
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
+
+from rodent.opengl import without_opengl
 
 if TYPE_CHECKING:
     from dm_control.locomotion.walkers.rodent import Rat
@@ -47,22 +46,6 @@ _PART_OF = {
     "wrist": "the wrist",
     "finger": "the fingers",
 }
-
-
-@contextmanager
-def without_opengl() -> Iterator[None]:
-    """Let dm_control be imported where no OpenGL is: it opens a display at import unless told not to.
-
-    A choice the user has made in `MUJOCO_GL` stands.
-    """
-    chosen = os.environ.get("MUJOCO_GL")
-    if chosen is None:
-        os.environ["MUJOCO_GL"] = "disabled"
-    try:
-        yield
-    finally:
-        if chosen is None:
-            del os.environ["MUJOCO_GL"]
 
 
 def build_rat() -> Rat:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -49,7 +50,7 @@ class RenderFlags:
     physics: str = "paper"
     width: int = 640
     height: int = 480
-    fps: int = 50  # a divisor of 50, so that the film runs in real time
+    fps: float = 25.0  # frames a second, at most 50
     stochastic: bool = False  # sample actions instead of taking their mean
 
 
@@ -99,10 +100,11 @@ class CurvesFlags:
 
 def train(arguments: list[str]) -> None:
     """Train a policy."""
-    from policies.config import parse_train_config
+    from policies.config import parse_arguments
     from policies.training import train as run
 
-    run(parse_train_config(arguments))
+    for folder in run(parse_flags(lambda: parse_arguments(arguments))):
+        print(folder)
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -216,11 +218,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if name not in COMMANDS:
         _fail(f"unknown command {name!r}: choose one of {', '.join(COMMANDS)}")
     try:
+        _import_simulators()
         COMMANDS[name](rest)
     except UsageError as error:
         _fail(str(error))
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+
+
+def _import_simulators() -> None:
+    """Where MUJOCO_GL names an OpenGL that is missing, importing MuJoCo or dm_control raises: import them before it."""
+    from rodent.opengl import without_opengl
+
+    if "MUJOCO_GL" in os.environ:
+        with without_opengl(even_if_chosen=True):
+            import dm_control.mujoco
+            import mujoco  # noqa: F401
 
 
 def _usage() -> str:
@@ -230,9 +243,7 @@ def _usage() -> str:
 
 def _parse(flags: type[Config], command: str, arguments: list[str]) -> Config:
     """Flags of a command as a dataclass."""
-    return parse_flags(
-        lambda: tyro.cli(flags, prog=f"rodent {command}", args=arguments, config=(FlagCreatePairsOff,))
-    )
+    return parse_flags(lambda: tyro.cli(flags, prog=f"rodent {command}", args=arguments, config=(FlagCreatePairsOff,)))
 
 
 def parse_flags(parse: Callable[[], Config]) -> Config:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rodent.body import Body, describe, without_opengl
+from rodent.body import Body, describe
 from rodent.errors import UsageError
+from rodent.opengl import without_opengl
 from rodent.tasks import Task, episode_rng, make_task
 
 Observation = dict[str, NDArray[np.float64]]

@@ -89,7 +89,7 @@ class CpuEngine:
         constraints that did not fit. dm_control, too, ends an episode at any of them.
         """
         counts = self._warning_counts()
-        risen = (counts > self._warnings_seen).any(axis=1)
+        risen: np.ndarray = np.any(counts > self._warnings_seen, axis=1)
         self._warnings_seen = counts
         return risen
 
@@ -104,7 +104,7 @@ class CpuEngine:
         self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
 
     def forward_at_rest(self, ids: np.ndarray) -> None:
-        """Compute derived fields with actuation disabled, as dm_control does for the first observation of an episode."""
+        """Compute derived fields with actuation disabled, as dm_control does for an episode's first observation."""
         flags = self._disableflags[ids].copy()
         self._disableflags[ids] = flags | int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
         try:

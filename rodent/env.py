@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
-import mujoco
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Dict
@@ -25,7 +23,7 @@ from rodent.senses import Senses
 from rodent.tasks import Task, episode_rng, make_task
 
 Observation = dict[str, NDArray[np.float64]]
-RENDER_FPS = round(1 / CONTROL_TIMESTEP)
+_METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_TIMESTEP)}
 
 
 class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
@@ -52,7 +50,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         UsageError: an unknown task or preset, a count below 1.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": RENDER_FPS}
+    metadata: dict[str, Any] = _METADATA
 
     def __init__(
         self,
@@ -324,7 +322,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
     """One rat: `RodentVectorEnv` with a single environment and no leading axis. Arguments are the same."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": RENDER_FPS}
+    metadata: dict[str, Any] = _METADATA
 
     def __init__(
         self, task: str | Task = "run", physics: str | Physics = "paper", render_mode: str | None = None, **options: Any

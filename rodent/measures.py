@@ -16,7 +16,18 @@ _STRIDE_BAND = (1.0, 15.0)  # Hz; real rats stride at about 2 to 10 Hz
 _STILL = 0.1  # m/s; below it there is no gait to measure
 _TREMOR_FREQUENCY = 12.0  # Hz; above it lies vibration rather than locomotion
 _SHORTEST = 50  # control steps (1 s) from which a spectrum is estimated
-_TRUNK = ("torso", "pelvis", "vertebra_1", "vertebra_2", "vertebra_3", "vertebra_4", "vertebra_5", "vertebra_6", "skull", "jaw")
+_TRUNK = (
+    "torso",
+    "pelvis",
+    "vertebra_1",
+    "vertebra_2",
+    "vertebra_3",
+    "vertebra_4",
+    "vertebra_5",
+    "vertebra_6",
+    "skull",
+    "jaw",
+)
 
 
 def measure_episode(model: mujoco.MjModel, body: Body, qpos: Array, actions: Array) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -464,15 +464,19 @@ def _mujoco_gl(name: str) -> Iterator[None]:
             os.environ["MUJOCO_GL"] = before
 
 
+_COMPILING = "compiling the ray tracer for this kind of world (some seconds, once on this computer) ..."
+
+
 class _WarpPainter:
     """MuJoCo Warp's ray tracer, drawing a *stage*: a model that holds only what is to be seen, where `data` has it.
 
     The ray tracer knows no skins and cannot be handed extra geoms, so the stage has each skin as a mesh, whose vertices
-    are moved at each picture, and the ruler as a texture. Nothing is ever simulated in Warp.
+    are moved at each picture, and the ruler as a texture. Nothing is ever simulated in Warp. It draws on the CPU even
+    where there is a GPU, so that a picture does not depend on the computer.
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, shadows: bool, antialias: bool) -> None:
-        warp, self._mjw = _import_warp()
+        self._warp, self._mjw = _import_warp()
         self._scene = _Scene(model, shadows)
         self._floor = _plain_floor(model)
         self._geoms = np.flatnonzero(model.geom_group < _VISIBLE_GROUPS)
@@ -482,9 +486,7 @@ class _WarpPainter:
         self._materials = stage.geom_matid.copy()
         self._shape = (height, width)
         self._samples = 2 if antialias else 1  # per pixel, along each axis
-        with _notice_if_slow(
-            "compiling the ray tracer for this kind of world (some seconds, once on this computer) ..."
-        ):
+        with self._warp.ScopedDevice("cpu"), _notice_if_slow(_COMPILING):
             self._model = self._mjw.put_model(stage)
             self._data = self._mjw.make_data(stage, nworld=1, nconmax=1, njmax=1)
             self._context = self._mjw.create_render_context(
@@ -496,16 +498,16 @@ class _WarpPainter:
                 render_skybox=True,
                 enable_specular=False,  # it burns out the floor under a lamp, which OpenGL's coarse planes do not
             )
-            self._mjw.refit_bvh(self._model, self._data, self._context)
-            self._mjw.render(self._model, self._data, self._context)
-            warp.synchronize()
+        self._is_compiled = False  # the kernel that draws is compiled with the first picture
         self._skins = list(self._context.mesh_registry.values())
 
     def paint(self, data: mujoco.MjData, view: _View) -> Picture:
-        self._place(data, self._scene.update(data, view), view)
-        self._mjw.refit_bvh(self._model, self._data, self._context)
-        self._context.bvh.rebuild()  # things go far from where the tree was built
-        self._mjw.render(self._model, self._data, self._context)
+        with self._warp.ScopedDevice("cpu"), nullcontext() if self._is_compiled else _notice_if_slow(_COMPILING):
+            self._place(data, self._scene.update(data, view), view)
+            self._mjw.refit_bvh(self._model, self._data, self._context)
+            self._context.bvh.rebuild()  # things go far from where the tree was built
+            self._mjw.render(self._model, self._data, self._context)
+        self._is_compiled = True
         height, width = self._shape
         n = self._samples
         packed = self._context.rgb_data.numpy()[0].reshape(height, n, width, n)

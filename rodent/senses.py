@@ -78,16 +78,21 @@ def _proprioception(body: Body, model: mujoco.MjModel) -> list[Sense]:
 def _vestibular_and_touch(model: mujoco.MjModel) -> list[Sense]:
     senses = []
     for name, unit in (("accelerometer", "m/s^2"), ("velocimeter", "m/s"), ("gyro", "rad/s")):
-        index = _indices(model, f"{PREFIX}{name}")
-        senses.append(Sense(f"{PREFIX}sensors_{name}", 3, unit, lambda s, index=index: s.sensordata[:, index]))
-    touch = torch.cat([_indices(model, name) for name in TOUCH_SENSORS])
+        senses.append(Sense(f"{PREFIX}sensors_{name}", 3, unit, _sensor_reader(_indices(model, f"{PREFIX}{name}"))))
+    touched = _sensor_reader(torch.cat([_indices(model, name) for name in TOUCH_SENSORS]))
     senses.append(
         Sense(
-            f"{PREFIX}sensors_touch", len(touch), "touched (0 or 1)",
-            lambda s: (s.sensordata[:, touch] > _TOUCH_THRESHOLD).double(),
+            f"{PREFIX}sensors_touch",
+            len(TOUCH_SENSORS),
+            "touched (0 or 1)",
+            lambda s: (touched(s) > _TOUCH_THRESHOLD).double(),
         )
-    )  # fmt: skip
+    )
     return senses
+
+
+def _sensor_reader(index: Tensor) -> Callable[[State], Tensor]:
+    return lambda state: state.sensordata[:, index]
 
 
 def _indices(model: mujoco.MjModel, sensor: str) -> Tensor:

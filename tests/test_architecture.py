@@ -10,9 +10,9 @@ ROOMS = {"rodent": set(), "policies": {"rodent"}, "analysis": {"rodent", "polici
 COMPOSITION_ROOT = ROOT / "rodent" / "cli.py"
 # Inside `rodent`, each knows only what stands before it.
 ORDER = [
-    "errors", "registration", "__init__", "body", "physics", "arenas", "engine", "senses", "tasks/base", "tasks/run",
+    "errors", "opengl", "registration", "__init__", "body", "physics", "arenas", "engine", "senses", "tasks/base", "tasks/run",
     "tasks/__init__", "aids", "env", "dm_control_env", "measures", "machine", "describe", "bench", "rendering", "video",
-    "doctor", "viewer", "cli",
+    "viewer", "doctor", "cli",
 ]  # fmt: skip
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -7,8 +8,9 @@ import pytest
 from rodent.cli import COMMANDS, main
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "rodent.cli", *arguments], capture_output=True, text=True, timeout=120)
+def run(*arguments, env=None):
+    command = [sys.executable, "-m", "rodent.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
 
 
 def fails(capsys, *arguments):
@@ -89,6 +91,13 @@ def test_bench_json_keeps_the_contract(capsys):
     assert sum(report["phases"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_doctor_json_names_a_renderer(capsys):
-    main(["doctor", "--json"])
-    assert json.loads(capsys.readouterr().out)
+@pytest.mark.parametrize("chosen", ["disabled", "osmesa"])
+def test_the_doctor_answers_whatever_opengl_was_chosen(chosen):
+    found = run("doctor", "--json", env={**os.environ, "MUJOCO_GL": chosen})
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["rendering"]["chosen"] in ("warp", "osmesa")
+
+
+def test_an_unknown_opengl_is_refused():
+    done = run("doctor", env={**os.environ, "MUJOCO_GL": "nonsense"})
+    assert done.returncode == 2 and "unknown MUJOCO_GL='nonsense': choose one of" in done.stderr

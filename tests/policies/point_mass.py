@@ -15,8 +15,9 @@ LIMIT = 20  # control steps of an episode
 class PointMasses:
     """Push masses to the origin and hold them there. Reward a step: exp(-4 |x|^2); an episode ends beyond |x| = 2.
 
-    With `cue`, a sign is shown in the first step of an episode alone and `reward` asks for it to be repeated ever after:
-    an agent without memory cannot do that.
+    With `cue`, the masses stay where they are, a sign is shown in the first step of an episode alone, and the reward
+    asks for the first action to repeat it ever after: an agent without memory cannot do that. (Masses that move would
+    be a memory: an agent can write the sign into the world.)
     """
 
     def __init__(self, num_envs: int, physics: str = "fast", aids: Any = None, cue: bool = False) -> None:
@@ -51,12 +52,14 @@ class PointMasses:
         assert actions.shape == (self.num_envs, DIMENSIONS) and np.abs(actions).max() <= 1
         self.velocity = 0.7 * self.velocity + 0.2 * actions
         self.position = self.position + self.velocity
+        if self.cue:
+            self.position, self.velocity = np.zeros((2, self.num_envs, DIMENSIONS))
         self.steps += 1
         distance = np.square(self.position).sum(1)
         reward = np.exp(-4 * distance)
         if self.cue:
             reward = 1 - np.abs(actions[:, 0] - self.sign) / 2
-        terminated = (distance > 4) & (not self.cue)
+        terminated = distance > 4
         truncated = (self.steps >= LIMIT) & ~terminated
         ended = terminated | truncated
         shaping = -0.01 * np.square(actions).sum(1) if self.aids else np.zeros(self.num_envs)
@@ -95,7 +98,7 @@ class PointMasses:
         self.velocity[ids] = 0
         for i in ids:
             rng = np.random.default_rng((self.seeds[i], self.episodes[i]))
-            self.position[i] = rng.uniform(-1, 1, DIMENSIONS)
+            self.position[i] = 0 if self.cue else rng.uniform(-1, 1, DIMENSIONS)
             self.sign[i] = rng.choice([-1.0, 1.0])
 
     def _observe(self) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from point_mass import PointMasses, make_point_masses
 
 from policies.config import EvaluationSettings, Phase, TrainConfig
 from policies.metrics import read_metrics
@@ -17,9 +18,7 @@ from policies.policy import Policy
 from policies.storage import read_tensors
 from policies.training import train
 from rodent.aids import TrainingAids
-from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
-from tests.policies.point_mass import PointMasses, make_point_masses
 
 
 def newest(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -65,3 +64,212 @@ def test_the_rodent_itself_resumes_bit_for_bit(small: Any, tmp_path: Path, agent
         train(replace(whole, steps=steps, run_dir=tmp_path / "parts", resume=True))
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
     assert_same_learning(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_longer_run_repeats_the_shorter_one_with_an_annealed_last_phase(small: Any, tmp_path: Path) -> None:
+    train(small(schedule=(Phase(steps=256), Phase(steps=256, action_std=0.1))), make_point_masses)
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert rows[1]["std"] == pytest.approx(0.4, rel=0.05)
+    assert rows[2]["std"] == pytest.approx(rows[1]["std"], rel=1e-3)
+    assert rows[3]["std"] == pytest.approx(np.sqrt(rows[1]["std"] * 0.1), rel=1e-2)  # evenly in the logarithm
+
+
+def test_a_new_physics_preset_rebuilds_the_environment(small: Any) -> None:
+    made = []
+
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+        made.append(PointMasses(envs, physics, aids))
+        return made[-1]
+
+    train(small(schedule=(Phase(), Phase(physics="fast+paper"), Phase(physics="paper"))), make)
+    assert [(env.physics, env.num_envs) for env in made] == [("fast", 8), ("fast", 4), ("paper", 4), ("paper", 8)]
+    assert all(env.closed for env in made)
+
+
+def test_a_held_rate_stays_and_is_released_by_the_next_phase(small: Any, tmp_path: Path) -> None:
+    train(small(steps=1024, schedule=(Phase(rate=1e-5), Phase())), make_point_masses)
+    rates = [row.get("rate") for row in read_metrics(tmp_path / "run" / "metrics.csv")]
+    assert rates[1:4] == [1e-5] * 3
+    assert rates[-1] != 1e-5
+
+
+def test_metrics_name_every_term_and_ending(small: Any, tmp_path: Path) -> None:
+    train(small(), make_point_masses)
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert [row["steps"] for row in rows] == [128, 256, 384, 512]
+    expected = {"reward", "reward.near", "shaping.effort", "ended.out", "ended.time_limit", "ended.diverged", "kl"}
+    expected |= {"episode_return", "episode_length", "rate", "std", "policy_loss", "value_loss", "seconds"}
+    assert expected <= rows[-1].keys()
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_the_mean_action_is_evaluated_at_the_end_of_each_phase(small: Any, tmp_path: Path) -> None:
+    evaluation = EvaluationSettings(episodes=3)
+    train(small(schedule=(Phase(), Phase()), evaluation=evaluation), make_point_masses)
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert [row["steps"] for row in rows if "evaluation_return" in row] == [256, 512]
+    (told,) = Policy.load(tmp_path / "run").facts["evaluations"]
+    assert told["steps"] == 512 and told["physics"] == "paper" and len(told["returns"]) == 3
+
+
+def test_evaluating_does_not_change_what_is_learnt(small: Any, tmp_path: Path) -> None:
+    train(small(run_dir=tmp_path / "one"), make_point_masses)
+    train(small(run_dir=tmp_path / "two", evaluation=EvaluationSettings(episodes=2, every=128)), make_point_masses)
+    assert_same_state(tmp_path / "one", tmp_path / "two")
+
+
+def test_a_folder_that_holds_a_run_is_refused(small: Any, tmp_path: Path) -> None:
+    train(small(), make_point_masses)
+    with pytest.raises(UsageError, match=r"holds a run: go on with --resume, delete it with --overwrite"):
+        train(small(), make_point_masses)
+
+
+def test_overwriting_deletes_the_run_and_nothing_else(small: Any, tmp_path: Path) -> None:
+    train(small(), make_point_masses)
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    train(small(steps=128, overwrite=True), make_point_masses)
+    assert len(read_metrics(tmp_path / "run" / "metrics.csv")) == 1
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_resuming_in_an_empty_folder_starts_anew(small: Any, tmp_path: Path) -> None:
+    train(small(resume=True), make_point_masses)
+    assert len(read_metrics(tmp_path / "run" / "metrics.csv")) == 4
+
+
+def test_resuming_a_finished_run_changes_nothing(small: Any, tmp_path: Path) -> None:
+    train(small(evaluation=EvaluationSettings(episodes=2)), make_point_masses)
+    before = (tmp_path / "run" / "metrics.csv").read_text()
+    train(small(evaluation=EvaluationSettings(episodes=2), resume=True), make_point_masses)
+    assert (tmp_path / "run" / "metrics.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mlp": MLPSettings(hidden=(8,))}, r"mlp\.hidden is \[16\] there and \[8\] here"),
+        ({"seeds": (1,)}, r"seeds is \[0\] there and \[1\] here"),
+        ({"agent": "lstm"}, "agent is 'mlp' there and 'lstm' here"),
+        ({"schedule": (Phase(),)}, "schedule is"),
+    ],
+)
+def test_resuming_with_another_configuration_names_the_field(small: Any, change: dict[str, Any], message: str) -> None:
+    train(small(), make_point_masses)
+    with pytest.raises(UsageError, match=message):
+        train(small(**change, resume=True), make_point_masses)
+
+
+def test_resuming_may_change_the_length_and_what_is_kept(small: Any, tmp_path: Path) -> None:
+    train(small(), make_point_masses)
+    train(small(steps=1024, keep=1, checkpoint_every=128, resume=True), make_point_masses)
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 1
+
+
+def test_each_seed_gets_a_folder_and_a_policy_of_its_own(small: Any, tmp_path: Path) -> None:
+    folders = train(small(seeds=(3, 1)), make_point_masses)
+    assert folders == [tmp_path / "run" / "seed-3", tmp_path / "run" / "seed-1"]
+    one, other = (Policy.load(folder) for folder in folders)
+    assert (one.facts["seed"], other.facts["seed"]) == (3, 1)
+    assert not torch.equal(one.agent.log_std, other.agent.log_std)
+    with pytest.raises(UsageError, match=r"runs of several seeds: name one of them, .*seed-1, .*seed-3"):
+        Policy.load(tmp_path / "run")
+
+
+def test_one_seed_and_several_do_not_share_a_folder(small: Any, tmp_path: Path) -> None:
+    train(small(run_dir=tmp_path / "one"), make_point_masses)
+    with pytest.raises(UsageError, match="holds a run of one seed"):
+        train(small(run_dir=tmp_path / "one", seeds=(0, 1), resume=True), make_point_masses)
+    train(small(run_dir=tmp_path / "two", seeds=(0, 1)), make_point_masses)
+    with pytest.raises(UsageError, match="holds runs of several seeds"):
+        train(small(run_dir=tmp_path / "two", resume=True), make_point_masses)
+
+
+def test_a_run_starts_from_the_weights_of_a_policy(small: Any, tmp_path: Path) -> None:
+    train(small(run_dir=tmp_path / "old"), make_point_masses)
+    run = small(run_dir=tmp_path / "new", init_from=str(tmp_path / "old"), steps=1, schedule=(Phase(rate=1e-12),))
+    train(run, make_point_masses)
+    old, new = Policy.load(tmp_path / "old"), Policy.load(tmp_path / "new")
+    torch.testing.assert_close(new.agent.actor[0].weight, old.agent.actor[0].weight, atol=1e-8, rtol=0)
+    assert new.agent.normaliser.count == old.agent.normaliser.count + 128
+    assert new.facts["init_from"] == str(tmp_path / "old")
+
+
+def test_weights_of_another_network_are_refused(small: Any, tmp_path: Path) -> None:
+    train(small(run_dir=tmp_path / "old"), make_point_masses)
+    new = {"run_dir": tmp_path / "new", "init_from": str(tmp_path / "old")}
+    with pytest.raises(UsageError, match="is of agent mlp, not lstm: give --agent mlp"):
+        train(small(**new, agent="lstm"), make_point_masses)
+    with pytest.raises(UsageError, match="is a network of other sizes"):
+        train(small(**new, mlp=MLPSettings(hidden=(8,)), overwrite=True), make_point_masses)
+    with pytest.raises(UsageError, match="senses do not fit the policy: cue is missing; position is missing"):
+        train(small(**new, envs=4, overwrite=True))
+
+
+def test_a_run_folder_below_a_file_is_one_clear_line(small: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot use .*file/run as run folder: Not a directory") as caught:
+        train(small(run_dir=tmp_path / "file" / "run"), make_point_masses)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_with_a_checkpoint_from_which_it_goes_on(
+    small: Any, tmp_path: Path, number: signal.Signals
+) -> None:
+    train(small(run_dir=tmp_path / "whole"), make_point_masses)
+
+    class Interrupting(PointMasses):
+        calls = 0
+
+        def step(self, actions: np.ndarray) -> Any:
+            Interrupting.calls += 1
+            if Interrupting.calls == 20:
+                os.kill(os.getpid(), number)
+            return super().step(actions)
+
+    run = small(run_dir=tmp_path / "parts", seeds=(0,))
+    train(run, lambda task, envs, physics, threads, aids: Interrupting(envs, physics, aids))
+    assert newest(tmp_path / "parts")[1]["steps"] == 256
+    assert Policy.load(tmp_path / "parts").facts["steps"] == 256
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train(replace(run, resume=True), make_point_masses)
+    assert_same_state(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_run_of_so_many_minutes_ends_after_them(small: Any, tmp_path: Path) -> None:
+    train(small(minutes=0.5 / 60, schedule=(Phase(share=1), Phase(share=1, physics="paper"))), make_point_masses)
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert 0.5 <= rows[-1]["seconds"] < 2
+    assert {row["phase"] for row in rows} == {0, 1}
+
+
+def test_a_run_that_loses_its_numbers_says_so(small: Any) -> None:
+    class Broken(PointMasses):
+        def step(self, actions: np.ndarray) -> Any:
+            observation, reward, *rest = super().step(actions)
+            return observation, reward * np.nan, *rest
+
+    with pytest.raises(UsageError, match="no longer finite"):
+        train(small(), lambda task, envs, physics, threads, aids: Broken(envs, physics, aids))
+
+
+def test_training_seeds_reach_the_environments_spread_out(small: Any) -> None:
+    env = None
+
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+        nonlocal env
+        env = PointMasses(envs, physics, aids)
+        return env
+
+    train(small(steps=1), make)
+    assert env is not None and len(set(env.seeds)) == 8 and np.ptp(env.seeds) > 1e6
+
+
+def test_a_training_state_is_small(tmp_path: Path) -> None:
+    config = TrainConfig(
+        envs=256, steps=1, rollout=1, threads=2, agent="lstm", run_dir=tmp_path / "run",
+        evaluation=EvaluationSettings(episodes=0),
+    )  # fmt: skip
+    train(config)
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert checkpoint.stat().st_size < 10e6

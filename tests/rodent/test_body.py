@@ -28,7 +28,7 @@ def test_tables_follow_dm_controls_order(env, body):
     assert [j.name for j in body.joints] == [f"walker/{j.name}" for j in rat.observable_joints]
     assert [a.name for a in body.actuators] == [f"walker/{a.name}" for a in rat.actuators]
     assert list(body.tendons) == [f"walker/{t.name}" for t in rat.observable_tendons]
-    assert body_module.END_EFFECTORS == tuple(f"walker/{b.name}" for b in rat.end_effectors)
+    assert tuple(f"walker/{b.name}" for b in rat.end_effectors) == body_module.END_EFFECTORS
 
 
 def test_every_actuator_has_a_target_a_gain_and_words(body):

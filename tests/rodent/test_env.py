@@ -92,7 +92,7 @@ def test_unseeded_environments_differ_and_a_seed_repeats():
 
 
 def test_an_episode_leaves_nothing_behind():
-    """Same start, same actions, after an episode of others under external forces: the same path, solver state and all."""
+    """Same start, same actions, after an episode under external forces: the same path, solver state and all."""
     env = RodentVectorEnv(SHORT, 1, autoreset_mode=AutoresetMode.DISABLED)
 
     def path():
@@ -234,7 +234,9 @@ def test_reset_refuses_what_it_does_not_know():
 
 def test_aids_change_training_alone():
     plain = RodentVectorEnv("run", 2)
-    aided = RodentVectorEnv("run", 2, aids=TrainingAids(upright=0.1, jerk=0.2, backward=0.3, effort=0.1, end_on_back=True))
+    aided = RodentVectorEnv(
+        "run", 2, aids=TrainingAids(upright=0.1, jerk=0.2, backward=0.3, effort=0.1, end_on_back=True)
+    )
     for env in (plain, aided):
         env.reset(seed=0)
     action = actions(2, 1)[0]

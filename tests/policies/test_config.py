@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from policies.config import Phase, TrainConfig, load_yaml, parse_arguments, to_yaml
+from policies.ppo import PPOSettings
+from rodent.aids import TrainingAids
+from rodent.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_configuration_survives_yaml(tmp_path: Path) -> None:
+    config = TrainConfig(
+        seeds=(1, 2), run_dir=Path("x"), minutes=1.5, aids=TrainingAids(jerk=0.3), ppo=PPOSettings(rate_rule="fixed"),
+        schedule=(Phase(share=2), Phase(physics="fast+paper", action_std=0.1, rate=1e-5)),
+    )  # fmt: skip
+    (tmp_path / "config.yaml").write_text(to_yaml(config))
+    assert load_yaml(tmp_path / "config.yaml") == config
+    assert yaml.safe_load(to_yaml(config))["ppo"]["rate_rule"] == "fixed"
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("")
+    assert load_yaml(tmp_path / "empty.yaml") == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("envz: 3", "unknown field envz: did you mean envs?"),
+        ("ppo: {gama: 0.9}", "unknown field ppo.gama: did you mean gamma?"),
+        ("envs: many", "envs must be int, not 'many'"),
+        ("envs: 2.5", "envs must be int, not 2.5"),
+        ("resume: 1", "resume must be bool, not 1"),
+        ("minutes: soon", "minutes must be float, not 'soon'"),
+        ("seeds: 3", "not 3"),
+        ("ppo: 3", "ppo must be a mapping of fields to values, not 3"),
+        ("ppo: {rate_rule: wild}", "ppo.rate_rule must be one of adaptive, fixed, not 'wild'"),
+        ("schedule: [{physics: jelly}]", "unknown physics preset 'jelly'"),
+        ("schedule: [{steps: 1}, {}]", "either every phase of the schedule has steps, or none"),
+        ("task: [", "is not YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML"),
+    ],
+)
+def test_a_faulty_file_is_one_clear_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UsageError, match=re.escape(message)) as caught:
+        load_yaml(tmp_path / "c.yaml")
+    assert "c.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_numbers_that_yaml_takes_for_text_are_read(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("ppo: {rate: 3e-4}\nminutes: 10")
+    config = load_yaml(tmp_path / "c.yaml")
+    assert (config.ppo.rate, config.minutes) == (3e-4, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"task": "fly"}, "unknown task 'fly'"),
+        ({"agent": "gru"}, "unknown agent 'gru': choose one of mlp, lstm"),
+        ({"learner": "sac"}, "unknown learner 'sac': choose one of ppo"),
+        ({"physics": "jelly"}, "unknown physics preset 'jelly'"),
+        ({"envs": 0}, "envs must be 1 or more, not 0"),
+        ({"steps": -1}, "steps must be 1 or more"),
+        ({"minutes": 0.0}, "minutes must be above 0"),
+        ({"seeds": ()}, "seeds must be different integers"),
+        ({"seeds": (1, 1)}, "seeds must be different integers"),
+        ({"resume": True, "overwrite": True}, "give one of them"),
+        ({"agent": "lstm", "envs": 3}, "3 sequences cannot be split into 4 minibatches: raise envs"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TrainConfig(**wrong)
+
+
+def test_flags_stand_on_top_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("envs: 64\nsteps: 10\nschedule: [{physics: fast}, {physics: paper}]")
+    config = parse_arguments(["--config", str(path), "--envs", "32", "--schedule.1.rate", "1e-5", "--seeds", "4", "5"])
+    assert (config.envs, config.steps, config.seeds) == (32, 10, (4, 5))
+    assert config.schedule[1] == Phase(physics="paper", rate=1e-5)
+
+
+def test_resuming_takes_the_flags_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(to_yaml(TrainConfig(envs=64, run_dir=tmp_path)))
+    config = parse_arguments(["--run-dir", str(tmp_path), "--resume", "--steps", "7"])
+    assert (config.envs, config.steps, config.resume, config.run_dir) == (64, 7, True, tmp_path)
+    assert parse_arguments(["--run-dir", str(tmp_path / "empty"), "--resume"]).envs == TrainConfig().envs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--envs", "many"], "Error parsing --envs"),
+        (["--wings", "2"], "Unrecognized options: --wings"),
+        (["--agent", "gru"], "^unknown agent 'gru': choose one of mlp, lstm; see rodent train --help$"),
+        (["--config", "/nowhere.yaml"], r"cannot read the configuration /nowhere\.yaml: .*No such file"),
+    ],
+)
+def test_faulty_flags_are_one_clear_line(arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        parse_arguments(arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_help_names_every_leaf(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse_arguments(["--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    for flag in ("--task", "--seeds", "--ppo.kl-stop", "--lstm.core", "--aids.jerk", "--evaluation.episodes"):
+        assert flag in shown
+
+
+def test_every_field_is_read_somewhere() -> None:
+    sources = [path.read_text() for folder in ("policies", "rodent") for path in (ROOT / folder).rglob("*.py")]
+    text = "\n".join(sources)
+
+    def leaves(value: Any) -> list[str]:
+        inner = [getattr(value, field.name) for field in fields(value)]
+        return [field.name for field in fields(value)] + [
+            n for each in inner if is_dataclass(each) for n in leaves(each)
+        ]
+
+    by_name = {"mlp", "lstm", "ppo"}  # read as config.agent_settings and config.learner_settings
+    for name in [*leaves(TrainConfig()), *leaves(Phase())]:
+        assert name in by_name or re.search(rf"\.{name}\b", text), f"{name} is never read"

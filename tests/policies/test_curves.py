@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from policies.config import TrainConfig, to_yaml
+from policies.curves import draw_curves, read_curves
+from rodent.errors import UsageError
+
+
+def write_run(folder: Path, seed: int, slope: float, **changes: object) -> Path:
+    folder.mkdir(parents=True)
+    config = TrainConfig(seeds=(seed,), run_dir=folder, **changes)  # type: ignore[arg-type]
+    (folder / "config.yaml").write_text(to_yaml(config))
+    rows = ["steps,seconds,reward,evaluation_return"]
+    rows += [f"{100 * i},{60 * i},{slope * i}," for i in range(1, 11)]
+    rows += [f"1000,630,,{100 * slope}"]
+    (folder / "metrics.csv").write_text("\n".join(rows) + "\n12")  # a last line cut short
+    return folder
+
+
+def test_seeds_of_one_configuration_are_one_curve_with_an_interval(tmp_path: Path) -> None:
+    for seed, slope in ((0, 1.0), (1, 2.0), (2, 3.0)):
+        write_run(tmp_path / "run" / f"seed-{seed}", seed, slope)
+    curve, evaluated = read_curves([tmp_path / "run"])
+    assert (curve.label, curve.measure, curve.seeds) == ("run", "reward", 3)
+    np.testing.assert_allclose(curve.mean, 2.0 * np.arange(1, 11))
+    np.testing.assert_allclose(curve.minutes, np.arange(1, 11))
+    half = 4.302653 * 1.0 / np.sqrt(3)  # Student's t with two degrees of freedom
+    np.testing.assert_allclose((curve.high - curve.mean)[0], half, rtol=1e-5)
+    np.testing.assert_allclose(evaluated.mean, [200])
+
+
+def test_runs_given_one_by_one_are_taken_together_if_they_share_a_configuration(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, seed, 1.0) for seed, name in enumerate("ab")]
+    other = write_run(tmp_path / "c", 0, 1.0, agent="lstm")
+    assert [(c.label, c.seeds) for c in read_curves([*runs, other]) if c.measure == "reward"] == [("a", 2), ("c", 1)]
+
+
+def test_a_single_seed_has_no_interval(tmp_path: Path) -> None:
+    (curve, _) = read_curves([write_run(tmp_path / "a", 0, 1.0)])
+    assert np.isnan(curve.low).all()
+
+
+@pytest.mark.parametrize(("suffix", "signature"), [(".png", b"\x89PNG"), (".svg", b"<?xml")])
+def test_curves_are_drawn(suffix: str, signature: bytes, tmp_path: Path) -> None:
+    output = tmp_path / "new" / f"curves{suffix}"
+    draw_curves([write_run(tmp_path / "a", 0, 1.0)], output)
+    assert output.read_bytes().startswith(signature)
+
+
+def test_curves_are_written_as_numbers(tmp_path: Path) -> None:
+    draw_curves([write_run(tmp_path / "a", 0, 1.0)], tmp_path / "curves.csv")
+    with (tmp_path / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 11
+    assert rows[2] == {
+        "run": "a", "measure": "reward", "seeds": "1", "steps": "300", "minutes": "3", "mean": "3",
+        "low": "", "high": "",
+    }  # fmt: skip
+
+
+def test_what_is_no_run_or_no_picture_is_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", 0, 1.0)
+    with pytest.raises(UsageError, match=r"must end in \.png, \.svg, \.csv"):
+        draw_curves([run], tmp_path / "curves.gif")
+    with pytest.raises(UsageError, match=r"nowhere is no run folder: it has no config\.yaml"):
+        draw_curves([tmp_path / "nowhere"], tmp_path / "c.png")
+    with pytest.raises(UsageError, match="cannot write curves"):
+        draw_curves([run], run / "config.yaml" / "c.png")
+    (run / "metrics.csv").write_text("steps,reward\n")
+    with pytest.raises(UsageError, match="has measured nothing yet"):
+        draw_curves([run], tmp_path / "c.png")
+    (run / "metrics.csv").write_text("steps,reward\n1,x\n")
+    with pytest.raises(UsageError, match=r"metrics\.csv is damaged"):
+        draw_curves([run], tmp_path / "c.png")

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from point_mass import PointMasses
+
+import policies.policy
+from policies.agent import Agent
+from policies.lstm import LSTMSettings
+from policies.mlp import MLPSettings
+from policies.observation import ObservationSpec
+from policies.policy import Policy
+from policies.registry import AGENTS, make_agent
+from rodent.errors import UsageError
+
+SETTINGS: dict[str, Any] = {"mlp": MLPSettings(hidden=(8,)), "lstm": LSTMSettings(encoder=(8,), core=4, head=(8,))}
+OBSERVATION = PointMasses(3).reset(seed=0)[0]
+
+
+def make(name: str = "mlp", **facts: Any) -> Policy:
+    torch.manual_seed(0)
+    senses = ObservationSpec.of(PointMasses(1).single_observation_space)
+    agent: Agent = make_agent(name, senses.size, 2, SETTINGS[name])
+    agent.normaliser.update(torch.randn(10, senses.size))
+    return Policy(agent, SETTINGS[name], senses, ("push_0", "push_1"), facts)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_saved_policy_acts_as_before(name: str, tmp_path: Path) -> None:
+    ours = make(name, tasks=["run"], seed=3)
+    ours.save(tmp_path)
+    theirs = Policy.load(tmp_path)
+    one, other = None, None
+    for _ in range(3):
+        action, one = ours.act(OBSERVATION, one)
+        again, other = theirs.act(OBSERVATION, other)
+        assert action.shape == (3, 2)
+        np.testing.assert_array_equal(action, again)
+    assert theirs.facts == {"tasks": ["run"], "seed": 3}
+    assert theirs.action_names == ("push_0", "push_1")
+    assert theirs.settings == SETTINGS[name]
+
+
+def test_the_description_says_what_the_network_reads_and_does(tmp_path: Path) -> None:
+    make(tasks=["run"], seed=3, steps=10, physics=["fast"]).save(tmp_path)
+    told = json.loads((tmp_path / "policy.json").read_text())
+    assert sorted(told["senses"]) == [["cue", 1], ["position", 2], ["velocity", 2]]
+    assert told["actions"] == ["push_0", "push_1"]
+    assert told["privileged"] is False
+    assert {"format", "agent", "settings", "mujoco", "tasks", "seed", "steps", "physics"} <= told.keys()
+    assert "| seed | 3 |" in (tmp_path / "README.md").read_text()
+
+
+def test_actions_stay_in_the_range_that_environments_admit() -> None:
+    policy = make()
+    with torch.no_grad():
+        policy.agent.log_std.fill_(3.0)
+    action, _ = policy.act(OBSERVATION, deterministic=False, generator=torch.Generator().manual_seed(0))
+    assert np.abs(action).max() == 1
+
+
+def test_sampling_follows_its_generator_and_the_mean_does_not() -> None:
+    policy = make()
+    samples = [
+        policy.act(OBSERVATION, deterministic=False, generator=torch.Generator().manual_seed(k))[0] for k in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(samples[0], samples[1])
+    assert not np.array_equal(samples[0], samples[2])
+    np.testing.assert_array_equal(policy.act(OBSERVATION)[0], policy.act(OBSERVATION)[0])
+
+
+def test_hidden_state_is_passed_by_hand() -> None:
+    policy = make("lstm")
+    first, state = policy.act(OBSERVATION)
+    second, _ = policy.act(OBSERVATION, state)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(policy.act(OBSERVATION)[0], first)
+
+
+def test_senses_that_do_not_fit_are_named() -> None:
+    with pytest.raises(UsageError, match="velocity is missing"):
+        make().act({"position": np.zeros((1, 2)), "cue": np.zeros((1, 1))})
+
+
+def test_loading_leaves_a_policy_that_cannot_learn(tmp_path: Path) -> None:
+    make().save(tmp_path)
+    agent = Policy.load(tmp_path).agent
+    assert not agent.training and not any(parameter.requires_grad for parameter in agent.parameters())
+
+
+def test_a_policy_is_found_in_its_run_folder(tmp_path: Path) -> None:
+    make().save(tmp_path / "run" / "policy")
+    assert Policy.load(str(tmp_path / "run")).agent.name == "mlp"
+
+
+@pytest.mark.parametrize("home", ["policies/shipped", "assets/policies"])
+def test_a_shipped_policy_is_found_by_name(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "policies").mkdir()
+    monkeypatch.setattr(policies.policy, "__file__", str(tmp_path / "policies" / "policy.py"))
+    monkeypatch.chdir(tmp_path)
+    make(seed=5).save(tmp_path / home / "sprinter")
+    assert Policy.load("sprinter").facts["seed"] == 5
+    with pytest.raises(UsageError, match=r"no policy at walker: .*shipped policy \(sprinter\)"):
+        Policy.load("walker")
+
+
+def test_a_missing_policy_says_what_would_be_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no policy at .*nowhere: give a policy folder \(with policy\.json\), a run"):
+        Policy.load(tmp_path / "nowhere")
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+
+
+def change(**fields: Any) -> Any:
+    def apply(path: Path) -> None:
+        path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("policy.safetensors", truncate, r"policy\.safetensors is damaged"),
+        ("policy.safetensors", flip, "does not match its checksum"),
+        ("policy.safetensors", Path.unlink, r"policy\.safetensors is missing"),
+        ("policy.safetensors", lambda path: path.write_bytes(b""), "is damaged or no file of ours"),
+        ("policy.safetensors", lambda path: (path.unlink(), path.mkdir()), "is damaged or no file of ours"),
+        ("policy.json", truncate, r"policy\.json is damaged"),
+        ("policy.json", lambda path: path.write_text("[]"), "it holds no object"),
+        ("policy.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), r"policy\.json is damaged"),
+        ("policy.json", change(format=99), "has format 99; this version reads format 1"),
+        ("policy.json", change(agent="dqn"), "unknown agent 'dqn'"),
+        ("policy.json", change(settings={"hidden": [7]}), "does not hold the network that policy.json describes"),
+        ("policy.json", change(settings={"hiden": [7]}), "unknown field settings.hiden: did you mean hidden?"),
+        ("policy.json", change(senses=[["a"]]), r"policy\.json is damaged"),
+        ("policy.json", change(senses=None), r"policy\.json is damaged"),
+        ("policy.json", lambda path: path.write_text('{"format": 1}'), "senses is missing"),
+    ],
+)
+def test_damage_is_one_clear_line(file: str, damage: Any, message: str, tmp_path: Path) -> None:
+    make().save(tmp_path)
+    damage(tmp_path / file)
+    with pytest.raises(UsageError, match=message) as caught:
+        Policy.load(tmp_path)
+    assert "\n" not in str(caught.value)

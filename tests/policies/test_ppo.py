@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from point_mass import PointMasses, make_cued, make_point_masses
+
+from policies.agent import Agent
+from policies.collector import Collector
+from policies.metrics import read_metrics
+from policies.observation import ObservationSpec
+from policies.ppo import PPO, PPOSettings
+from policies.registry import AGENTS, make_agent
+from policies.rollout import Rollout
+from policies.training import train
+from rodent.errors import UsageError
+
+ENVS = 16
+
+
+def experience(name: str = "mlp") -> tuple[Agent, Rollout]:
+    torch.manual_seed(0)
+    env = PointMasses(ENVS)
+    senses = ObservationSpec.of(env.single_observation_space)
+    agent = make_agent(name, senses.size, 2, AGENTS[name].settings_type())
+    rollout = Rollout.empty(32, ENVS, agent)
+    Collector(env, agent, senses, list(range(ENVS)), torch.Generator().manual_seed(0)).collect(rollout)
+    return agent, rollout
+
+
+def update(settings: PPOSettings, updates: int = 1) -> dict[str, float]:
+    agent, rollout = experience()
+    learner = PPO(agent, settings)
+    figures: dict[str, float] = {}
+    for _ in range(updates):
+        figures = learner.update(rollout, torch.Generator().manual_seed(0))
+    return figures
+
+
+def test_a_small_step_raises_the_rate_up_to_its_ceiling() -> None:
+    assert update(PPOSettings(rate=1e-6))["rate"] == pytest.approx(1.5e-6)
+    assert update(PPOSettings(rate=1e-6, rate_min=1e-7, rate_max=1.2e-6))["rate"] == pytest.approx(1.2e-6)
+
+
+def test_a_large_step_lowers_the_rate_down_to_its_floor() -> None:
+    assert update(PPOSettings(rate=9e-3, kl_stop=100))["rate"] == pytest.approx(6e-3)
+    assert update(PPOSettings(rate=9e-3, rate_min=8e-3, rate_max=1, kl_stop=100))["rate"] == pytest.approx(8e-3)
+
+
+def test_a_fixed_rate_stays_and_the_divergence_ends_the_update() -> None:
+    figures = update(PPOSettings(rate=9e-3, rate_rule="fixed", epochs=50))
+    assert figures["rate"] == 9e-3
+    assert figures["minibatches"] < 50 * 4
+
+
+def test_an_update_runs_all_epochs_while_the_policy_moves_little() -> None:
+    assert update(PPOSettings(rate=1e-6))["minibatches"] == 3 * 4
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_update_makes_good_actions_likelier(name: str) -> None:
+    agent, rollout = experience(name)
+    rollout.rewards[:] = rollout.actions[..., 0]
+    before = rollout.means[..., 0].mean().item()
+    learner = PPO(agent, PPOSettings(gamma=0.0, rate=1e-3))
+    learner.update(rollout, torch.Generator().manual_seed(0))
+    after = agent.unroll(rollout.observations, rollout.initial_state, rollout.starts).mean[..., 0].mean().item()
+    assert after > before + 0.01
+
+
+def test_a_learner_goes_on_from_its_saved_state() -> None:
+    agents = []
+    for restored in (False, True):
+        agent, rollout = experience()
+        learner = PPO(agent, PPOSettings())
+        learner.update(rollout, torch.Generator().manual_seed(0))
+        if restored:
+            saved = {name: value.clone() for name, value in learner.state_dict().items()}
+            learner = PPO(agent, PPOSettings())
+            learner.load_state_dict(saved)
+        learner.update(rollout, torch.Generator().manual_seed(1))
+        agents.append(agent)
+    for ours, theirs in zip(*(agent.parameters() for agent in agents), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_numbers_that_are_not_finite_end_the_update() -> None:
+    agent, rollout = experience()
+    rollout.rewards[3, 1] = float("inf")
+    with pytest.raises(UsageError, match="no longer finite"):
+        PPO(agent, PPOSettings()).update(rollout, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epochs": 0}, {"gamma": 1.0}, {"kl_high": 0.001}, {"rate_min": 1.0}, {"rate_rule": "x"}, {"kl_stop": 1e-9}],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="ppo"):
+        replace(PPOSettings(), **wrong)
+
+
+def test_point_masses_are_mastered_in_seconds(small: Any) -> None:
+    config = small(envs=32, rollout=32, steps=60_000, ppo=PPOSettings(gamma=0.9))
+    train(config, make_point_masses)
+    rows = read_metrics(config.folder / "metrics.csv")
+    assert rows[0]["reward"] < 0.25
+    assert rows[-1]["reward"] > 0.55
+
+
+def test_memory_is_learnt_by_the_recurrent_agent_alone(small: Any) -> None:
+    rewards = {}
+    for agent in ("mlp", "lstm"):
+        config = small(
+            agent=agent, envs=32, rollout=16, steps=40_000, run_dir=small().folder / agent,
+            ppo=PPOSettings(gamma=0.5, rate=1e-3, rate_max=3e-3),
+        )  # fmt: skip
+        train(config, make_cued)
+        rewards[agent] = read_metrics(config.folder / "metrics.csv")[-1]["reward"]
+    assert rewards["mlp"] < 0.6  # chance is 0.5, and the first step shows the cue
+    assert rewards["lstm"] > 0.75
