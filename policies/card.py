@@ -16,7 +16,8 @@ def write_card(facts: dict[str, Any], parameters: int) -> str:
     lines = [
         f"# A virtual rodent: {tasks}",
         "",
-        f"A `{facts['agent']}` agent of {parameters:,} parameters, {facts['settings']}.",
+        f"A `{facts['agent']}` agent of {parameters:,} parameters "
+        f"({'; '.join(f'{name} {_in_words(value)}' for name, value in facts['settings'].items())}).",
         f"It reads {sum(size for _, size in facts['senses'])} numbers of {len(facts['senses'])} senses "
         f"and drives {len(facts['actions'])} actuators, 50 times a second.",
         "",
@@ -24,7 +25,9 @@ def write_card(facts: dict[str, Any], parameters: int) -> str:
         "|---|---|",
     ]
     told = ("learner", "physics", "steps", "training_seconds", "seed", "init_from", "privileged", "mujoco")
-    lines += [f"| {name.replace('_', ' ')} | {facts[name]} |" for name in told if facts.get(name) is not None]
+    lines += [
+        f"| {name.replace('_', ' ')} | {_in_words(facts[name])} |" for name in told if facts.get(name) is not None
+    ]
     lines += ["", "## Returns", "", *_returns(facts.get("evaluations", []))]
     lines += [
         "",
@@ -40,6 +43,14 @@ def write_card(facts: dict[str, Any], parameters: int) -> str:
         "It is a simulated animal's motor policy and controls nothing else.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _returns(evaluations: list[dict[str, Any]]) -> list[str]:

@@ -28,7 +28,8 @@ CONFIG_FILE = "config.yaml"
 
 # What a run may change when it resumes: where it ends, what it writes, and how fast it goes.
 CHANGEABLE = {
-    "steps", "minutes", "run_dir", "keep", "checkpoint_every", "threads", "evaluation", "resume", "overwrite",
+    "steps", "minutes", "run_dir", "keep", "checkpoint_every", "threads", "learner_threads", "evaluation", "resume",
+    "overwrite",
 }  # fmt: skip
 
 
@@ -80,7 +81,8 @@ class TrainConfig:
     minutes: float | None = None  # wall time of the whole run, instead of its steps
     seeds: tuple[int, ...] = (0,)  # one run each, one after the other; several go to sub-folders seed-0, seed-1, ...
     rollout: int = 32  # steps of each environment between updates
-    threads: int = 2  # of the simulation, and of the learner while the simulation waits
+    threads: int = 2  # of the simulation
+    learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
     init_from: str | None = None  # policy (folder, run folder or name) whose weights to start from
     run_dir: Path | None = None  # run folder (None: runs/<task>-<agent>)
@@ -101,7 +103,7 @@ class TrainConfig:
         for names in (self.physics, self.evaluation.physics, *(p.physics for p in self.schedule if p.physics)):
             for name in names.split("+"):
                 find_physics(name)
-        for name in ("envs", "steps", "rollout", "threads", "keep", "checkpoint_every"):
+        for name in ("envs", "steps", "rollout", "threads", "learner_threads", "keep", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.minutes is not None and not self.minutes > 0:

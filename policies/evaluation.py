@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from policies.agent import AgentState
 from policies.environment import MakeEnv, make_rodent_env
 from policies.observation import ObservationSpec
 from policies.policy import Policy
+from policies.threads import torch_threads
 
 _RESAMPLES = 10_000
 
@@ -88,12 +90,13 @@ def evaluate(
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     generator = torch.Generator().manual_seed(seed)
     observation, _ = env.reset(seed=[seed] * episodes, options={"episode": np.arange(episodes)})
-    state = None
+    state: AgentState | None = None
     running = np.ones(episodes, dtype=bool)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
     endings: Counter[str] = Counter()
     while running.any():
-        action, state = policy.act(observation, state, deterministic=deterministic, generator=generator)
+        with torch_threads(1):
+            action, state = policy.act(observation, state, deterministic=deterministic, generator=generator)
         observation, _, terminated, truncated, info = env.step(action)
         returns += np.where(running, info["task_reward"], 0.0)
         lengths += running

@@ -47,7 +47,7 @@ class LSTMAgent(Agent):
         self.core = LSTMCore(settings.encoder[-1], settings.core)
         head = (settings.encoder[-1] + settings.core, *settings.head)
         self.actor = mlp(head, action_size, output_gain=0.01)
-        self.critic = mlp(head, 1)
+        self.critic = mlp(head, 1, output_gain=0.01)
 
     def initial(self, batch: int) -> AgentState:
         zeros = torch.zeros(batch, self.core.units, device=self.log_std.device)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from policies.observation import ObservationSpec
 from policies.policy import Policy
+from policies.threads import torch_threads
 from rodent.dm_control_env import DmControlEnv
 from rodent.engine import available_cores
 from rodent.env import RodentVectorEnv
@@ -30,7 +31,7 @@ class Episode:
     """Which episode of its seed: the world follows from (task, seed, index)."""
     qpos: NDArray[np.float64]
     """(steps + 1, nq), at the start and after each step."""
-    actions: NDArray[np.float32]
+    actions: NDArray[np.float64]
     """(steps, A), as the policy gave them, within [-1, 1]."""
     rewards: NDArray[np.float64]
     """(steps,), the task's own."""
@@ -94,7 +95,8 @@ def _play_together(
     recorders = [_Recorder(index, env.qpos[i]) for i, index in enumerate(episodes)]
     state = None
     for _ in range(limit):
-        action, state = policy.act(observation, state, deterministic=deterministic, generator=generator)
+        with torch_threads(1):  # such small products: more threads only wait for each other
+            action, state = policy.act(observation, state, deterministic=deterministic, generator=generator)
         observation, _, _, _, info = env.step(action)
         qpos = env.qpos
         for i, recorder in enumerate(recorders):
@@ -160,5 +162,9 @@ class _Recorder:
 
     def episode(self) -> Episode:
         return Episode(
-            self.index, np.array(self._qpos), np.array(self._actions), np.array(self._rewards), self.ending or "cut"
+            self.index,
+            np.array(self._qpos),
+            np.array(self._actions, dtype=np.float64),
+            np.array(self._rewards),
+            self.ending or "cut",
         )

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from policies.agent import Agent, AgentState
+from policies.card import write_card
 from policies.observation import ObservationSpec
 from policies.plain import build, to_plain
 from policies.registry import find_agent, make_agent
@@ -107,8 +108,6 @@ class Policy:
 
     def card(self) -> str:
         """The model card, as Markdown."""
-        from policies.card import write_card
-
         return write_card(self.describe(), sum(parameter.numel() for parameter in self.agent.parameters()))
 
     @classmethod
@@ -134,7 +133,7 @@ class Policy:
             raise DamagedFileError(
                 f"{folder / WEIGHTS_FILE} does not hold the network that policy.json describes"
             ) from None
-        own = {"format", "agent", "settings", "senses", "actions", "privileged", "mujoco"}
+        own = {"format", "agent", "settings", "senses", "actions"}
         facts = {name: value for name, value in description.items() if name not in own}
         return cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
 

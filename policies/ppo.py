@@ -28,6 +28,7 @@ class PPOSettings:
     entropy: float = 0.0  # weight of the entropy bonus
     value: float = 1.0  # weight of the critic's loss
     max_gradient: float = 1.0  # norm to which gradients are clipped
+    reward_scale: float = 10.0  # rewards are multiplied by this times (1 - gamma)
     rate: float = 3e-4  # learning rate of Adam at first
     rate_rule: Literal["adaptive", "fixed"] = "adaptive"  # adaptive: keep an update's KL between kl_low and kl_high
     rate_min: float = 3e-5  # floor of the adaptive rate
@@ -49,6 +50,8 @@ class PPOSettings:
             raise UsageError(
                 f"ppo needs 0 < kl_low <= kl_high <= kl_stop, not {self.kl_low}, {self.kl_high}, {self.kl_stop}"
             )
+        if not self.reward_scale > 0:
+            raise UsageError(f"ppo.reward_scale must be above 0, not {self.reward_scale}")
         if self.rate_rule not in ("adaptive", "fixed"):
             raise UsageError(f"ppo.rate_rule is adaptive or fixed, not {self.rate_rule!r}")
 
@@ -56,8 +59,9 @@ class PPOSettings:
 class PPO(Learner):
     """Clipped surrogate objective, generalised advantages, Adam.
 
-    Rewards are scaled by 1 - gamma before anything else, so that the critic predicts a mean reward a step, of order one
-    whatever the horizon.
+    Rewards are scaled by `reward_scale` (1 - gamma) before anything else, so that returns are of order one when learning
+    begins, whatever the horizon. The critic starts at zero: one that starts with values of its own drowns the first
+    advantages in its errors.
     """
 
     name: ClassVar[str] = "ppo"
@@ -79,7 +83,7 @@ class PPO(Learner):
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
         settings = self.settings
         advantages = generalized_advantages(
-            rollout.rewards * (1 - settings.gamma),
+            rollout.rewards * settings.reward_scale * (1 - settings.gamma),
             rollout.values,
             rollout.next_values,
             rollout.terminated,

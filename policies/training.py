@@ -21,6 +21,7 @@ from policies.config import CONFIG_FILE, TrainConfig, difference, to_json, to_ya
 from policies.environment import MakeEnv, action_names, make_rodent_env, make_training_env, training_seeds
 from policies.evaluation import evaluate
 from policies.metrics import Metrics
+from policies.mlp import MLPAgent
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.progress import RunProgress
@@ -30,7 +31,9 @@ from policies.run_folder import CHECKPOINTS, POLICY, claim
 from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
+from policies.threads import torch_threads
 from rodent.errors import UsageError
+from rodent.symmetry import mirror_actions, mirror_senses
 
 _EVALUATION_SEED = 0
 
@@ -48,14 +51,15 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
     """
     several = len(config.seeds) > 1
     claim(config.folder, several, config.resume, config.overwrite)
+    if several:
+        with disk_errors(config.folder):
+            write_atomically(config.folder / CONFIG_FILE, to_yaml(config))
     folders = []
     with StopRequest() as stop:
         for seed in config.seeds:
             folder = config.folder / f"seed-{seed}" if several else config.folder
             folders.append(folder)
             run = TrainingRun(replace(config, seeds=(seed,), run_dir=folder), make_env)
-            if several:
-                write_atomically(config.folder / CONFIG_FILE, to_yaml(config))
             run.go(stop)
             if stop:
                 break
@@ -105,13 +109,14 @@ class TrainingRun:
 
     def go(self, stop: StopRequest) -> None:
         """Train until the schedule ends or `stop` is requested; leave a checkpoint and a policy behind."""
-        with self._disk_errors():
+        with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / CONFIG_FILE, to_yaml(self.config))
             self.metrics = Metrics(self.folder, self.steps)
         self._began = time.monotonic() - self.seconds
         try:
             with RunProgress(f"{self.config.task}, seed {self.seed}") as progress:
+                self._say = progress.say
                 while self._progress < 1 and not stop:
                     self._enter_phase()
                     self._report(self._iterate(), progress)
@@ -130,13 +135,13 @@ class TrainingRun:
         """Collect a rollout and learn from it. The very first rollout only tells the normaliser what to expect."""
         self._anneal()
         began = time.monotonic()
-        torch.set_num_threads(1)  # for such small products a second thread costs more than it gives
-        figures = self.collector.collect(self.rollout)
-        torch.set_num_threads(self.config.threads)
+        with torch_threads(1):
+            figures = self.collector.collect(self.rollout)
         collected = time.monotonic()
-        if self.agent.normaliser.count > 0:
-            figures |= self.learner.update(self.rollout, self.generator)
-        self.agent.normaliser.update(self.rollout.observations)
+        with torch_threads(self.config.learner_threads):
+            if self.agent.normaliser.count > 0:
+                figures |= self.learner.update(self.rollout, self.generator)
+            self.agent.normaliser.update(self.rollout.observations)
         now = time.monotonic()
         count = self.rollout.rewards.numel()
         self.steps += count
@@ -206,7 +211,10 @@ class TrainingRun:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             actions = len(action_names(self.env))
-            return make_agent(self.config.agent, self.senses.size, actions, self.config.agent_settings)
+            agent = make_agent(self.config.agent, self.senses.size, actions, self.config.agent_settings)
+        if isinstance(agent, MLPAgent) and agent.symmetric:
+            agent.reflect(mirror_senses(self.env.body), mirror_actions(self.env.body))
+        return agent
 
     def _copy_weights(self, source: Policy) -> None:
         if source.agent.name != self.config.agent:
@@ -251,14 +259,18 @@ class TrainingRun:
         self.seconds = time.monotonic() - self._began
         low, high = result.ci95
         figures = {"evaluation_return": result.mean_return, "evaluation_low": low, "evaluation_high": high}
-        with self._disk_errors():
+        with disk_errors(self.folder):
             self.metrics.write({"steps": self.steps, "seconds": self.seconds, **figures})
+        self._say(
+            f"evaluated after {self.steps:,} steps under {result.physics}: mean return {result.mean_return:.1f} "
+            f"[{low:.1f}, {high:.1f}] of {result.max_return:.0f}"
+        )
         self._save()
 
     # Files
 
     def _report(self, figures: dict[str, float], progress: RunProgress) -> None:
-        with self._disk_errors():
+        with disk_errors(self.folder):
             self.metrics.write(figures)
         done = self._progress
         self._rate = figures["steps_per_s"] if self._rate is None else 0.9 * self._rate + 0.1 * figures["steps_per_s"]
@@ -271,7 +283,7 @@ class TrainingRun:
     def _save(self) -> None:
         """Write a checkpoint, and the policy as it is now."""
         self.checkpoints.write(self.steps, *self._state())
-        with self._disk_errors():
+        with disk_errors(self.folder):
             self._policy().save(self.folder / POLICY)
         self._saved_at = self.steps
 
@@ -322,11 +334,13 @@ class TrainingRun:
         with contextlib.suppress(OSError):  # whatever went wrong before is what matters
             self.metrics.close()
 
-    @contextmanager
-    def _disk_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(
-                f"cannot write to {self.folder}: {error.strerror or error}; make room and go on with --resume"
-            ) from None
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while writing into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {folder}: {error.strerror or error}; make room and go on with --resume"
+        ) from None

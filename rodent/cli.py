@@ -110,23 +110,22 @@ def train(arguments: list[str]) -> None:
 def evaluate(arguments: list[str]) -> None:
     """Measure a policy on a task."""
     flags = _parse(EvaluateFlags, "evaluate", arguments)
-    from policies.evaluation import evaluate as measure
+    from policies.assessment import assess
     from policies.policy import Policy
 
     policy = Policy.load(flags.policy)
-    result = measure(
+    report = assess(
         policy,
-        flags.task or policy.card.tasks[0],
-        episodes=flags.episodes,
-        seed=flags.seed,
-        physics=flags.physics,
-        simulator=flags.simulator,
-        threads=flags.threads,
-        deterministic=not flags.stochastic,
+        flags.task or policy.facts["tasks"][0],
+        flags.episodes,
+        flags.seed,
+        flags.physics,
+        flags.simulator,
+        not flags.stochastic,
+        flags.threads,
     )
-    report = {**result.report(), "policy": flags.policy}
     if flags.json:
-        _print_json(report)
+        _print_json({**report, "policy": flags.policy})
         return
     low, high = report["ci95"]
     print(f"{report['task']} in {report['simulator']} ({report['physics']} physics), {report['episodes']} episodes:")

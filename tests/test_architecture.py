@@ -11,7 +11,7 @@ COMPOSITION_ROOT = ROOT / "rodent" / "cli.py"
 # Inside `rodent`, each knows only what stands before it.
 ORDER = [
     "errors", "opengl", "registration", "__init__", "body", "physics", "arenas", "engine", "senses", "tasks/base", "tasks/run",
-    "tasks/__init__", "aids", "env", "dm_control_env", "measures", "machine", "describe", "bench", "rendering", "video",
+    "tasks/__init__", "aids", "symmetry", "rendering", "env", "dm_control_env", "measures", "machine", "describe", "bench", "video",
     "viewer", "doctor", "cli",
 ]  # fmt: skip
 

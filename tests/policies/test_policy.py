@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -41,7 +42,7 @@ def test_a_saved_policy_acts_as_before(name: str, tmp_path: Path) -> None:
         again, other = theirs.act(OBSERVATION, other)
         assert action.shape == (3, 2)
         np.testing.assert_array_equal(action, again)
-    assert theirs.facts == {"tasks": ["run"], "seed": 3}
+    assert theirs.facts == {"tasks": ["run"], "seed": 3, "privileged": False, "mujoco": mujoco.__version__}
     assert theirs.action_names == ("push_0", "push_1")
     assert theirs.settings == SETTINGS[name]
 

@@ -1,0 +1,50 @@
+"""A policy's score and how it moved, in our simulator or in dm_control's: what `rodent evaluate` reports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from policies.evaluation import Evaluation
+from policies.play import play
+from policies.policy import Policy
+from rodent.body import describe
+from rodent.measures import mean_measures, measure_episode
+from rodent.physics import find_physics
+from rodent.tasks import episode_rng, make_task
+
+
+def assess(
+    policy: Policy,
+    task_name: str,
+    episodes: int = 20,
+    seed: int = 0,
+    physics: str = "paper",
+    simulator: str = "rodent",
+    deterministic: bool = True,
+    threads: int = 0,
+) -> dict[str, Any]:
+    """Run whole episodes of the bare task and measure them; see `play` for the arguments and errors.
+
+    Returns:
+        The object that `rodent evaluate --json` prints, but for the policy's name. `measures` are means over episodes
+        (see `measure_episode`), None where a measure could never be estimated.
+    """
+    task = make_task(task_name)
+    played = play(policy, task, list(range(episodes)), seed, physics, simulator, deterministic, threads)
+    evaluation = Evaluation(
+        task=task.name,
+        physics=physics,
+        seed=seed,
+        deterministic=deterministic,
+        returns=np.array([episode.rewards.sum() for episode in played]),
+        lengths=np.array([len(episode.rewards) for episode in played]),
+        endings=dict(Counter(episode.ending for episode in played)),
+        max_return=task.max_return,
+    )
+    model = find_physics(physics).apply(task.world(episode_rng(task, seed, 0)))
+    body = describe(model)
+    measures = [measure_episode(model, body, episode.qpos[1:], episode.actions) for episode in played]
+    return evaluation.to_json() | {"simulator": simulator, "measures": mean_measures(measures)}

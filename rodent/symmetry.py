@@ -1,0 +1,85 @@
+"""The rat's left-right symmetry: what each sense and each action becomes in a mirror.
+
+The body is its own mirror image to 0.03 mm. Limb joints are defined alike on both sides, so that their values change
+places; those of the midline keep their sign when they bend up or down and change it when they bend sideways or twist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rodent.body import APPENDAGES, END_EFFECTORS, PREFIX, TOUCH_SENSORS, Body
+
+_POLAR = (1.0, -1.0, 1.0)  # a vector in a frame whose y axis points sideways
+_AXIAL = (-1.0, 1.0, -1.0)  # a rotation about it
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A reflection of vectors: `reflected = vector[..., index] * sign`. Its own inverse."""
+
+    index: NDArray[np.int64]  # (n,)
+    sign: NDArray[np.float32]  # (n,)
+
+
+def mirror_actions(body: Body) -> Mirror:
+    """The reflection of an action, (38,)."""
+    return _by_names([actuator.name for actuator in body.actuators])
+
+
+def mirror_senses(body: Body) -> Mirror:
+    """The reflection of the rat's senses, concatenated in dm_control's (alphabetical) order."""
+    parts = {
+        "actuator_activation": mirror_actions(body),
+        "appendages_pos": _positions(APPENDAGES),
+        "body_height": Mirror(np.arange(1), np.ones(1, np.float32)),
+        "end_effectors_pos": _positions(END_EFFECTORS),
+        "joints_pos": _by_names([joint.name for joint in body.joints]),
+        "joints_vel": _by_names([joint.name for joint in body.joints]),
+        "sensors_accelerometer": _vector(_POLAR),
+        "sensors_gyro": _vector(_AXIAL),
+        "sensors_touch": _by_names(TOUCH_SENSORS),
+        "sensors_velocimeter": _vector(_POLAR),
+        "tendons_pos": _by_names(body.tendons),
+        "tendons_vel": _by_names(body.tendons),
+        "world_zaxis": _vector(_POLAR),
+    }
+    starts = np.cumsum([0, *(len(part.index) for part in parts.values())])
+    return Mirror(
+        np.concatenate([part.index + start for part, start in zip(parts.values(), starts[:-1], strict=True)]),
+        np.concatenate([part.sign for part in parts.values()]),
+    )
+
+
+def _by_names(names: Sequence[str]) -> Mirror:
+    index = np.array([list(names).index(_other_side(name)) for name in names])
+    sign = np.array([-1.0 if _is_sideways(name) else 1.0 for name in names], dtype=np.float32)
+    return Mirror(index, sign)
+
+
+def _positions(bodies: Sequence[str]) -> Mirror:
+    """Positions (3 each) of bodies in the torso's frame."""
+    whole = _by_names(bodies)
+    return Mirror((3 * whole.index[:, None] + np.arange(3)).ravel(), np.tile(np.float32(_POLAR), len(bodies)))
+
+
+def _vector(sign: tuple[float, float, float]) -> Mirror:
+    return Mirror(np.arange(3), np.array(sign, dtype=np.float32))
+
+
+def _sides(name: str) -> list[str]:
+    return name.removeprefix(PREFIX).split("_")
+
+
+def _other_side(name: str) -> str:
+    swapped = [{"L": "R", "R": "L"}.get(part, part) for part in _sides(name)]
+    return PREFIX * name.startswith(PREFIX) + "_".join(swapped)
+
+
+def _is_sideways(name: str) -> bool:
+    parts = _sides(name)
+    return not {"L", "R"} & set(parts) and parts[-1] in ("bend", "twist")
