@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +18,7 @@ from policies.ppo import PPOSettings
 from policies.registry import find_agent, find_learner
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
+from rodent.flags import parse_flags
 from rodent.physics import find_physics
 from rodent.tasks import make_task
 
@@ -202,21 +200,8 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train") -> Tra
         defaults = load_yaml(config.config)
     elif known.resume and held.is_file():
         defaults = load_yaml(held)
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(TrainConfig, args=rest, default=replace(defaults, resume=False, overwrite=False), prog=prog)
-    except SystemExit as end:
-        if end.code:
-            raise UsageError(f"{_one_line(complaint.getvalue())}; see {prog} --help") from None
-        raise
-
-
-def _one_line(box: str) -> str:
-    """The first paragraph of a framed message of tyro's."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    paragraph = itertools.takewhile(lambda line: set(line) != {"─"}, lines)
-    return " ".join(paragraph).removeprefix("Error parsing TrainConfig: ").rstrip(".")
+    defaults = replace(defaults, resume=False, overwrite=False)
+    return parse_flags(lambda: tyro.cli(TrainConfig, args=rest, default=defaults, prog=prog), prog)
 
 
 def default_folder(task: str, agent: str) -> Path:

@@ -59,9 +59,9 @@ class PPOSettings:
 class PPO(Learner):
     """Clipped surrogate objective, generalised advantages, Adam.
 
-    Rewards are scaled by `reward_scale` (1 - gamma) before anything else, so that returns are of order one when learning
-    begins, whatever the horizon. The critic starts at zero: one that starts with values of its own drowns the first
-    advantages in its errors.
+    Rewards are scaled by `reward_scale` (1 - gamma) before anything else, so that returns are of order one when
+    learning begins, whatever the horizon. The critic starts at zero: one that starts with values of its own drowns the
+    first advantages in its errors.
     """
 
     name: ClassVar[str] = "ppo"

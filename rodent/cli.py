@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import importlib
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,6 +15,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from rodent.errors import UsageError
+from rodent.flags import parse_flags
 
 Config = TypeVar("Config")
 
@@ -103,7 +102,7 @@ def train(arguments: list[str]) -> None:
     from policies.config import parse_arguments
     from policies.training import train as run
 
-    for folder in run(parse_flags(lambda: parse_arguments(arguments))):
+    for folder in run(parse_arguments(arguments)):
         print(folder)
 
 
@@ -231,8 +230,7 @@ def _import_simulators() -> None:
 
     if "MUJOCO_GL" in os.environ:
         with without_opengl(even_if_chosen=True):
-            import dm_control.mujoco
-            import mujoco  # noqa: F401
+            importlib.import_module("dm_control.mujoco")
 
 
 def _usage() -> str:
@@ -242,25 +240,8 @@ def _usage() -> str:
 
 def _parse(flags: type[Config], command: str, arguments: list[str]) -> Config:
     """Flags of a command as a dataclass."""
-    return parse_flags(lambda: tyro.cli(flags, prog=f"rodent {command}", args=arguments, config=(FlagCreatePairsOff,)))
-
-
-def parse_flags(parse: Callable[[], Config]) -> Config:
-    """Run a tyro parser; what it complains about becomes one line.
-
-    Raises:
-        UsageError: the flags could not be understood.
-    """
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return parse()
-    except SystemExit as exit_:
-        if exit_.code == 0:
-            raise
-        # tyro draws a box: a title, the complaint, hints, and a pointer to the help, with rules between them.
-        words = re.sub(r"[─│╭╮╰╯]+", " ", complaint.getvalue().partition("For full helptext")[0])
-        raise UsageError(f"{' '.join(words.split())} (see --help)") from None
+    prog = f"rodent {command}"
+    return parse_flags(lambda: tyro.cli(flags, prog=prog, args=arguments, config=(FlagCreatePairsOff,)), prog)
 
 
 def _print_json(value: Any) -> None:

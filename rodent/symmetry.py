@@ -64,7 +64,7 @@ def _by_names(names: Sequence[str]) -> Mirror:
 def _positions(bodies: Sequence[str]) -> Mirror:
     """Positions (3 each) of bodies in the torso's frame."""
     whole = _by_names(bodies)
-    return Mirror((3 * whole.index[:, None] + np.arange(3)).ravel(), np.tile(np.float32(_POLAR), len(bodies)))
+    return Mirror((3 * whole.index[:, None] + np.arange(3)).ravel(), np.tile(np.array(_POLAR, np.float32), len(bodies)))
 
 
 def _vector(sign: tuple[float, float, float]) -> Mirror:

@@ -10,9 +10,9 @@ ROOMS = {"rodent": set(), "policies": {"rodent"}, "analysis": {"rodent", "polici
 COMPOSITION_ROOT = ROOT / "rodent" / "cli.py"
 # Inside `rodent`, each knows only what stands before it.
 ORDER = [
-    "errors", "opengl", "registration", "__init__", "body", "physics", "arenas", "engine", "senses", "tasks/base", "tasks/run",
-    "tasks/__init__", "aids", "symmetry", "rendering", "env", "dm_control_env", "measures", "machine", "describe", "bench", "video",
-    "viewer", "doctor", "cli",
+    "errors", "flags", "opengl", "registration", "__init__", "body", "physics", "arenas", "engine", "senses",
+    "tasks/base", "tasks/run", "tasks/__init__", "aids", "symmetry", "rendering", "env", "dm_control_env", "measures",
+    "machine", "describe", "bench", "video", "viewer", "doctor", "cli",
 ]  # fmt: skip
 
 

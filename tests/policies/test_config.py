@@ -103,7 +103,7 @@ def test_resuming_takes_the_flags_of_the_run(tmp_path: Path) -> None:
     [
         (["--envs", "many"], "Error parsing --envs"),
         (["--wings", "2"], "Unrecognized options: --wings"),
-        (["--agent", "gru"], "^unknown agent 'gru': choose one of mlp, lstm; see rodent train --help$"),
+        (["--agent", "gru"], r"^unknown agent 'gru': choose one of mlp, lstm \(see rodent train --help\)$"),
         (["--config", "/nowhere.yaml"], r"cannot read the configuration /nowhere\.yaml: .*No such file"),
     ],
 )

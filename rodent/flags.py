@@ -1,0 +1,41 @@
+"""Flags of the command line, whose errors are one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from rodent.errors import UsageError
+
+Config = TypeVar("Config")
+
+
+def parse_flags(parse: Callable[[], Config], prog: str) -> Config:
+    """Run a tyro parser; what it complains about becomes one line.
+
+    Args:
+        parse: calls `tyro.cli`.
+        prog: the command, to point to its help.
+
+    Raises:
+        UsageError: the flags could not be understood.
+        SystemExit: with code 0, after the help was printed.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return parse()
+    except SystemExit as end:
+        if not end.code:
+            raise
+        raise UsageError(f"{_without_frame(complaint.getvalue())} (see {prog} --help)") from None
+
+
+def _without_frame(box: str) -> str:
+    """The words of a framed message of tyro's, without the frame, of whatever it is made, and without the title."""
+    lines = [line.strip("│|╭╮╰╯─ ") for line in box.splitlines()]
+    _title, *words = [line for line in lines if line.strip("- ")] or [""]
+    return re.sub(r"^Error parsing \w+: ", "", " ".join(words).partition("For full helptext")[0]).strip()
