@@ -31,8 +31,8 @@ if [ ! -x "$venv/bin/pip" ]; then
     fi
 fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-# torch comes first and alone, so that nothing else can ask for a newer build of it.
+# The lock names everything, so nothing may ask for more; torch comes first, since all else is small beside it.
 "$venv/bin/pip" install --quiet "$(grep -E '^torch==' requirements.lock)"
-"$venv/bin/pip" install --quiet -r requirements.lock
+"$venv/bin/pip" install --quiet --no-deps -r requirements.lock
 "$venv/bin/pip" install --quiet --no-deps --no-build-isolation -e .
 echo "setup: $venv is ready"
