@@ -5,13 +5,12 @@ cd "$(dirname "$0")/.."
 rodent=$1
 out=demo
 "$rodent" doctor
-"$rodent" train --config assets/configs/demo.yaml --run-dir "$out" --overwrite ${DEMO_MINUTES:+--minutes "$DEMO_MINUTES"}
-"$rodent" evaluate "$out" --task run --episodes 10 --json >"$out/evaluation.json"
-"$rodent" evaluate "$out" --task run --episodes 10
+"$rodent" train --config assets/configs/demo.yaml --run-dir "$out" --overwrite
+"$rodent" evaluate "$out" --task run --episodes 4 | tee "$out/evaluation.txt"
 "$rodent" curves "$out" --output "$out/curve.png"
 "$rodent" render "$out" --task run --output "$out/film.mp4"
 echo
 echo "policy          $out/policy/"
-echo "evaluation      $out/evaluation.json"
+echo "evaluation      $out/evaluation.txt"
 echo "learning curve  $out/curve.png"
 echo "film            $out/film.mp4"
