@@ -28,7 +28,7 @@ class Mirror:
 
 def mirror_actions(body: Body) -> Mirror:
     """The reflection of an action, (38,)."""
-    return _by_names([actuator.name for actuator in body.actuators])
+    return mirror_by_names([actuator.name for actuator in body.actuators])
 
 
 def mirror_senses(body: Body) -> Mirror:
@@ -38,14 +38,14 @@ def mirror_senses(body: Body) -> Mirror:
         "appendages_pos": _positions(APPENDAGES),
         "body_height": Mirror(np.arange(1), np.ones(1, np.float32)),
         "end_effectors_pos": _positions(END_EFFECTORS),
-        "joints_pos": _by_names([joint.name for joint in body.joints]),
-        "joints_vel": _by_names([joint.name for joint in body.joints]),
+        "joints_pos": mirror_by_names([joint.name for joint in body.joints]),
+        "joints_vel": mirror_by_names([joint.name for joint in body.joints]),
         "sensors_accelerometer": _vector(_POLAR),
         "sensors_gyro": _vector(_AXIAL),
-        "sensors_touch": _by_names(TOUCH_SENSORS),
+        "sensors_touch": mirror_by_names(TOUCH_SENSORS),
         "sensors_velocimeter": _vector(_POLAR),
-        "tendons_pos": _by_names(body.tendons),
-        "tendons_vel": _by_names(body.tendons),
+        "tendons_pos": mirror_by_names(body.tendons),
+        "tendons_vel": mirror_by_names(body.tendons),
         "world_zaxis": _vector(_POLAR),
     }
     starts = np.cumsum([0, *(len(part.index) for part in parts.values())])
@@ -55,7 +55,8 @@ def mirror_senses(body: Body) -> Mirror:
     )
 
 
-def _by_names(names: Sequence[str]) -> Mirror:
+def mirror_by_names(names: Sequence[str]) -> Mirror:
+    """The reflection of one value each for parts of the body, from their names (`hip_L_extend`, `lumbar_bend`, ...)."""
     index = np.array([list(names).index(_other_side(name)) for name in names])
     sign = np.array([-1.0 if _is_sideways(name) else 1.0 for name in names], dtype=np.float32)
     return Mirror(index, sign)
@@ -63,7 +64,7 @@ def _by_names(names: Sequence[str]) -> Mirror:
 
 def _positions(bodies: Sequence[str]) -> Mirror:
     """Positions (3 each) of bodies in the torso's frame."""
-    whole = _by_names(bodies)
+    whole = mirror_by_names(bodies)
     return Mirror((3 * whole.index[:, None] + np.arange(3)).ravel(), np.tile(np.array(_POLAR, np.float32), len(bodies)))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from rodent.env import RodentVectorEnv
-from rodent.symmetry import mirror_actions, mirror_senses
+from rodent.symmetry import mirror_actions, mirror_by_names, mirror_senses
 
 
 def concatenated(observation):
@@ -18,9 +18,7 @@ def test_a_mirrored_rat_under_mirrored_actions_senses_the_mirror_image():
     qpos[:] = env.engine.state.qpos.new_tensor(env.engine.model.qpos0)
     qpos[:, 2] = 0.3  # in the air, where no contact can fall differently
     pose = 0.2 * np.random.default_rng(1).normal(size=len(names))
-    from rodent.symmetry import _by_names
-
-    mirror = _by_names(names)
+    mirror = mirror_by_names(names)
     qpos[0, 7:] += qpos.new_tensor(pose)
     qpos[1, 7:] += qpos.new_tensor(pose[mirror.index] * mirror.sign)
     env.engine.forward_at_rest(np.arange(2))
