@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+import mujoco
 import numpy as np
 from torch import Tensor
 
@@ -25,6 +26,8 @@ class TrainingAids:
     spread_starts: bool = True  # first episodes get random lengths, so that environments do not end in step
     end_on_back: bool = False  # end an episode (discount 0) when the rat lies on its back
     fallen_starts: float = 0.0  # share of episodes that start tumbled, from a random orientation and pose
+    start_offset: float = 0.0  # m; episodes start up to this far to either side
+    start_yaw: float = 0.0  # rad; and turned by up to this much to either side
     upright: float = 0.0  # weight of the torso's z axis pointing up, in [0, 1]
     jerk: float = 0.0  # weight against the mean square change of the action
     backward: float = 0.0  # weight against speed (m/s) along negative x
@@ -36,15 +39,21 @@ class TrainingAids:
         if not 0 <= self.fallen_starts <= 1:
             raise UsageError(f"fallen_starts must lie in [0, 1], not {self.fallen_starts}")
         for field in fields(self):
-            if field.name in ("upright", "jerk", "backward", "effort") and not getattr(self, field.name) >= 0:
-                raise UsageError(f"the weight {field.name} must be 0 or more, not {getattr(self, field.name)}")
+            weights = ("upright", "jerk", "backward", "effort")
+            if field.name in (*weights, "start_offset", "start_yaw") and not getattr(self, field.name) >= 0:
+                kind = "weight " if field.name in weights else ""
+                raise UsageError(f"the {kind}{field.name} must be 0 or more, not {getattr(self, field.name)}")
 
     def start(self, start: Start, body: Body, rng: np.random.Generator) -> Start:
-        """The task's own start, or with probability `fallen_starts` a tumbled one in the same place."""
-        if rng.random() >= self.fallen_starts:
-            return start
+        """The task's own start, displaced and turned; with probability `fallen_starts` a tumbled one instead."""
         qpos = start.qpos.copy()
         root = body.root_qpos
+        qpos[root + 1] += rng.uniform(-self.start_offset, self.start_offset)
+        if rng.random() >= self.fallen_starts:
+            half = rng.uniform(-self.start_yaw, self.start_yaw) / 2
+            turn = np.array([np.cos(half), 0.0, 0.0, np.sin(half)])
+            mujoco.mju_mulQuat(qpos[root + 3 : root + 7], turn, qpos[root + 3 : root + 7].copy())
+            return Start(qpos, start.qvel)
         qpos[root + 2] += _FALLEN_HEIGHT
         quaternion = rng.normal(size=4)
         qpos[root + 3 : root + 7] = quaternion / np.linalg.norm(quaternion)

@@ -259,6 +259,16 @@ def test_on_its_back_an_episode_ends_only_with_the_aid():
     assert ends(TrainingAids(end_on_back=True)) and not ends(TrainingAids()) and not ends(None)
 
 
+def test_training_may_start_beside_the_middle_and_turned():
+    env = RodentVectorEnv("run", 64, aids=TrainingAids(start_offset=0.5, start_yaw=0.6))
+    env.reset(seed=0)
+    qpos = env.qpos
+    yaw = 2 * np.arctan2(qpos[:, 6], qpos[:, 3])
+    assert 0.3 < np.abs(qpos[:, 1]).max() <= 0.5 and 0.4 < np.abs(yaw).max() <= 0.6
+    assert (qpos[:, 1] < 0).any() and (yaw < 0).any()
+    np.testing.assert_allclose(np.linalg.norm(qpos[:, 3:7], axis=1), 1)
+
+
 def test_fallen_starts_are_tumbled_above_the_floor_and_stay_finite():
     env = RodentVectorEnv("run", 32, aids=TrainingAids(fallen_starts=1.0))
     observation, _ = env.reset(seed=0)
