@@ -27,6 +27,7 @@ from rodent.errors import UsageError
 
 Picture = NDArray[np.uint8]  # (height, width, 3), RGB
 
+_COLLISION_GROUP = 2  # geom group of the rat's collision shapes
 _OWN_BODY_GROUPS = (1, 2)  # geom groups that dm_control hides from the rat's own eye
 _VISIBLE_GROUPS = 3  # geom groups 0, 1 and 2 are drawn, as in MuJoCo's viewer; the corridor's side planes are in 3
 
@@ -389,6 +390,13 @@ def update_positions(model: mujoco.MjModel, data: mujoco.MjData) -> None:
     mujoco.mj_tendon(model, data)
 
 
+def _hidden_groups(model: mujoco.MjModel, view: _View) -> tuple[int, ...]:
+    if not view.own_body:
+        return _OWN_BODY_GROUPS
+    # Seen from outside, the skin is the rat; its collision shapes would poke through.
+    return (_COLLISION_GROUP,) if view.ruler and model.nskin else ()
+
+
 class _Scene:
     """MuJoCo's abstract scene (no OpenGL): the camera's place, the rat's skin, and what OpenGL will draw."""
 
@@ -399,7 +407,8 @@ class _Scene:
         self._option = mujoco.MjvOption()
 
     def update(self, data: mujoco.MjData, view: _View) -> mujoco.MjvScene:
-        self._option.geomgroup[list(_OWN_BODY_GROUPS)] = view.own_body
+        self._option.geomgroup[list(_OWN_BODY_GROUPS)] = True
+        self._option.geomgroup[list(_hidden_groups(self.model, view))] = False
         everything = mujoco.mjtCatBit.mjCAT_ALL
         mujoco.mjv_updateScene(self.model, data, self._option, None, view.camera, everything, self.scene)
         return self.scene
@@ -480,8 +489,6 @@ class _WarpPainter:
         self._scene = _Scene(model, shadows)
         self._floor = _plain_floor(model)
         self._geoms = np.flatnonzero(model.geom_group < _VISIBLE_GROUPS)
-        own_body = np.isin(model.geom_group[self._geoms], _OWN_BODY_GROUPS)
-        self._own_body = np.concatenate([own_body, np.full(model.nskin, True)])
         stage = _build_stage(model, self._geoms)
         self._materials = stage.geom_matid.copy()
         self._shape = (height, width)
@@ -519,8 +526,8 @@ class _WarpPainter:
         model = self._scene.model
         identity = np.broadcast_to(np.eye(3), (model.nskin, 3, 3))
         position = np.concatenate([data.geom_xpos[self._geoms], self._place_skins(scene)])
-        if not view.own_body:
-            position[self._own_body] = _OUT_OF_SIGHT
+        hidden = np.isin(model.geom_group[self._geoms], _hidden_groups(model, view))
+        position[np.concatenate([hidden, np.full(model.nskin, not view.own_body)])] = _OUT_OF_SIGHT
         _assign(self._data.geom_xpos, position)
         _assign(self._data.geom_xmat, np.concatenate([data.geom_xmat[self._geoms].reshape(-1, 3, 3), identity]))
         _assign(self._model.geom_rgba, np.concatenate([model.geom_rgba[self._geoms], model.skin_rgba]))
