@@ -172,6 +172,7 @@ def test_opengl_is_found_and_works_after_an_import_without_it(corridor_model, ra
 
 
 @pytest.mark.gl
+@pytest.mark.usefixtures("teal_skin")
 def test_both_renderers_draw_the_same_scene(corridor_model, rat_at, renderer):
     """In hue: OpenGL's coarse planes miss the lamp, so that its floors are darker."""
     with Renderer(corridor_model, 96, 72, probe(), antialias=False) as opengl:
