@@ -39,7 +39,7 @@ def main(flags: Flags) -> None:
     few, many = min(flags.threads), max(flags.threads)
     scaling = {preset: round(rate[preset, many] / rate[preset, few], 3) for preset in flags.presets}
     result = {
-        "command": "python benchmarks/throughput.py",
+        "command": " ".join(["python", *sys.argv]),
         "thread_scaling": scaling,
         "machine": rows[0]["machine"],
         "rows": [{key: value for key, value in row.items() if key != "machine"} for row in rows],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from policies.evaluation import Evaluation
 from policies.play import play
 from policies.policy import Policy
 from rodent.body import describe
+from rodent.errors import UsageError
 from rodent.measures import mean_measures, measure_episode
 from rodent.physics import find_physics
 from rodent.tasks import episode_rng, make_task
@@ -25,6 +27,7 @@ def assess(
     simulator: str = "rodent",
     deterministic: bool = True,
     threads: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> dict[str, Any]:
     """Run whole episodes of the bare task and measure them; see `play` for the arguments and errors.
 
@@ -32,8 +35,11 @@ def assess(
         The object that `rodent evaluate --json` prints, but for the policy's name. `measures` are means over episodes
         (see `measure_episode`), None where a measure could never be estimated.
     """
+    if episodes < 1:
+        raise UsageError(f"the number of episodes must be at least 1, not {episodes}")
     task = make_task(task_name)
-    played = play(policy, task, list(range(episodes)), seed, physics, simulator, deterministic, threads)
+    indices = list(range(episodes))
+    played = play(policy, task, indices, seed, physics, simulator, deterministic, threads, progress=progress)
     evaluation = Evaluation(
         task=task.name,
         physics=physics,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,13 @@ def film_policy(
     """
     if camera not in CAMERAS:
         raise UsageError(f"unknown camera {camera!r}: choose one of {', '.join(CAMERAS)}")
-    if not seconds >= CONTROL_TIMESTEP:
-        raise UsageError(f"a film must last at least {CONTROL_TIMESTEP} s, not {seconds}")
+    if not CONTROL_TIMESTEP <= seconds < math.inf:
+        raise UsageError(f"a film must last at least {CONTROL_TIMESTEP} s and end, not {seconds} s")
     if episode < 0:
         raise UsageError(f"an episode's index must be 0 or more, not {episode}")
     Film(output, fps)  # complains of a path or rate that cannot be used
     actor = Policy.load(policy)
-    chosen = make_task(task or actor.facts["tasks"][0])
+    chosen = make_task(task or actor.task)
     (played,) = play(
         actor, chosen, [episode], seed, physics, deterministic=not stochastic, steps=round(seconds / CONTROL_TIMESTEP)
     )
@@ -96,7 +97,7 @@ def view_policy(policy: str, task: str | None = None, seed: int = 0, physics: st
     if display() is None:
         raise UsageError("no display: a window cannot be opened here; use `rodent render` to make a film instead")
     actor = Policy.load(policy)
-    env = RodentVectorEnv(task or actor.facts["tasks"][0], 1, physics)
+    env = RodentVectorEnv(task or actor.task, 1, physics)
     actor.senses.check(ObservationSpec.of(env.single_observation_space))
     view(env.engine.model, _live(actor, env, seed))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 
 import numpy as np
@@ -49,6 +51,7 @@ def play(
     deterministic: bool = True,
     threads: int = 0,
     steps: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> list[Episode]:
     """Run some episodes of a seed, each once, without training aids.
 
@@ -62,6 +65,7 @@ def play(
         deterministic: take mean actions; else sample.
         threads: threads or processes, 0 for every core.
         steps: cut episodes after so many control steps.
+        progress: called with the share that is done, 0 to 1.
 
     Raises:
         UsageError: an unknown simulator, or a policy that reads senses which the task does not offer.
@@ -72,6 +76,8 @@ def play(
         raise UsageError("the number of episodes must be at least 1, not 0")
     if steps is not None and steps < 1:
         raise UsageError(f"an episode must have at least 1 control step, not {steps}")
+    if threads < 0:
+        raise UsageError(f"the number of threads must be 0 (all cores) or more, not {threads}")
     if seed < 0:
         raise UsageError(f"a seed must be 0 or more, not {seed}")
     task = make_task(task) if isinstance(task, str) else task
@@ -79,22 +85,29 @@ def play(
     if simulator == "dm_control":
         if physics != "paper":
             raise UsageError(f"dm_control simulates the paper's physics alone: leave out physics {physics!r}")
-        return _play_in_dm_control(policy, task, episodes, seed, deterministic, threads, limit)
+        return _play_in_dm_control(policy, task, episodes, seed, deterministic, threads, limit, progress)
     # With autoreset at the next step, the state after an episode's last step is still its own.
     env = RodentVectorEnv(task, len(episodes), physics, threads, AutoresetMode.NEXT_STEP)
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
-    return _play_together(policy, env, episodes, seed, deterministic, limit)
+    return _play_together(policy, env, episodes, seed, deterministic, limit, progress)
 
 
 def _play_together(
-    policy: Policy, env: RodentVectorEnv, episodes: list[int], seed: int, deterministic: bool, limit: int
+    policy: Policy,
+    env: RodentVectorEnv,
+    episodes: list[int],
+    seed: int,
+    deterministic: bool,
+    limit: int,
+    progress: Callable[[float], None],
 ) -> list[Episode]:
     count = len(episodes)
     generator = torch.Generator().manual_seed(seed)
     observation, _ = env.reset(seed=[seed] * count, options={"episode": np.array(episodes)})
     recorders = [_Recorder(index, env.qpos[i]) for i, index in enumerate(episodes)]
     state = None
-    for _ in range(limit):
+    for t in range(limit):
+        progress(t / limit)
         with torch_threads(1):  # such small products: more threads only wait for each other
             action, state = policy.act(observation, state, deterministic=deterministic, generator=generator)
         observation, _, _, _, info = env.step(action)
@@ -110,22 +123,33 @@ def _play_together(
 
 
 def _play_in_dm_control(
-    policy: Policy, task: Task, episodes: list[int], seed: int, deterministic: bool, threads: int, limit: int
+    policy: Policy,
+    task: Task,
+    episodes: list[int],
+    seed: int,
+    deterministic: bool,
+    threads: int,
+    limit: int,
+    progress: Callable[[float], None],
 ) -> list[Episode]:
     workers = min(threads or available_cores(), len(episodes))
-    shares = [share.tolist() for share in np.array_split(np.array(episodes), workers)]
     # Fresh interpreters: a forked one would inherit locks of the threads that simulate.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        parts = [pool.submit(_dm_control_worker, policy, task, s, seed, deterministic, limit) for s in shares]
-        return [episode for part in parts for episode in part.result()]
+        parts = [pool.submit(_dm_control_worker, policy, task, k, seed, deterministic, limit) for k in episodes]
+        for done, _ in enumerate(as_completed(parts), start=1):
+            progress(done / len(parts))
+    return [part.result() for part in parts]
 
 
-def _dm_control_worker(
-    policy: Policy, task: Task, episodes: list[int], seed: int, deterministic: bool, limit: int
-) -> list[Episode]:
+def _dm_control_worker(policy: Policy, task: Task, episode: int, seed: int, deterministic: bool, limit: int) -> Episode:
     torch.set_num_threads(1)
-    env = DmControlEnv(task)
-    return [_play_one(policy, env, index, seed, deterministic, limit) for index in episodes]
+    return _play_one(policy, _dm_control_env(task), episode, seed, deterministic, limit)
+
+
+@cache
+def _dm_control_env(task: Task) -> DmControlEnv:
+    """One a process: composing it takes longer than resetting it."""
+    return DmControlEnv(task)
 
 
 def _play_one(policy: Policy, env: DmControlEnv, index: int, seed: int, deterministic: bool, limit: int) -> Episode:

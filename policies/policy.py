@@ -48,6 +48,18 @@ class Policy:
     facts: dict[str, Any] = field(default_factory=dict)
     """What the card tells: tasks, physics, seed, steps, evaluations, ... (JSON-compatible)."""
 
+    @property
+    def task(self) -> str:
+        """The task that it was trained on, the first of several.
+
+        Raises:
+            UsageError: the policy does not say.
+        """
+        tasks = self.facts.get("tasks")
+        if not (isinstance(tasks, list) and tasks and isinstance(tasks[0], str)):
+            raise UsageError("the policy does not say what task it is for: give --task")
+        return tasks[0]
+
     def initial(self, batch: int) -> AgentState:
         """Hidden state at the start of `batch` episodes."""
         return self.agent.initial(batch)

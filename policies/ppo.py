@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -38,6 +38,11 @@ class PPOSettings:
     kl_stop: float = 0.06  # an update that has moved it by more ends at once, under either rule
 
     def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not 0 <= value < math.inf:
+                raise UsageError(f"ppo.{name} must be finite and 0 or more, not {value}")
+        if not (self.clip > 0 and self.max_gradient > 0):
+            raise UsageError(f"ppo needs clip and max_gradient above 0, not {self.clip} and {self.max_gradient}")
         if min(self.epochs, self.minibatches) < 1:
             raise UsageError(f"ppo needs at least 1 epoch and 1 minibatch, not {self.epochs} and {self.minibatches}")
         if not (0 <= self.gamma < 1 and 0 <= self.lam <= 1):

@@ -49,6 +49,8 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
     Raises:
         UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite.
     """
+    if config.init_from is not None:
+        Policy.load(config.init_from)  # complains before a folder is made, or an old run deleted
     several = len(config.seeds) > 1
     claim(config.folder, several, config.resume, config.overwrite)
     if several:
@@ -251,6 +253,7 @@ class TrainingRun:
         if not settings.episodes or self._evaluated_at == self.steps:
             return
         self._save()
+        self._say(f"evaluating {settings.episodes} episodes under {settings.physics} physics ...")
         result = evaluate(
             self._policy(), self.config.task, settings.episodes, _EVALUATION_SEED, settings.physics,
             threads=self.config.threads, make_env=self.make_env,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -34,15 +35,13 @@ class TrainingAids:
     effort: float = 0.0  # weight against the mean square action
 
     def __post_init__(self) -> None:
-        if self.episode_seconds is not None and not self.episode_seconds >= CONTROL_TIMESTEP:
+        if self.episode_seconds is not None and not CONTROL_TIMESTEP <= self.episode_seconds < math.inf:
             raise UsageError(f"episode_seconds must be at least {CONTROL_TIMESTEP}, not {self.episode_seconds}")
         if not 0 <= self.fallen_starts <= 1:
             raise UsageError(f"fallen_starts must lie in [0, 1], not {self.fallen_starts}")
-        for field in fields(self):
-            weights = ("upright", "jerk", "backward", "effort")
-            if field.name in (*weights, "start_offset", "start_yaw") and not getattr(self, field.name) >= 0:
-                kind = "weight " if field.name in weights else ""
-                raise UsageError(f"the {kind}{field.name} must be 0 or more, not {getattr(self, field.name)}")
+        for name in ("upright", "jerk", "backward", "effort", "start_offset", "start_yaw"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
 
     def start(self, start: Start, body: Body, rng: np.random.Generator) -> Start:
         """The task's own start, displaced and turned; with probability `fallen_starts` a tumbled one instead."""

@@ -81,7 +81,7 @@ class Actuator:
     name: str
     transmission: str  # "joint" or "tendon"
     target: str  # the joint or tendon it pulls
-    gain: float  # N m (joint) or N (tendon) at full activation
+    gain: float  # N m per unit of activation, before the bias (tendons here are sums of joint angles, in rad)
     effect: str  # in words
 
 
@@ -102,12 +102,10 @@ class Body:
     tendon_ids: np.ndarray  # (8,)
     torso: int
     head: int
-    head_site: int  # the site of the head's accelerometer, velocimeter and gyro
     end_effectors: np.ndarray  # (4,) body ids
     appendages: np.ndarray  # (5,) body ids
     paws: np.ndarray  # (4,) body ids: left hand, right hand, left foot, right foot
     root_qpos: int  # address of the free joint: position (3), quaternion (4)
-    root_qvel: int  # address of the free joint: linear (3), angular velocity (3)
     geoms: np.ndarray  # every geom of the rat
     mass: float  # kg
 
@@ -165,12 +163,10 @@ def describe(model: mujoco.MjModel) -> Body:
         tendon_ids=np.arange(model.ntendon),
         torso=torso,
         head=model.body(HEAD).id,
-        head_site=int(model.sensor_objid[model.sensor(f"{PREFIX}velocimeter").id]),
         end_effectors=np.array([model.body(name).id for name in END_EFFECTORS]),
         appendages=np.array([model.body(name).id for name in APPENDAGES]),
         paws=np.array([model.body(name).id for name in PAWS]),
         root_qpos=int(model.jnt_qposadr[root]),
-        root_qvel=int(model.jnt_dofadr[root]),
         geoms=np.array(rat_geoms),
         mass=float(model.body_subtreemass[model.body_rootid[torso]]),
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import tyro
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from rodent.errors import UsageError
 from rodent.flags import parse_flags
@@ -40,7 +41,7 @@ class RenderFlags:
     """Film a policy."""
 
     policy: Positional[str]  # a policy, a run folder, or the name of a shipped policy
-    output: Path  # .mp4, .webm or .gif
+    output: Annotated[Path, arg(aliases=["-o"])]  # .mp4, .webm or .gif
     task: str | None = None  # the task (default: the policy's own)
     camera: str = "side"  # side, back, top or egocentric
     seconds: float = 10.0
@@ -94,7 +95,7 @@ class CurvesFlags:
     """Draw learning curves, with 95 % intervals over the seeds of a run."""
 
     runs: Positional[tuple[Path, ...]]  # run folders
-    output: Path = field(default=Path("curves.png"))  # .png, .svg or .csv
+    output: Annotated[Path, arg(aliases=["-o"])] = Path("curves.png")  # .png, .svg or .csv
 
 
 def train(arguments: list[str]) -> None:
@@ -113,16 +114,18 @@ def evaluate(arguments: list[str]) -> None:
     from policies.policy import Policy
 
     policy = Policy.load(flags.policy)
-    report = assess(
-        policy,
-        flags.task or policy.facts["tasks"][0],
-        flags.episodes,
-        flags.seed,
-        flags.physics,
-        flags.simulator,
-        not flags.stochastic,
-        flags.threads,
-    )
+    with _progress_bar("evaluating") as progress:
+        report = assess(
+            policy,
+            flags.task or policy.task,
+            flags.episodes,
+            flags.seed,
+            flags.physics,
+            flags.simulator,
+            not flags.stochastic,
+            flags.threads,
+            progress,
+        )
     if flags.json:
         _print_json({**report, "policy": flags.policy})
         return
@@ -139,7 +142,8 @@ def render(arguments: list[str]) -> None:
     flags = _parse(RenderFlags, "render", arguments)
     from policies.film import film_policy
 
-    film_policy(**asdict(flags))
+    with _progress_bar("filming") as progress:
+        film_policy(**asdict(flags), progress=lambda done, count: progress(done / count))
     print(flags.output)
 
 
@@ -156,7 +160,8 @@ def bench(arguments: list[str]) -> None:
     flags = _parse(BenchFlags, "bench", arguments)
     from rodent.bench import bench as measure
 
-    report = measure(flags.task, flags.physics, flags.envs, flags.threads, flags.seconds)
+    with _progress_bar("measuring") as progress:
+        report = measure(flags.task, flags.physics, flags.envs, flags.threads, flags.seconds, progress)
     if flags.json:
         _print_json(report)
         return
@@ -197,6 +202,8 @@ def curves(arguments: list[str]) -> None:
     flags = _parse(CurvesFlags, "curves", arguments)
     from policies.curves import draw_curves
 
+    if not flags.runs:
+        raise UsageError("no run to draw: give at least one run folder")
     draw_curves(flags.runs, flags.output)
     print(flags.output)
 
@@ -220,6 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         COMMANDS[name](rest)
     except UsageError as error:
         _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
 
@@ -242,6 +251,17 @@ def _parse(flags: type[Config], command: str, arguments: list[str]) -> Config:
     """Flags of a command as a dataclass."""
     prog = f"rodent {command}"
     return parse_flags(lambda: tyro.cli(flags, prog=prog, args=arguments, config=(FlagCreatePairsOff,)), prog)
+
+
+@contextlib.contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[float], None]]:
+    """A bar on standard error, with the time left, where that is a terminal; called with the share that is done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=(console := Console(stderr=True)), disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
 
 
 def _print_json(value: Any) -> None:

@@ -31,12 +31,10 @@ class State:
     qacc_warmstart: Tensor  # (envs, nv)
     xpos: Tensor  # (envs, bodies, 3) m
     xmat: Tensor  # (envs, bodies, 9)
-    site_xpos: Tensor  # (envs, sites, 3) m
     subtree_linvel: Tensor  # (envs, bodies, 3) m/s
     sensordata: Tensor  # (envs, values)
     ten_length: Tensor  # (envs, tendons)
     ten_velocity: Tensor  # (envs, tendons)
-    actuator_force: Tensor  # (envs, nu)
 
     def rows(self, ids: np.ndarray) -> State:
         """A copy of some simulations' state."""
@@ -57,6 +55,8 @@ class CpuEngine:
     """
 
     def __init__(self, model: mujoco.MjModel, num_envs: int, substeps: int, threads: int = 0) -> None:
+        if not isinstance(num_envs, int | np.integer):
+            raise UsageError(f"the number of environments must be an integer, not {num_envs!r}")
         if num_envs < 1:
             raise UsageError(f"the number of environments must be at least 1, not {num_envs}")
         if threads < 0:
@@ -117,8 +117,10 @@ class CpuEngine:
         return self._batch.state.copy()
 
     def restore(self, snapshot: np.ndarray) -> None:
-        """Continue from `snapshot`. Derived fields become current with the next call."""
+        """Continue from `snapshot`, bit for bit; derived fields are brought up to date."""
         self._batch.state[:] = snapshot
+        self._batch.forward()
+        self._batch.state[:] = snapshot  # whatever a forward pass left in the solver's warm start
 
     def data(self, env: int) -> mujoco.MjData:
         """A copy of one simulation, with kinematics up to date, to draw or to inspect."""

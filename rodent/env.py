@@ -27,7 +27,7 @@ _METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(
 
 
 class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
-    """`num_envs` rats, each in its own world, stepped together.
+    """`num_envs` rats, each in a world of its own, stepped together.
 
     Args:
         task: a task's name, or a task with parameters of one's own.
@@ -65,11 +65,13 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         height: int = 360,
         camera: str = "side",
     ) -> None:
+        if width < 1 or height < 1:
+            raise UsageError(f"a picture must be at least 1x1 pixels, not {width}x{height}")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise UsageError(f"unknown render_mode {render_mode!r}: choose 'rgb_array' or None")
         self.task = make_task(task) if isinstance(task, str) else task
         self.physics = find_physics(physics) if isinstance(physics, str) else physics
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.aids = aids
         self.render_mode = render_mode
         self._picture = (width, height, camera)
@@ -127,10 +129,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         ids = np.flatnonzero(mask)
         self._reseed(ids, seed)
         if "episode" in options:
-            episodes = np.broadcast_to(np.asarray(options["episode"]), (self.num_envs,))
-            if not np.issubdtype(episodes.dtype, np.integer) or (episodes < 0).any():
-                raise UsageError("options['episode'] must hold integers of 0 or more")
-            self._episodes[ids] = episodes[ids] - 1
+            self._episodes[ids] = self._checked_episodes(options["episode"])[ids] - 1
         self._begin_episodes(ids)
         return self._observe(), {}
 
@@ -143,9 +142,10 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             actions: (envs, 38) in [-1, 1]; MuJoCo clips what lies outside.
 
         Returns:
-            observations, rewards (envs,), terminated (envs,), truncated (envs,) and info. With SAME_STEP autoreset,
-            `info["final_obs"]` is an object array with the last observation of each episode that ended, and
-            `info["_final_obs"]` its mask.
+            observations, rewards (envs,), terminated (envs,), truncated (envs,) and info, which always describes the
+            step that was taken. With SAME_STEP autoreset, `info["final_obs"]` is an object array with the last
+            observation of each episode that ended, `info["final_info"]` that step's info once more, where Gymnasium's
+            own vector environments have it, and `_final_obs` and `_final_info` are their masks.
 
         Raises:
             UsageError: actions of the wrong shape or not finite, or a step of an ended environment without autoreset.
@@ -156,6 +156,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.engine.step()
         self._steps += 1
         diverged = self.engine.diverged()
+        diverged[begin] = False  # what an episode that is over does in the step that replaces it is nobody's
         info, shaping = self._score(action, diverged)
         reward = info["task_reward"] + shaping
         terminated = np.logical_or.reduce([*info["endings"].values(), diverged])
@@ -193,6 +194,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All that is needed to continue bit for bit in an environment built alike."""
         return {
+            "kind": np.array(f"{self.task!r} under {self.physics.name}"),
             "simulation": self.engine.snapshot(),
             "seeds": np.array([str(seed) for seed in self._seeds]),
             "episodes": self._episodes.copy(),
@@ -205,11 +207,11 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
         """Continue from `state_dict()` of an environment with the same task, physics and number of environments."""
-        snapshot = state["simulation"]
-        expected = self.engine.snapshot().shape
-        if snapshot.shape != expected:
+        snapshot, own = state["simulation"], self.state_dict()
+        if state["kind"] != own["kind"] or snapshot.shape != own["simulation"].shape:
             raise UsageError(
-                f"this state is of shape {snapshot.shape}, the environment's is {expected}: they differ in kind"
+                f"this is the state of {len(snapshot)} environments of {state['kind']}, "
+                f"not of {self.num_envs} of {own['kind']}"
             )
         self.engine.restore(snapshot)
         self._seeds = [int(seed) for seed in state["seeds"]]
@@ -228,15 +230,24 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             raise UsageError(f"one seed for each of {self.num_envs} environments is needed, not {len(seeds)}")
         for i in ids:
             if seeds[i] is not None:
-                if seeds[i] < 0:
-                    raise UsageError(f"a seed must be 0 or more, not {seeds[i]}")
+                if not isinstance(seeds[i], int | np.integer) or seeds[i] < 0:
+                    raise UsageError(f"a seed must be an integer of 0 or more, not {seeds[i]!r}")
                 self._seeds[i] = int(seeds[i])
                 self._episodes[i] = -1
+
+    def _checked_episodes(self, episodes: ArrayLike) -> NDArray[np.int64]:
+        given = np.asarray(episodes)
+        if given.shape not in ((), (self.num_envs,)) or not np.issubdtype(given.dtype, np.integer) or (given < 0).any():
+            raise UsageError(f"options['episode'] must be {self.num_envs} integers of 0 or more, or one")
+        return np.broadcast_to(given, (self.num_envs,)).astype(np.int64)
 
     def _checked(self, actions: ArrayLike) -> Tensor:
         if (self._episodes < 0).any():
             raise UsageError("step() before reset(): call reset() first")
-        action = np.asarray(actions, dtype=np.float64)
+        try:
+            action = np.asarray(actions, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise UsageError(f"actions must be numbers of shape {self.action_space.shape}") from None
         if action.shape != self.action_space.shape:
             raise UsageError(f"actions must have shape {self.action_space.shape}, not {action.shape}")
         if not np.isfinite(action).all():
@@ -279,7 +290,8 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         final = np.full(self.num_envs, None, dtype=object)
         for i in ids:
             final[i] = {name: values[i].copy() for name, values in observation.items()}
-        info["final_obs"], info["_final_obs"] = final, self._ended.copy()
+        info |= {"final_info": dict(info), "_final_info": self._ended.copy()}
+        info |= {"final_obs": final, "_final_obs": self._ended.copy()}
         self._begin_episodes(ids)
         rows = self.engine.state.rows(ids)
         for name, values in self.senses.observe(rows).items():
@@ -319,16 +331,31 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         return {name: values.numpy() for name, values in self.senses.observe(self.engine.state).items()}
 
 
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        modes = ", ".join(repr(known.value) for known in AutoresetMode)
+        raise UsageError(f"unknown autoreset_mode {mode!r}: choose one of {modes}") from None
+
+
 class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
-    """One rat: `RodentVectorEnv` with a single environment and no leading axis. Arguments are the same."""
+    """One rat: `RodentVectorEnv` with a single environment and no leading axis; see there for the arguments."""
 
     metadata: dict[str, Any] = _METADATA
 
     def __init__(
-        self, task: str | Task = "run", physics: str | Physics = "paper", render_mode: str | None = None, **options: Any
+        self,
+        task: str | Task = "run",
+        physics: str | Physics = "paper",
+        aids: TrainingAids | None = None,
+        render_mode: str | None = None,
+        width: int = 480,
+        height: int = 360,
+        camera: str = "side",
     ) -> None:
         self.vector = RodentVectorEnv(
-            task, 1, physics, threads=1, autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode, **options
+            task, 1, physics, 1, AutoresetMode.DISABLED, aids, render_mode, width, height, camera
         )
         self.render_mode = render_mode
         self.task = self.vector.task
@@ -339,12 +366,14 @@ class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin the next episode, or with a seed that seed's first; `options={"episode": k}` begins its k-th."""
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else int(seed))
         observation, info = self.vector.reset(seed=None if seed is None else [seed], options=options)
         return _first(observation), info
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One control step; see `RodentVectorEnv.step`."""
+        """One control step, under an action (38,); see `RodentVectorEnv.step`."""
+        if np.shape(action) != self.action_space.shape:
+            raise UsageError(f"an action must have shape {self.action_space.shape}, not {np.shape(action)}")
         observation, reward, terminated, truncated, info = self.vector.step(np.asarray(action)[None])
         return _first(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), _first(info)
 

@@ -24,6 +24,11 @@ class Physics:
     noslip_iterations: int = 5
     self_collision: bool = True
 
+    def __post_init__(self) -> None:
+        substeps = CONTROL_TIMESTEP / self.timestep if self.timestep > 0 else 0.0
+        if round(substeps) < 1 or abs(substeps - round(substeps)) > 1e-9 * substeps:
+            raise UsageError(f"timestep must divide {CONTROL_TIMESTEP} s into whole steps, not {self.timestep}")
+
     @property
     def substeps(self) -> int:
         """Physics steps in one control step."""

@@ -6,6 +6,7 @@ the same cameras on a plain CPU. `MUJOCO_GL` decides if it is set; `MUJOCO_GL=di
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib
 import os
@@ -431,6 +432,10 @@ class _OpenGLPainter:
             self._window = importlib.import_module(f"mujoco.{name}").GLContext(width, height)
             self._window.make_current()
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        # A renderer that nobody closes is released when the interpreter ends, just before OpenGL itself, which was
+        # registered for it earlier.
+        self._release = functools.partial(_release_opengl, self._window, self._context)
+        atexit.register(self._release)
         if not antialias:
             self._context.offSamples = 0
         mujoco.mjr_resizeOffscreen(width, height, self._context)
@@ -455,9 +460,14 @@ class _OpenGLPainter:
             scene.ngeom += 1
 
     def close(self) -> None:
-        self._window.make_current()
-        self._context.free()
-        self._window.free()
+        atexit.unregister(self._release)
+        self._release()
+
+
+def _release_opengl(window: Any, context: mujoco.MjrContext) -> None:
+    window.make_current()
+    context.free()
+    window.free()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -41,15 +42,10 @@ class Task(ABC):
     time_limit: float = 30.0  # s
 
     def __post_init__(self) -> None:
-        if not self.time_limit >= CONTROL_TIMESTEP:
+        if not CONTROL_TIMESTEP <= self.time_limit < math.inf:
             raise UsageError(
-                f"time_limit must be at least one control step ({CONTROL_TIMESTEP} s), not {self.time_limit}"
+                f"time_limit must be finite and at least one control step ({CONTROL_TIMESTEP} s), not {self.time_limit}"
             )
-
-    @property
-    def control_timestep(self) -> float:
-        """Seconds between two actions."""
-        return CONTROL_TIMESTEP
 
     @cached_property
     def step_limit(self) -> int:

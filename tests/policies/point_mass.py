@@ -25,7 +25,7 @@ class PointMasses:
         self.physics = physics
         self.aids = aids
         self.cue = cue
-        self.task = SimpleNamespace(name="run", max_return=float(LIMIT), control_timestep=0.02)
+        self.task = SimpleNamespace(name="run", max_return=float(LIMIT))
         self.body = SimpleNamespace(actuators=tuple(SimpleNamespace(name=f"push_{i}") for i in range(DIMENSIONS)))
         sizes = {"position": DIMENSIONS, "velocity": DIMENSIONS, "cue": 1}
         self.single_observation_space = Dict({name: Box(-np.inf, np.inf, (size,)) for name, size in sizes.items()})

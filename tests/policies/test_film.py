@@ -27,6 +27,7 @@ def test_a_film_lasts_as_long_as_what_it_shows(folder, tmp_path):
         ({"camera": "nose"}, "unknown camera 'nose': choose one of side, back, top, egocentric"),
         ({"seconds": 0}, "a film must last at least"),
         ({"seconds": -3}, "a film must last at least"),
+        ({"seconds": float("inf")}, "and end, not inf s"),
         ({"episode": -1}, "index must be 0 or more"),
         ({"fps": 0}, "at least 1 frame a second"),
         ({"width": 63}, "must be even"),

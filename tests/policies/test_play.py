@@ -88,6 +88,15 @@ def test_a_policy_that_reads_other_senses_is_refused_by_name(tmp_path, capsys):
     assert "walker/whiskers is missing" in err
 
 
+def test_a_policy_that_names_no_task_asks_for_one(tmp_path, capsys):
+    policy = make_policy()
+    policy.facts.clear()
+    policy.save(tmp_path / "taskless")
+    with pytest.raises(SystemExit) as exit_:
+        main(["evaluate", str(tmp_path / "taskless")])
+    assert exit_.value.code == 2 and "give --task" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -97,6 +106,8 @@ def test_a_policy_that_reads_other_senses_is_refused_by_name(tmp_path, capsys):
         ({"episodes": []}, "episodes must be at least 1"),
         ({"seed": -1}, "a seed must be 0 or more"),
         ({"steps": 0}, "at least 1 control step"),
+        ({"threads": -2}, "threads must be 0"),
+        ({"threads": -2, "simulator": "dm_control"}, "threads must be 0"),
     ],
 )
 def test_what_cannot_be_played_is_refused(policy, arguments, words):
