@@ -1,6 +1,7 @@
 """Rules of the design that a test can hold."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,13 @@ def test_loading_never_unpickles():
             assert not calls & {"torch.load", "pickle.load", "pickle.loads"}, path
             assert "allow_pickle=True" not in path.read_text(), path
             assert "pickle" not in imports(path), path
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_every_relative_link_of_a_page_leads_somewhere(page):
+    text = (ROOT / page).read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    for link in links:
+        assert (ROOT / page).parent.joinpath(link).exists(), link
