@@ -57,14 +57,14 @@ def _returns(evaluations: list[dict[str, Any]]) -> list[str]:
     if not evaluations:
         return ["Not measured yet."]
     lines = [
-        "| task | physics | action | episodes | mean return | 95 % interval | maximum |",
-        "|---|---|---|---|---|---|---|",
+        "| task | simulator | physics | action | episodes | mean return | 95 % interval | maximum |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for e in evaluations:
         action = "mean" if e["deterministic"] else "sampled"
         low, high = e["ci95"]
         lines.append(
-            f"| {e['task']} | {e['physics']} | {action} | {e['episodes']} | {e['mean_return']:.1f} "
-            f"| {low:.1f} to {high:.1f} | {e['max_return']:.0f} |"
+            f"| {e['task']} | {e.get('simulator', 'rodent')} | {e['physics']} | {action} | {e['episodes']} "
+            f"| {e['mean_return']:.1f} | {low:.1f} to {high:.1f} | {e['max_return']:.0f} |"
         )
     return [*lines, "", "Intervals are bootstrapped over the episodes of this one network."]
