@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from rodent.body import EGOCENTRIC_CAMERA, TORSO
 from rodent.errors import UsageError
+from rodent.opengl import opengl_kind
 
 Picture = NDArray[np.uint8]  # (height, width, 3), RGB
 
@@ -428,7 +429,7 @@ class _OpenGLPainter:
         self._scene = _Scene(model, shadows)
         self._floor = _plain_floor(model)
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
-        with _mujoco_gl(name):  # MuJoCo's C code reads it to find the OpenGL library
+        with opengl_kind(name):  # MuJoCo's C code reads it to find the OpenGL library
             self._window = importlib.import_module(f"mujoco.{name}").GLContext(width, height)
             self._window.make_current()
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
@@ -468,19 +469,6 @@ def _release_opengl(window: Any, context: mujoco.MjrContext) -> None:
     window.make_current()
     context.free()
     window.free()
-
-
-@contextmanager
-def _mujoco_gl(name: str) -> Iterator[None]:
-    before = os.environ.get("MUJOCO_GL")
-    os.environ["MUJOCO_GL"] = name
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["MUJOCO_GL"]
-        else:
-            os.environ["MUJOCO_GL"] = before
 
 
 _COMPILING = "compiling the ray tracer for this kind of world (some seconds, once on this computer) ..."
