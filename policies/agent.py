@@ -75,6 +75,8 @@ class Agent(nn.Module, ABC):
     settings_type: ClassVar[type[Any]]
     recurrent: ClassVar[bool]
     """Whether the agent has hidden state, so that learners must keep its sequences whole."""
+    critic_is_apart: ClassVar[bool] = False
+    """Whether the critic shares no weight with the policy, so that it may learn alone; see `value`."""
 
     def __init__(self, observation_size: int, action_size: int, initial_std: float) -> None:
         super().__init__()
@@ -111,6 +113,10 @@ class Agent(nn.Module, ABC):
         Returns:
             The output over (time, batch).
         """
+
+    def value(self, observations: Tensor) -> Tensor:
+        """The critic's estimates (...) of observations (..., D), for agents whose critic is apart."""
+        raise TypeError(f"the critic of agent {self.name} is not apart")
 
 
 def mlp(sizes: Sequence[int], output: int | None = None, output_gain: float = 1.0) -> nn.Sequential:

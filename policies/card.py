@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+_TOLD = (
+    "command",
+    "learner",
+    "physics",
+    "steps",
+    "training_seconds",
+    "machine",
+    "seed",
+    "seeds",
+    "init_from",
+    "privileged",
+    "mujoco",
+)
+
 
 def write_card(facts: dict[str, Any], parameters: int) -> str:
     """The card of a policy, as Markdown.
@@ -24,11 +38,18 @@ def write_card(facts: dict[str, Any], parameters: int) -> str:
         "| | |",
         "|---|---|",
     ]
-    told = ("learner", "physics", "steps", "training_seconds", "seed", "init_from", "privileged", "mujoco")
     lines += [
-        f"| {name.replace('_', ' ')} | {_in_words(facts[name])} |" for name in told if facts.get(name) is not None
+        f"| {name.replace('_', ' ')} | {_in_words(facts[name])} |" for name in _TOLD if facts.get(name) is not None
     ]
-    lines += ["", "## Returns", "", *_returns(facts.get("evaluations", []))]
+    evaluations = facts.get("evaluations", [])
+    lines += ["", "## Returns", "", *_returns(evaluations)]
+    if measured := [e for e in evaluations if e.get("measures")]:
+        lines += ["", "## How it moves", "", *_measures(measured)]
+    if facts.get("known_failures"):
+        lines += ["", "## Known failures", "", facts["known_failures"]]
+    for title, file in (("Learning curve", facts.get("curve")), ("Film", facts.get("film"))):
+        if file:
+            lines += ["", f"## {title}", "", f"![{title}]({file})"]
     lines += [
         "",
         "## Use",
@@ -50,6 +71,8 @@ def _in_words(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {inner}" for name, inner in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -61,10 +84,26 @@ def _returns(evaluations: list[dict[str, Any]]) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
     ]
     for e in evaluations:
-        action = "mean" if e["deterministic"] else "sampled"
         low, high = e["ci95"]
         lines.append(
-            f"| {e['task']} | {e.get('simulator', 'rodent')} | {e['physics']} | {action} | {e['episodes']} "
+            f"| {e['task']} | {e.get('simulator', 'rodent')} | {e['physics']} | {_action(e)} | {e['episodes']} "
             f"| {e['mean_return']:.1f} | {low:.1f} to {high:.1f} | {e['max_return']:.0f} |"
         )
     return [*lines, "", "Intervals are bootstrapped over the episodes of this one network."]
+
+
+def _action(evaluation: dict[str, Any]) -> str:
+    return "mean" if evaluation["deterministic"] else "sampled"
+
+
+def _measures(evaluations: list[dict[str, Any]]) -> list[str]:
+    """A table of the measures of movement, a column an evaluation."""
+    columns = [
+        f"{e.get('simulator', 'rodent')}, {e['physics']}{'' if e['deterministic'] else ', sampled'}"
+        for e in evaluations
+    ]
+    lines = [f"| measure | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name in evaluations[0]["measures"]:
+        values = [e["measures"].get(name) for e in evaluations]
+        lines.append(f"| {name} | {' | '.join('-' if v is None else f'{v:.3g}' for v in values)} |")
+    return lines

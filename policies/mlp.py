@@ -39,6 +39,7 @@ class MLPAgent(Agent):
     name: ClassVar[str] = "mlp"
     settings_type = MLPSettings
     recurrent = False
+    critic_is_apart = True
 
     def __init__(self, observation_size: int, action_size: int, settings: MLPSettings) -> None:
         super().__init__(observation_size, action_size, settings.initial_std)
@@ -73,6 +74,13 @@ class MLPAgent(Agent):
     def unroll(self, observations: Tensor, state: AgentState, starts: Tensor) -> Output:
         return self._forward(observations)
 
+    def value(self, observations: Tensor) -> Tensor:
+        if self.symmetric:
+            seen, reflected = self._seen_and_reflected(observations)
+            return ((self.critic(seen) + self.critic(reflected)) / 2).squeeze(-1)
+        value: Tensor = self.critic(self.normaliser(observations))
+        return value.squeeze(-1)
+
     def _forward(self, observation: Tensor) -> Output:
         if self.symmetric:
             return self._forward_symmetric(observation)
@@ -81,11 +89,14 @@ class MLPAgent(Agent):
         return Output(mean, self.log_std.expand_as(mean), self.critic(senses).squeeze(-1))
 
     def _forward_symmetric(self, observation: Tensor) -> Output:
-        seen, reflected = self.normaliser(
-            torch.stack((observation, observation[..., self.sense_index] * self.sense_sign))
-        )
+        seen, reflected = self._seen_and_reflected(observation)
         there = self.actor(reflected)[..., self.action_index] * self.action_sign
         mean = (self.actor(seen) + there) / 2
         log_std = (self.log_std + self.log_std[self.action_index]) / 2
         value = (self.critic(seen) + self.critic(reflected)) / 2
         return Output(mean, log_std.expand_as(mean), value.squeeze(-1))
+
+    def _seen_and_reflected(self, observation: Tensor) -> Tensor:
+        """Normalised observations (2, ..., D): as they are, and in a mirror."""
+        seen: Tensor = self.normaliser(torch.stack((observation, observation[..., self.sense_index] * self.sense_sign)))
+        return seen

@@ -66,7 +66,8 @@ class PPO(Learner):
 
     Rewards are scaled by `reward_scale` (1 - gamma) before anything else, so that returns are of order one when
     learning begins, whatever the horizon. The critic starts at zero: one that starts with values of its own drowns the
-    first advantages in its errors.
+    first advantages in its errors. An update ends for the policy at a KL of `kl_stop`; a critic that shares nothing
+    with the policy goes through all the passes, since a policy on the move needs a critic that keeps up.
     """
 
     name: ClassVar[str] = "ppo"
@@ -99,23 +100,25 @@ class PPO(Learner):
         returns = advantages + rollout.values
         normalised = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
 
+        batches = (
+            batch
+            for _ in range(settings.epochs)
+            for batch in rollout.minibatches(normalised, returns, settings.minibatches, self.agent.recurrent, generator)
+        )
         figures: list[dict[str, Tensor]] = []
-        divergence = 0.0
-        for _ in range(settings.epochs):
-            divergences = []
-            for batch in rollout.minibatches(
-                normalised, returns, settings.minibatches, self.agent.recurrent, generator
-            ):
-                output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts)
-                divergences.append(_divergence(batch, output))
-                if divergences[-1] > settings.kl_stop:
-                    break
-                loss, figure = self._loss(batch, output)
-                figure["gradient_norm"] = self._descend(loss)
-                figures.append(figure)
-            divergence = sum(divergences) / len(divergences)
+        divergences: list[float] = []
+        for batch in batches:
+            output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts)
+            divergences.append(_divergence(batch, output))
             if divergences[-1] > settings.kl_stop:
                 break
+            loss, figure = self._loss(batch, output)
+            figure["gradient_norm"] = self._descend(loss)
+            figures.append(figure)
+        if self.agent.critic_is_apart:
+            for batch in batches:  # the policy has moved far enough; the critic learns from what is left
+                self._descend(settings.value * _value_loss(self.agent.value(batch.observations), batch))
+        divergence = sum(divergences[-settings.minibatches :]) / len(divergences[-settings.minibatches :])
         if self._adapts:
             self._adapt_rate(divergence)
 
@@ -132,7 +135,7 @@ class PPO(Learner):
         ratio = (output.log_prob(batch.actions) - batch.log_probs).exp()
         clipped = ratio.clamp(1 - self.settings.clip, 1 + self.settings.clip)
         policy_loss = -torch.minimum(ratio * batch.advantages, clipped * batch.advantages).mean()
-        value_loss = 0.5 * (output.value - batch.returns).square().mean()
+        value_loss = _value_loss(output.value, batch)
         entropy = output.entropy().mean()
         loss = policy_loss + self.settings.value * value_loss - self.settings.entropy * entropy
         figures = {
@@ -155,6 +158,10 @@ class PPO(Learner):
             self.rate = max(self.rate / self.RATE_FACTOR, self.settings.rate_min)
         elif divergence < self.settings.kl_low:
             self.rate = min(self.rate * self.RATE_FACTOR, self.settings.rate_max)
+
+
+def _value_loss(value: Tensor, batch: Minibatch) -> Tensor:
+    return 0.5 * (value - batch.returns).square().mean()
 
 
 def _divergence(batch: Minibatch, output: Output) -> float:

@@ -121,7 +121,7 @@ class TrainingRun:
                 self._say = progress.say
                 while self._progress < 1 and not stop:
                     self._enter_phase()
-                    self._report(self._iterate(), progress)
+                    self._report(self.iterate(), progress)
                     if self.steps - self._evaluated_at >= (self.config.evaluation.every or math.inf):
                         self._evaluate()
                     if self.steps - self._saved_at >= self.config.checkpoint_every:
@@ -133,7 +133,7 @@ class TrainingRun:
         finally:
             self._close()
 
-    def _iterate(self) -> dict[str, float]:
+    def iterate(self) -> dict[str, float]:
         """Collect a rollout and learn from it. The very first rollout only tells the normaliser what to expect."""
         self._anneal()
         began = time.monotonic()

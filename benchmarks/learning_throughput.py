@@ -1,0 +1,104 @@
+"""Collecting and learning together beside stepping alone: what training costs on top of the simulation.
+
+    python benchmarks/learning_throughput.py [--seconds 60] [--output benchmarks/results/learning_throughput.json]
+
+For each agent, in turns: one iteration of the training run of `assets/configs/run.yaml` (acting, stepping, learning),
+then the same steps alone, by a twin environment from the same states under the same actions. Each agent runs in a
+process of its own, so that its peak memory is its own too.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from policies.config import EvaluationSettings, load_yaml
+from policies.environment import make_rodent_env, make_training_env
+from policies.training import TrainingRun
+from rodent.machine import describe_machine, peak_memory_gib
+
+CONFIG = Path(__file__).parents[1] / "assets" / "configs" / "run.yaml"
+_WARM_UP = 3  # iterations that are not timed: the first rollout teaches nothing, and caches are cold
+
+
+@dataclass
+class Flags:
+    agents: tuple[str, ...] = ("mlp", "lstm")
+    seconds: float = 60.0  # of measuring, an agent
+    threads: int = 2  # of the simulation
+    output: Path = Path("benchmarks/results/learning_throughput.json")
+    one: bool = False  # measure the first agent alone, in this process, and print JSON
+
+
+def measure(agent: str, threads: int, seconds: float) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        config = replace(
+            load_yaml(CONFIG), agent=agent, threads=threads, run_dir=Path(folder), evaluation=EvaluationSettings(0)
+        )
+        run = TrainingRun(config, make_rodent_env)
+        twin = make_training_env(make_rodent_env, config, run.schedule.phases[0].physics)
+        twin.reset(seed=0)
+        together = alone = updates = 0.0
+        for i in range(_WARM_UP + 10**6):
+            state = run.env.state_dict()
+            began = time.perf_counter()
+            figures = run.iterate()
+            between = time.perf_counter()
+            twin.load_state_dict(state)
+            loaded = time.perf_counter()
+            for action in run.rollout.actions.clamp(-1, 1).numpy():
+                twin.step(action)
+            if i >= _WARM_UP:
+                together += between - began
+                alone += time.perf_counter() - loaded
+                updates += 1
+            if together + alone > seconds:
+                break
+        steps = updates * run.rollout.rewards.numel()
+        return {
+            "agent": agent,
+            "physics": run.schedule.phases[0].physics,
+            "envs": config.envs,
+            "threads": threads,
+            "steps_per_s": round(steps / together, 1),
+            "stepping_alone_steps_per_s": round(steps / alone, 1),
+            "ratio": round(alone / together, 3),
+            "collecting_share": round(figures["collecting"], 3),
+            "peak_memory_gib": round(peak_memory_gib(), 2),
+            "machine": describe_machine(),
+        }
+
+
+def main(flags: Flags) -> None:
+    if flags.one:
+        print(json.dumps(measure(flags.agents[0], flags.threads, flags.seconds)))
+        return
+    rows = []
+    for agent in flags.agents:
+        command = [sys.executable, __file__, "--one", "--agents", agent, "--threads", str(flags.threads),
+                   "--seconds", str(flags.seconds)]  # fmt: skip
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        rows.append(json.loads(done.stdout))
+    result = {
+        "command": " ".join(["python", *sys.argv]),
+        "machine": rows[0]["machine"],
+        "rows": [{key: value for key, value in row.items() if key != "machine"} for row in rows],
+    }
+    flags.output.parent.mkdir(parents=True, exist_ok=True)
+    flags.output.write_text(json.dumps(result, indent=2) + "\n")
+    print("| agent | together, steps/s | stepping alone, steps/s | ratio | peak memory |")
+    print("|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| `{row['agent']}` | {row['steps_per_s']:.0f} | {row['stepping_alone_steps_per_s']:.0f} "
+            f"| {row['ratio']:.2f} | {row['peak_memory_gib']:.2f} GiB |"
+        )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Flags))
