@@ -38,12 +38,15 @@ class Phase:
     share: float = 1.0  # of the run's length; the shares of all phases are scaled to sum to 1
     steps: int | None = None  # or its length in environment steps; either all phases have it or none
     physics: str | None = None  # preset (None: the run's); "fast+paper" gives each preset half of the environments
+    rollout: int | None = None  # steps of each environment between updates (None: the run's); longer means larger batches
     action_std: float | None = None  # reached at the end of the phase, from what it was (None: learnt)
     rate: float | None = None  # learning rate, held (None: the learner's own rule)
 
     def __post_init__(self) -> None:
         if not self.share > 0 or (self.steps is not None and self.steps < 1):
             raise UsageError(f"a phase must have a share above 0 or at least 1 step, not {self.share} and {self.steps}")
+        if self.rollout is not None and self.rollout < 1:
+            raise UsageError(f"a phase's rollout must be at least 1 step, not {self.rollout}")
         if self.action_std is not None and not self.action_std > 0:
             raise UsageError(f"a phase's action_std must be above 0, not {self.action_std}")
         if self.rate is not None and not self.rate > 0:
@@ -96,7 +99,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         make_task(self.task)
-        agent = find_agent(self.agent)
+        find_agent(self.agent)
         find_learner(self.learner)
         for names in (self.physics, self.evaluation.physics, *(p.physics for p in self.schedule if p.physics)):
             for name in names.split("+"):
@@ -112,9 +115,6 @@ class TrainConfig:
             raise UsageError("--resume keeps the run that --overwrite deletes: give one of them")
         if len({phase.steps is None for phase in self.schedule}) > 1:
             raise UsageError("either every phase of the schedule has steps, or none")
-        sequences = self.envs if agent.recurrent else self.envs * self.rollout
-        if sequences < (minibatches := self.learner_settings.minibatches):
-            raise UsageError(f"{sequences} sequences cannot be split into {minibatches} minibatches: raise envs")
 
     @property
     def agent_settings(self) -> Any:
@@ -133,8 +133,11 @@ class TrainConfig:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The schedule, every phase with its physics filled in."""
-        return tuple(replace(p, physics=p.physics or self.physics) for p in self.schedule or (Phase(),))
+        """The schedule, every phase with its physics and rollout filled in."""
+        return tuple(
+            replace(p, physics=p.physics or self.physics, rollout=p.rollout or self.rollout)
+            for p in self.schedule or (Phase(),)
+        )
 
 
 def to_yaml(config: TrainConfig) -> str:

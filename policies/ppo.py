@@ -21,7 +21,7 @@ class PPOSettings:
     """Settings of the `ppo` learner."""
 
     epochs: int = 3  # passes over each rollout
-    minibatches: int = 4  # a pass
+    minibatch: int = 1024  # environment steps a minibatch, about
     gamma: float = 0.98  # discount a control step
     lam: float = 0.95  # lambda of the advantage estimator
     clip: float = 0.2  # of the probability ratio
@@ -43,8 +43,8 @@ class PPOSettings:
                 raise UsageError(f"ppo.{name} must be finite and 0 or more, not {value}")
         if not (self.clip > 0 and self.max_gradient > 0):
             raise UsageError(f"ppo needs clip and max_gradient above 0, not {self.clip} and {self.max_gradient}")
-        if min(self.epochs, self.minibatches) < 1:
-            raise UsageError(f"ppo needs at least 1 epoch and 1 minibatch, not {self.epochs} and {self.minibatches}")
+        if min(self.epochs, self.minibatch) < 1:
+            raise UsageError(f"ppo needs at least 1 epoch and minibatches of 1 step, not {self.epochs} and {self.minibatch}")
         if not (0 <= self.gamma < 1 and 0 <= self.lam <= 1):
             raise UsageError(f"ppo needs gamma in [0, 1) and lam in [0, 1], not {self.gamma} and {self.lam}")
         if not 0 < self.rate_min <= self.rate_max or not self.rate > 0:
@@ -100,10 +100,12 @@ class PPO(Learner):
         returns = advantages + rollout.values
         normalised = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
 
+        recurrent = self.agent.recurrent
+        count = rollout.count_minibatches(settings.minibatch, recurrent)
         batches = (
             batch
             for _ in range(settings.epochs)
-            for batch in rollout.minibatches(normalised, returns, settings.minibatches, self.agent.recurrent, generator)
+            for batch in rollout.minibatches(normalised, returns, count, recurrent, generator)
         )
         figures: list[dict[str, Tensor]] = []
         divergences: list[float] = []
@@ -118,7 +120,7 @@ class PPO(Learner):
         if self.agent.critic_is_apart:
             for batch in batches:  # the policy has moved far enough; the critic learns from what is left
                 self._descend(settings.value * _value_loss(self.agent.value(batch.observations), batch))
-        divergence = sum(divergences[-settings.minibatches :]) / len(divergences[-settings.minibatches :])
+        divergence = sum(divergences[-count:]) / len(divergences[-count:])
         if self._adapts:
             self._adapt_rate(divergence)
 

@@ -81,6 +81,11 @@ class Rollout:
         """(time, envs) bool: the step was the last of an episode."""
         return self.terminated | self.truncated
 
+    def count_minibatches(self, steps: int, whole_sequences: bool) -> int:
+        """How many minibatches of about `steps` environment steps there are: 1 at least, and no more than sequences."""
+        most = self.rewards.shape[1] if whole_sequences else self.rewards.numel()
+        return min(most, max(1, round(self.rewards.numel() / steps)))
+
     def minibatches(
         self, advantages: Tensor, returns: Tensor, count: int, whole_sequences: bool, generator: torch.Generator
     ) -> Iterator[Minibatch]:

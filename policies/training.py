@@ -103,7 +103,6 @@ class TrainingRun:
         if held is None and config.init_from is not None:
             self._copy_weights(Policy.load(config.init_from))
         self.learner = make_learner(config.learner, self.agent, config.learner_settings)
-        self.rollout = Rollout.empty(config.rollout, config.envs, self.agent)
         self.collector = self._make_collector()
         self._set_phase_rules()
         if held is not None:
@@ -195,6 +194,8 @@ class TrainingRun:
 
     def _set_phase_rules(self) -> None:
         phase = self.schedule.phases[self.phase]
+        assert phase.rollout is not None
+        self.rollout = Rollout.empty(phase.rollout, self.config.envs, self.agent)
         self.learner.fix_rate(phase.rate)
         self.agent.log_std.requires_grad_(phase.action_std is None)
         self._log_std_before = self.agent.log_std.detach().clone()

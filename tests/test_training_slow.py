@@ -23,7 +23,7 @@ def test_two_hundred_thousand_steps_quadruple_the_reward(tmp_path):
         run_dir=tmp_path / "run",
         aids=TrainingAids(upright=0.05, jerk=0.05, backward=0.2, end_on_back=True),
         mlp=MLPSettings(symmetric=True),
-        ppo=PPOSettings(epochs=6, minibatches=8, rate_rule="fixed"),
+        ppo=PPOSettings(epochs=6, minibatch=1024, rate_rule="fixed"),
         evaluation=EvaluationSettings(episodes=0),
     )
     train(config)

@@ -56,7 +56,25 @@ def test_a_fixed_rate_stays_and_the_divergence_ends_the_update() -> None:
 
 
 def test_an_update_runs_all_epochs_while_the_policy_moves_little() -> None:
-    assert update(PPOSettings(rate=1e-6))["minibatches"] == 3 * 4
+    assert update(PPOSettings(rate=1e-6, minibatch=128))["minibatches"] == 3 * 4
+
+
+def test_a_critic_of_its_own_goes_on_learning_where_the_policy_stops() -> None:
+    agent, rollout = experience()
+    learner = PPO(agent, PPOSettings(rate=1e-2, minibatch=128, epochs=10))
+    moments = learner.optimizer.state
+    figures = learner.update(rollout, torch.Generator().manual_seed(0))
+    assert figures["minibatches"] < 40 - 1
+    assert moments[agent.actor[0].weight]["step"] == figures["minibatches"]
+    assert moments[agent.critic[0].weight]["step"] == 40 - 1  # all but the one that showed the divergence
+
+
+def test_a_critic_that_shares_its_core_stops_with_the_policy() -> None:
+    agent, rollout = experience("lstm")
+    learner = PPO(agent, PPOSettings(rate=3e-2, minibatch=128, epochs=10))
+    figures = learner.update(rollout, torch.Generator().manual_seed(0))
+    assert figures["minibatches"] < 40 - 1
+    assert all(state["step"] == figures["minibatches"] for state in learner.optimizer.state.values())
 
 
 @pytest.mark.parametrize("name", AGENTS)

@@ -79,6 +79,14 @@ def test_the_log_tells_the_tasks_own_reward_apart_from_shaping() -> None:
         assert figures["episode_length"] == LIMIT
 
 
+def test_minibatches_have_about_the_size_asked_for_and_no_fewer_than_one_sequence() -> None:
+    agent = make_agent("lstm", 3, 2, AGENTS["lstm"].settings_type())
+    rollout = Rollout.empty(32, 16, agent)
+    assert rollout.count_minibatches(128, whole_sequences=False) == 4
+    assert rollout.count_minibatches(10_000, whole_sequences=False) == 1
+    assert rollout.count_minibatches(1, whole_sequences=True) == 16
+
+
 def test_every_step_is_in_one_minibatch() -> None:
     _, rollout, _, _ = collect("mlp")
     marks = torch.arange(TIME * ENVS).view(TIME, ENVS).float()
