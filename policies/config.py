@@ -38,7 +38,7 @@ class Phase:
     share: float = 1.0  # of the run's length; the shares of all phases are scaled to sum to 1
     steps: int | None = None  # or its length in environment steps; either all phases have it or none
     physics: str | None = None  # preset (None: the run's); "fast+paper" gives each preset half of the environments
-    rollout: int | None = None  # steps of each environment between updates (None: the run's); longer means larger batches
+    rollout: int | None = None  # steps of each environment between updates (None: the run's); longer: larger batches
     action_std: float | None = None  # reached at the end of the phase, from what it was (None: learnt)
     rate: float | None = None  # learning rate, held (None: the learner's own rule)
 

@@ -44,7 +44,9 @@ class PPOSettings:
         if not (self.clip > 0 and self.max_gradient > 0):
             raise UsageError(f"ppo needs clip and max_gradient above 0, not {self.clip} and {self.max_gradient}")
         if min(self.epochs, self.minibatch) < 1:
-            raise UsageError(f"ppo needs at least 1 epoch and minibatches of 1 step, not {self.epochs} and {self.minibatch}")
+            raise UsageError(
+                f"ppo needs at least 1 epoch and 1 step a minibatch, not {self.epochs} and {self.minibatch}"
+            )
         if not (0 <= self.gamma < 1 and 0 <= self.lam <= 1):
             raise UsageError(f"ppo needs gamma in [0, 1) and lam in [0, 1], not {self.gamma} and {self.lam}")
         if not 0 < self.rate_min <= self.rate_max or not self.rate > 0:

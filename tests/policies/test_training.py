@@ -46,7 +46,8 @@ def assert_same_learning(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("agent", ["mlp", "lstm"])
 def test_a_resumed_run_continues_bit_for_bit(small: Any, tmp_path: Path, agent: str) -> None:
-    schedule = (Phase(steps=640), Phase(steps=512, physics="paper", action_std=0.2, rollout=8), Phase(steps=512, rate=1e-4))
+    annealed = Phase(steps=512, physics="paper", action_std=0.2, rollout=8)
+    schedule = (Phase(steps=640), annealed, Phase(steps=512, rate=1e-4))
     whole = small(agent=agent, steps=1664, schedule=schedule, run_dir=tmp_path / "whole")
     train(whole, make_point_masses)
     for steps in (384, 896, 1664):  # stops within the first and within the annealed phase
