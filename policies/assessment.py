@@ -50,7 +50,12 @@ def assess(
         endings=dict(Counter(episode.ending for episode in played)),
         max_return=task.max_return,
     )
-    model = find_physics(physics).apply(task.world(episode_rng(task, seed, 0)))
-    body = describe(model)
-    measures = [measure_episode(model, body, episode.qpos[1:], episode.actions) for episode in played]
+    models = [
+        find_physics(physics).apply(task.world(episode_rng(task, seed, k))) for k in (indices if task.varies else [0])
+    ]
+    body = describe(models[0])
+    measures = [
+        measure_episode(models[k % len(models)], body, episode.qpos[1:], episode.actions)
+        for k, episode in enumerate(played)
+    ]
     return evaluation.to_json() | {"simulator": simulator, "measures": mean_measures(measures)}

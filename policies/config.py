@@ -82,6 +82,7 @@ class TrainConfig:
     minutes: float | None = None  # wall time of the whole run, instead of its steps
     seeds: tuple[int, ...] = (0,)  # one run each, one after the other; several go to sub-folders seed-0, seed-1, ...
     rollout: int = 32  # steps of each environment between updates
+    pool: int = 64  # arenas to compile beforehand where a task's vary; 0: a new one for each episode, which is slower
     threads: int = 2  # of the simulation
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
@@ -107,6 +108,8 @@ class TrainConfig:
         for name in ("envs", "steps", "rollout", "threads", "learner_threads", "keep", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.pool < 0:
+            raise UsageError(f"pool must be 0 or more, not {self.pool}")
         if self.minutes is not None and not self.minutes > 0:
             raise UsageError(f"minutes must be above 0, not {self.minutes}")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:

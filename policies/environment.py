@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import sys
+import time
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import gymnasium
@@ -13,6 +15,7 @@ from policies.config import TrainConfig
 from policies.storage import Arrays
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
+from rodent.tasks import TASKS
 
 Step = tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
@@ -41,27 +44,38 @@ class TrainingEnv(Protocol):
     def close(self) -> None: ...
 
 
-MakeEnv = Callable[[str, int, str, int, TrainingAids | None], TrainingEnv]
-"""(task, number of environments, preset, threads, aids) -> environment."""
+class MakeEnv(Protocol):
+    """(task, number of environments, preset, threads, aids, arenas in the pool) -> environment; no pool evaluates."""
+
+    def __call__(
+        self, task: str, envs: int, physics: str, threads: int, aids: TrainingAids | None, pool: int = 0
+    ) -> TrainingEnv: ...
 
 
-def make_rodent_env(task: str, envs: int, physics: str, threads: int, aids: TrainingAids | None) -> TrainingEnv:
+def make_rodent_env(
+    task: str, envs: int, physics: str, threads: int, aids: TrainingAids | None, pool: int = 0
+) -> TrainingEnv:
     """The project's own environment, `RodentVectorEnv`."""
-    return RodentVectorEnv(task, envs, physics, threads, aids=aids)
+    return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool)
 
 
 def make_training_env(make_env: MakeEnv, config: TrainConfig, physics: str) -> TrainingEnv:
-    """The environment of a phase. Presets joined by `+` share the environments evenly."""
+    """The environment of a phase. Presets joined by `+` share the environments evenly.
+
+    What the pool of arenas cost is told on standard error.
+    """
     presets = physics.split("+")
-    if len(presets) == 1:
-        return make_env(config.task, config.envs, physics, config.threads, config.aids)
-    parts = np.array_split(np.arange(config.envs), len(presets))
-    return Mixture(
-        [
-            make_env(config.task, len(part), p, config.threads, config.aids)
-            for p, part in zip(presets, parts, strict=True)
-        ]
-    )
+    sizes = [len(part) for part in np.array_split(np.arange(config.envs), len(presets))]
+    began = time.monotonic()
+    pool = {"pool": config.pool} if TASKS[config.task].varies else {}
+    envs = [
+        make_env(config.task, size, preset, config.threads, config.aids, **pool)
+        for preset, size in zip(presets, sizes, strict=True)
+    ]
+    if pool:
+        seconds = time.monotonic() - began
+        print(f"{config.pool * len(envs)} arenas of {config.task} compiled in {seconds:.1f} s", file=sys.stderr)
+    return envs[0] if len(envs) == 1 else Mixture(envs)
 
 
 def training_seeds(seed: int, phase: int, count: int) -> list[int]:

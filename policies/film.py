@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from policies.observation import ObservationSpec
 from policies.play import Episode, play
 from policies.policy import Policy
-from rodent.body import Body
+from rodent.body import Body, describe
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
-from rodent.physics import CONTROL_TIMESTEP, find_physics
+from rodent.physics import CONTROL_TIMESTEP
 from rodent.rendering import CAMERAS, probe
-from rodent.tasks import make_task
+from rodent.tasks import episode_rng, make_task
 from rodent.video import Film, Telemetry, film_states
 from rodent.viewer import display, view
 
@@ -73,9 +73,9 @@ def film_policy(
     (played,) = play(
         actor, chosen, [episode], seed, physics, deterministic=not stochastic, steps=round(seconds / CONTROL_TIMESTEP)
     )
-    env = RodentVectorEnv(chosen, 1, find_physics(physics))
+    scene = chosen.scene(episode_rng(chosen, seed, episode))
     return film_states(
-        env.engine.model,
+        scene,
         played.qpos[1:],
         output,
         camera,
@@ -83,7 +83,7 @@ def film_policy(
         width=width,
         height=height,
         antialias=probe().is_opengl,  # the ray tracer would need several times as long
-        telemetry=Telemetry(chosen.name, played.rewards, _speed(played, env.body)),
+        telemetry=Telemetry(chosen.name, played.rewards, _speed(played, describe(scene))),
         progress=progress,
     )
 
@@ -97,21 +97,24 @@ def view_policy(policy: str, task: str | None = None, seed: int = 0, physics: st
     if display() is None:
         raise UsageError("no display: a window cannot be opened here; use `rodent render` to make a film instead")
     actor = Policy.load(policy)
-    env = RodentVectorEnv(task or actor.task, 1, physics)
+    chosen = make_task(task or actor.task)
+    env = RodentVectorEnv(chosen, 1, physics, autoreset_mode="Disabled" if chosen.varies else "SameStep")
     actor.senses.check(ObservationSpec.of(env.single_observation_space))
-    view(env.engine.model, _live(actor, env, seed))
+    view(chosen.scene(episode_rng(chosen, seed, 0)), _live(actor, env, seed))
 
 
 def _live(policy: Policy, env: RodentVectorEnv, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Qpos (nq,) of one control step after another."""
+    """Qpos (nq,) of one control step after another; of one episode alone where the next has another arena."""
     observation, _ = env.reset(seed=[seed])
     state = None
     while True:
         action, state = policy.act(observation, state)
         observation, _, terminated, truncated, _ = env.step(action)
-        if terminated[0] or truncated[0]:
-            state = None
         yield env.qpos[0]
+        if terminated[0] or truncated[0]:
+            if env.task.varies:
+                return
+            state = None
 
 
 def _speed(episode: Episode, body: Body) -> NDArray[np.float64]:

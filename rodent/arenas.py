@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import mujoco
@@ -14,33 +15,60 @@ from rodent.physics import CONTROL_TIMESTEP, PRESETS
 if TYPE_CHECKING:
     from dm_control import composer
 
+AESTHETIC = "outdoor_natural"  # dm_control's grass and sky
+FAR_BELOW = -20.0  # m
 
-def compose_corridor(length: float, width: float, target_velocity: float, spawn_x: float) -> composer.Task:
-    """dm_control's `RunThroughCorridor` in an `EmptyCorridor`, ending only at a fall below -0.3 m.
+
+def compose_corridor(
+    length: float,
+    width: float,
+    target_velocity: float,
+    spawn_x: float,
+    platforms: Callable[..., float] | None = None,
+    gaps: Callable[..., float] | None = None,
+) -> composer.Task:
+    """dm_control's `RunThroughCorridor`, ending only at a fall below -0.3 m.
 
     Args:
         length: corridor's length, m.
         width: corridor's width, m.
         target_velocity: m/s along world x.
         spawn_x: where the rat starts, m.
+        platforms: gives the length of one platform after another, a dm_control `Variation` (None: an unbroken floor).
+        gaps: gives the length of one gap after another.
     """
     with without_opengl():
-        from dm_control.locomotion.arenas.corridors import EmptyCorridor
+        from dm_control.locomotion.arenas.corridors import EmptyCorridor, GapsCorridor
         from dm_control.locomotion.tasks.corridors import RunThroughCorridor
 
-    rat = build_rat()
+    size = {"corridor_width": width, "corridor_length": length}
+    if platforms is None:
+        arena = EmptyCorridor(**size)
+    else:
+        arena = GapsCorridor(platform_length=platforms, gap_length=gaps, aesthetic=AESTHETIC, **size)
     task = RunThroughCorridor(
-        walker=rat,
-        arena=EmptyCorridor(corridor_width=width, corridor_length=length),
+        walker=build_rat(),
+        arena=arena,
         walker_spawn_position=(spawn_x, 0, 0),
         walker_spawn_rotation=0,
         target_velocity=target_velocity,
         contact_termination=False,
         terminate_at_height=-0.3,
-        physics_timestep=PRESETS["paper"].timestep,
-        control_timestep=CONTROL_TIMESTEP,
+        **timesteps(),
     )
-    rat.observables.egocentric_camera.enabled = False  # the task turns it on; without OpenGL a reset would then fail
+    return without_camera(task)
+
+
+def timesteps() -> dict[str, float]:
+    """The arguments of dm_control's tasks that set the paper's physics step and our control step."""
+    return {"physics_timestep": PRESETS["paper"].timestep, "control_timestep": CONTROL_TIMESTEP}
+
+
+def without_camera(task: composer.Task) -> composer.Task:
+    """Turn off the camera that dm_control's tasks turn on: without OpenGL a reset would fail."""
+    for name, observable in task.observables.items():
+        if name.endswith("egocentric_camera"):
+            observable.enabled = False
     return task
 
 
@@ -52,3 +80,46 @@ def compile_world(task: composer.Task, rng: np.random.Generator) -> mujoco.MjMod
     task.initialize_episode_mjcf(np.random.RandomState(rng.integers(2**32)))
     physics = mjcf.Physics.from_mjcf_model(task.root_entity.mjcf_model)
     return physics.model.ptr
+
+
+def without_pictures(task: composer.Task) -> mujoco.MjSpec:
+    """The spec of a composed task whose arena has been drawn, without materials, textures and skins.
+
+    dm_control's own export, in which every number has 17 digits, so that it compiles to the same bits.
+    """
+    root = task.root_entity.mjcf_model
+    spec = mujoco.MjSpec.from_string(root.to_xml_string(), assets=root.get_assets())
+    for geom in spec.geoms:
+        geom.material = ""
+    for element in (*spec.skins, *spec.materials, *spec.textures):
+        spec.delete(element)
+    return spec
+
+
+def hide(geom: mujoco.MjsGeom) -> None:
+    """Make a geom that only fills up a layout inert, and put it far below everything.
+
+    A geom with neither contype nor conaffinity would be left out of the bounding volumes, whose number is part of the
+    layout; this one has a contype that nothing else answers to.
+    """
+    geom.contype, geom.conaffinity = 1 << 20, 0
+    geom.pos = (0, 0, FAR_BELOW)
+
+
+def found_sensor(spec: mujoco.MjSpec, name: str, geom: str, subtree: str = "", samples: int = 0) -> None:
+    """Add a sensor that counts a geom's contacts at every physics step.
+
+    Args:
+        spec: the world.
+        name: the sensor's name.
+        geom: the geom.
+        subtree: body with whose subtree the contacts count; any by default.
+        samples: how many physics steps the simulation's `history` holds.
+    """
+    sensor = spec.add_sensor(
+        name=name, type=mujoco.mjtSensor.mjSENS_CONTACT, objtype=mujoco.mjtObj.mjOBJ_GEOM, objname=geom
+    )
+    if subtree:
+        sensor.reftype, sensor.refname = mujoco.mjtObj.mjOBJ_XBODY, subtree
+    sensor.intprm[:3] = (1 << int(mujoco.mjtConDataField.mjCONDATA_FOUND), 0, 1)  # what it reports, no reduction, once
+    sensor.nsample = samples

@@ -25,6 +25,7 @@ from rodent.machine import describe_machine, peak_memory_gib
 from rodent.physics import CONTROL_TIMESTEP
 from rodent.tasks import make_task
 
+_POOL = 64  # arenas, as training has them
 _SETTLING_STEPS = 10  # control steps before anything is timed: the rat lands, caches warm
 
 
@@ -54,7 +55,7 @@ def bench(
     """
     if not 0 < seconds < math.inf:
         raise UsageError(f"seconds must be above 0 and finite, not {seconds}")
-    env = RodentVectorEnv(make_task(task), envs, physics, threads)
+    env = RodentVectorEnv(make_task(task), envs, physics, threads, pool=_POOL)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     limit = _BareSimulations(env)
@@ -105,7 +106,7 @@ class _BareSimulations:
 
     def __init__(self, env: RodentVectorEnv) -> None:
         self._env = env
-        self._model = env.engine.model
+        self._forward = mujoco.mj_forward if env.task.full_forward else mujoco.mj_step1
         self._chunks = np.array_split(np.arange(env.num_envs), -(-env.num_envs // self.CHUNK))
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(env.engine.threads, initializer=self._make_data)
@@ -121,16 +122,17 @@ class _BareSimulations:
         self._pool.shutdown()
 
     def _make_data(self) -> None:
-        self._local.data = mujoco.MjData(self._model)
+        self._local.data = mujoco.MjData(self._env.engine.model)
 
     def _step(self, ids: NDArray[np.intp], actions: list[NDArray[np.float64]]) -> None:
         data, substeps = self._local.data, self._env.physics.substeps
         for i in ids:
-            mujoco.mj_setState(self._model, data, self._states[i], int(mujoco.mjtState.mjSTATE_INTEGRATION))
+            model = self._env.engine.model_of(i)  # all of one layout, so that one MjData serves them all
+            mujoco.mj_setState(model, data, self._states[i], int(mujoco.mjtState.mjSTATE_INTEGRATION))
             for action in actions:
                 data.ctrl[:] = action[i]
-                mujoco.mj_step(self._model, data, substeps)
-                mujoco.mj_forward(self._model, data)
+                mujoco.mj_step(model, data, substeps)
+                self._forward(model, data)
 
 
 class _Phases:

@@ -31,17 +31,22 @@ class DmControlEnv:
         self.environment = composer.Environment(
             self.task.compose(),
             time_limit=self.task.time_limit,
-            random_state=0,  # nothing of the run task is drawn from it; the start comes from the hook below
+            random_state=0,  # whatever is drawn from it is replaced by our own draws below
             strip_singleton_obs_buffer_dim=True,
             raise_exception_on_physics_error=False,
         )
         self.environment.add_extra_hook("initialize_episode", self._write_start)
-        self._rng = np.random.default_rng(0)
         self._body: Body | None = None
 
     def reset(self, seed: int, episode: int = 0) -> Observation:
         """Begin episode `episode` of seed `seed`: the same world and start as `RodentVectorEnv` gives it."""
-        self._rng = episode_rng(self.task, seed, episode)
+        rng = episode_rng(self.task, seed, episode)
+        arena = self.task.draw(rng)
+        model = self.task.build(arena)
+        if self._body is None:
+            self._body = describe(model)
+        self._start = self.task.start(model, self._body, rng)
+        self.task.install(self.environment.task, arena)
         return _ours(self.environment.reset().observation)
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool]:
@@ -68,12 +73,8 @@ class DmControlEnv:
 
     def _write_start(self, physics: Any, random_state: Any) -> None:
         del random_state  # the start follows from (task, seed, episode) alone
-        model = physics.model.ptr
-        if self._body is None:
-            self._body = describe(model)
-        start = self.task.start(model, self._body, self._rng)
-        physics.data.qpos[:] = start.qpos
-        physics.data.qvel[:] = start.qvel
+        physics.data.qpos[:] = self._start.qpos
+        physics.data.qvel[:] = self._start.qvel
 
 
 def _ours(observation: dict[str, NDArray[np.float64]]) -> Observation:

@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 import gymnasium
+import mujoco
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Dict
@@ -37,6 +38,10 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         autoreset_mode: Gymnasium's: when an ended episode is followed by the next one.
         aids: what training adds to the task; None, as every evaluation has it, is the task itself.
         render_mode: None or "rgb_array".
+        pool: for a task whose arenas vary: 0, as every evaluation has it, gives each episode the arena that
+            (task, seed, episode) says; N compiles N arenas beforehand and lets each episode pick one of them, which
+            spares the compilation (tens of milliseconds) at each reset.
+        pool_seed: what the pool's arenas are drawn from.
 
     Observations are dicts of float64 (envs, size) under dm_control's names. Episode k of environment i is drawn from
     (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])` one each, and
@@ -64,7 +69,11 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         width: int = 480,
         height: int = 360,
         camera: str = "side",
+        pool: int = 0,
+        pool_seed: int = 0,
     ) -> None:
+        if pool < 0 or pool_seed < 0:
+            raise UsageError(f"pool and pool_seed must be 0 or more, not {pool} and {pool_seed}")
         if width < 1 or height < 1:
             raise UsageError(f"a picture must be at least 1x1 pixels, not {width}x{height}")
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -75,10 +84,22 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.aids = aids
         self.render_mode = render_mode
         self._picture = (width, height, camera)
-        model = self.physics.apply(self.task.world(np.random.default_rng(0)))
-        self.engine = CpuEngine(model, num_envs, self.physics.substeps, threads)
-        self.senses = Senses(model)
+        self._pool_seed = pool_seed
+        self._pool_name = f" in {pool} arenas of seed {pool_seed}" if pool and self.task.varies else ""
+        self._pool = [self._world(episode_rng(self.task, pool_seed, i)) for i in range(pool if self.task.varies else 0)]
+        model = self._pool[0] if self._pool else self._world(np.random.default_rng(0))
+        self.engine = CpuEngine(
+            model,
+            num_envs,
+            self.physics.substeps,
+            threads,
+            self.task.full_forward,
+            self.task.varies,
+            self.task.expanded,
+        )
         self.num_envs = num_envs
+        self._make_memory()
+        self.senses = Senses(model, self.task.cues)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = Dict(
             {name: Box(-np.inf, np.inf, (size,), np.float64) for name, size in self.senses.sizes.items()}
@@ -91,9 +112,10 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self._episodes = np.full(num_envs, -1)  # index of each environment's current episode; -1 before its first
         self._steps = np.zeros(num_envs, dtype=np.int64)  # control steps taken in it
         self._limits = np.full(num_envs, self.task.step_limit)  # control steps at which it is truncated
+        self._arenas = np.zeros(num_envs, dtype=np.int64)  # index in the pool of each environment's arena
         self._ended = np.zeros(num_envs, dtype=bool)
         self._last_action = torch.zeros(num_envs, model.nu, dtype=torch.float64)
-        self._renderers: list[Any] = []
+        self._scenes: list[Any] = []
 
     @property
     def body(self) -> Body:
@@ -150,18 +172,24 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         Raises:
             UsageError: actions of the wrong shape or not finite, or a step of an ended environment without autoreset.
         """
-        action = self._checked(actions)
+        action, state = self._checked(actions), self.engine.state
         begin = self._environments_to_begin()
-        self.engine.state.ctrl.copy_(action)
+        state.ctrl.copy_(action)
+        self.task.prepare(state)
         self.engine.step()
         self._steps += 1
         diverged = self.engine.diverged()
         diverged[begin] = False  # what an episode that is over does in the step that replaces it is nobody's
+        forward = self.task.advance(state)
+        if forward is not None and forward.any():
+            self.engine.forward(np.flatnonzero(forward.numpy()))
         info, shaping = self._score(action, diverged)
         reward = info["task_reward"] + shaping
         terminated = np.logical_or.reduce([*info["endings"].values(), diverged])
-        truncated = (self._steps >= self._limits) & ~terminated
-        info["endings"] |= {"diverged": diverged, "time_limit": truncated}
+        time_limit = (self._steps >= self._limits) & ~terminated
+        finished = {cause: ended.numpy() & ~terminated for cause, ended in self.task.truncated(state).items()}
+        truncated = np.logical_or.reduce([*finished.values(), time_limit])
+        info["endings"] |= {"diverged": diverged, **finished, "time_limit": time_limit}
         self.divergences += int(diverged.sum())
         self._last_action.copy_(action)
         if len(begin):  # NEXT_STEP: this step began these episodes, and its action was not theirs
@@ -178,23 +206,22 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """One picture (height, width, 3) uint8 of each environment."""
         if self.render_mode is None:
             raise UsageError("render() needs render_mode='rgb_array' at construction")
-        from rodent.rendering import Renderer
+        from rodent.scenes import Scenes
 
-        width, height, camera = self._picture
-        if not self._renderers:
-            self._renderers = [Renderer(self.engine.model, width, height)]
-        renderer = self._renderers[0]
-        return tuple(renderer.render(self.engine.data(i), camera) for i in range(self.num_envs))
+        if not self._scenes:
+            self._scenes = [Scenes(self.task, *self._picture)]
+        state = self.engine.state
+        return tuple(self._scenes[0].draw(i, self._arena_key(i), state) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Free the renderer."""
-        while self._renderers:
-            self._renderers.pop().close()
+        """Free the renderers."""
+        while self._scenes:
+            self._scenes.pop().close()
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All that is needed to continue bit for bit in an environment built alike."""
         return {
-            "kind": np.array(f"{self.task!r} under {self.physics.name}"),
+            "kind": np.array(f"{self.task!r} under {self.physics.name}{self._pool_name}"),
             "simulation": self.engine.snapshot(),
             "seeds": np.array([str(seed) for seed in self._seeds]),
             "episodes": self._episodes.copy(),
@@ -203,6 +230,8 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             "ended": self._ended.copy(),
             "last_action": self._last_action.numpy().copy(),
             "divergences": np.array(self.divergences),
+            "arenas": self._arenas.copy(),
+            **{f"memory.{name}": values.numpy().copy() for name, values in self.engine.state.memory.items()},
         }
 
     def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
@@ -213,9 +242,15 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 f"this is the state of {len(snapshot)} environments of {state['kind']}, "
                 f"not of {self.num_envs} of {own['kind']}"
             )
-        self.engine.restore(snapshot)
         self._seeds = [int(seed) for seed in state["seeds"]]
         self._episodes[:] = state["episodes"]
+        self._arenas[:] = state["arenas"]
+        for name, values in self.engine.state.memory.items():
+            values.copy_(torch.from_numpy(state[f"memory.{name}"].copy()))
+        if self.task.varies:
+            begun = np.flatnonzero(self._episodes >= 0).tolist()
+            self.engine.use(begun, [self._arena(i, self._rng(i)) for i in begun])
+        self.engine.restore(snapshot)
         self._steps[:] = state["steps"]
         self._limits[:] = state["limits"]
         self._ended = state["ended"].copy()
@@ -301,14 +336,21 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def _begin_episodes(self, ids: NDArray[np.intp]) -> None:
         if not len(ids):
             return
-        self.engine.reset(ids)
         self._episodes[ids] += 1
         self._steps[ids] = 0
         self._ended[ids] = False
         self._last_action[torch.from_numpy(ids)] = 0
-        for i in ids:
-            rng = episode_rng(self.task, self._seeds[i], int(self._episodes[i]))
-            start = self.task.start(self.engine.model, self.body, rng)
+        rngs = [self._rng(i) for i in ids]
+        if self.task.varies:
+            if self._pool:
+                self._arenas[ids] = [rng.integers(len(self._pool)) for rng in rngs]
+            self.engine.use(ids, [self._arena(i, rng) for i, rng in zip(ids, rngs, strict=True)])
+        self.engine.reset(ids)
+        for i, rng in zip(ids, rngs, strict=True):
+            model = self.engine.model_of(i)
+            start = self.task.start(model, self.body, rng)
+            for name, value in self.task.begin(model, rng).items():
+                self.engine.state.memory[name][i] = torch.from_numpy(value)
             if self.aids is not None:
                 start = self.aids.start(start, self.body, rng)
                 self._limits[i] = self._training_limit(int(self._episodes[i]), rng)
@@ -316,6 +358,29 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             self.engine.state.qvel[i] = torch.from_numpy(start.qvel)
         self.engine.forward_at_rest(ids)
         self.engine.diverged()  # a reset clears MuJoCo's counters or leaves them: either way, start from here
+
+    def _rng(self, env: int) -> np.random.Generator:
+        """What the present episode of an environment is drawn from."""
+        return episode_rng(self.task, self._seeds[env], int(self._episodes[env]))
+
+    def _world(self, rng: np.random.Generator) -> mujoco.MjModel:
+        return self.physics.apply(self.task.world(rng, self.physics.substeps))
+
+    def _arena(self, env: int, rng: np.random.Generator) -> mujoco.MjModel:
+        """The arena of an environment's present episode: of the pool, or drawn from the episode's `rng`."""
+        return self._pool[self._arenas[env]] if self._pool else self._world(rng)
+
+    def _arena_key(self, env: int) -> tuple[int, int]:
+        """(seed, episode) from which the arena of an environment is drawn."""
+        if self._pool:
+            return self._pool_seed, int(self._arenas[env])
+        return self._seeds[env], int(self._episodes[env])
+
+    def _make_memory(self) -> None:
+        """Room for what the task remembers of each environment's episode."""
+        remembered = self.task.begin(self.engine.model, np.random.default_rng(0))
+        for name, value in remembered.items():
+            self.engine.state.memory[name] = torch.from_numpy(np.stack([value] * self.num_envs))
 
     def _training_limit(self, episode: int, rng: np.random.Generator) -> int:
         assert self.aids is not None

@@ -2,7 +2,7 @@
 
 import gymnasium
 
-ENVIRONMENTS = {"rodent/Run-v0": "run"}
+ENVIRONMENTS = {"rodent/Run-v0": "run", "rodent/RunGaps-v0": "run-gaps"}
 
 
 def register_environments() -> None:

@@ -5,7 +5,7 @@ Each sense is a function of `State`. Values are those of dm_control to the bit, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import mujoco
@@ -34,13 +34,13 @@ class Senses:
 
     Args:
         model: a model composed by dm_control, with the end effectors' frame sensors that its observables add.
+        more: what makes further senses of the body's tables; see `Task.cues`.
     """
 
-    def __init__(self, model: mujoco.MjModel) -> None:
+    def __init__(self, model: mujoco.MjModel, more: Callable[[Body], Iterable[Sense]] = lambda body: ()) -> None:
         self.body = describe(model)
-        self.list = tuple(
-            sorted(_proprioception(self.body, model) + _vestibular_and_touch(model), key=lambda s: s.name)
-        )
+        senses = [*_proprioception(self.body, model), *_vestibular_and_touch(model), *more(self.body)]
+        self.list = tuple(sorted(senses, key=lambda sense: sense.name))
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -1,15 +1,18 @@
 """The tasks, by name. A new task is one new file and one line here."""
 
+from typing import Any
+
 from rodent.errors import UsageError
 from rodent.tasks.base import Start, Task, episode_rng
 from rodent.tasks.run import Run
+from rodent.tasks.run_gaps import RunGaps
 
 __all__ = ["TASKS", "Start", "Task", "episode_rng", "make_task"]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Run,)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Run, RunGaps)}
 
 
-def make_task(name: str, **parameters: float) -> Task:
+def make_task(name: str, **parameters: Any) -> Task:
     """The task of that name, with some of its parameters changed.
 
     Raises:

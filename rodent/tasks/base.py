@@ -6,20 +6,27 @@ import math
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import mujoco
 import numpy as np
 from torch import Tensor
 
+from rodent.arenas import compile_world, without_pictures
 from rodent.body import Body
 from rodent.engine import State
 from rodent.errors import UsageError
-from rodent.physics import CONTROL_TIMESTEP
+from rodent.physics import CONTROL_TIMESTEP, PRESETS
+from rodent.senses import Sense
 
 if TYPE_CHECKING:
     from dm_control import composer
+
+Memory = dict[str, Tensor]
+"""What a task remembers of an episode; see `Task.begin`."""
+
+_PAPER_SUBSTEPS = PRESETS["paper"].substeps
 
 
 class Start(NamedTuple):
@@ -33,11 +40,20 @@ class Start(NamedTuple):
 class Task(ABC):
     """A task as dm_control defines it. Its fields are its parameters; a subclass adds its own.
 
-    `rewards` and `terminated` act on tensors with a leading environment axis and must not loop over environments.
+    Methods that take a `State` act on tensors with a leading environment axis and must not loop over environments.
+    The others draw or build one arena or one episode.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+
+    varies: ClassVar[bool] = False
+    """Whether each episode has an arena of its own."""
+    full_forward: ClassVar[bool] = False
+    """Whether dm_control runs a full forward pass at the end of each control step, so that accelerometer and touch are
+    those of the new state. Without it they are one substep old."""
+    expanded: ClassVar[tuple[str, ...]] = ()
+    """Fields of the model that each simulation has for itself (only where `varies` is false); see `State.model`."""
 
     time_limit: float = 30.0  # s
 
@@ -57,28 +73,107 @@ class Task(ABC):
     def max_return(self) -> float:
         """The highest return an episode can have."""
 
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        """The lowest and the highest reward of a control step."""
+        return 0.0, 1.0
+
     @abstractmethod
     def compose(self) -> composer.Task:
         """dm_control's own task object, from which both simulators get their world."""
 
-    @abstractmethod
-    def world(self, rng: np.random.Generator) -> mujoco.MjModel:
-        """A compiled world under the `paper` physics, drawn from `rng`."""
+    def draw(self, rng: np.random.Generator) -> Any:
+        """What is random about an arena, drawn from `rng` by dm_control's distributions; nothing by default."""
+        del rng
+
+    def build(self, arena: Any, substeps: int = _PAPER_SUBSTEPS) -> mujoco.MjModel:
+        """The compiled model of a drawn arena under the `paper` physics, without what only pictures need.
+
+        Args:
+            arena: what `draw` gave.
+            substeps: physics steps in a control step, of which sensors with a history remember each.
+        """
+        del arena, substeps
+        return physics_spec(self).compile()
+
+    def install(self, composed: composer.Task, arena: Any) -> None:
+        """Make dm_control's own task have a drawn arena from its next `initialize_episode_mjcf` on."""
+        del composed, arena
+
+    def world(self, rng: np.random.Generator, substeps: int = _PAPER_SUBSTEPS) -> mujoco.MjModel:
+        """An arena's physics, drawn from `rng`; see `build`. All arenas of a task have one layout."""
+        return self.build(self.draw(rng), substeps)
+
+    def scene(self, rng: np.random.Generator) -> mujoco.MjModel:
+        """The same arena as `world` gives for the same `rng`, as dm_control's environment compiles it, to be drawn.
+
+        It has all textures, and the same qpos.
+        """
+        composed = self.compose()
+        self.install(composed, self.draw(rng))
+        return compile_world(composed, rng)
+
+    def dress(self, scene: mujoco.MjModel, memory: Memory) -> None:
+        """Let a scene show what is remembered of an episode, each entry without the environment axis."""
+        del scene, memory
 
     @abstractmethod
     def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
         """The state in which an episode of world `model` begins, drawn from `rng`."""
 
+    def begin(self, model: mujoco.MjModel, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """What `state.memory` holds of an episode of world `model` when it begins: name -> array of one fixed shape."""
+        del model, rng
+        return {}
+
+    def prepare(self, state: State) -> None:
+        """Change the worlds, where the task does so, before a control step."""
+        del state
+
+    def advance(self, state: State) -> Tensor | None:
+        """Bring `state.memory` up to date after a control step.
+
+        Returns:
+            (envs,) bool: where dm_control runs a full forward pass before it observes; None for nowhere.
+        """
+        del state
+        return None
+
     @abstractmethod
     def rewards(self, state: State, body: Body) -> dict[str, Tensor]:
         """Named reward terms of a control step, each (envs,) float64; the reward is their sum."""
 
-    @abstractmethod
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
         """Named causes for which an episode ends with discount 0, each (envs,) bool."""
+        del state, body
+        return {}
+
+    def truncated(self, state: State) -> dict[str, Tensor]:
+        """Named causes, beside the time limit, for which an episode ends with discount 1, each (envs,) bool."""
+        del state
+        return {}
+
+    def cues(self, body: Body) -> tuple[Sense, ...]:
+        """Observables of dm_control's that tell the agent its task or its state: none unless a parameter asks."""
+        del body
+        return ()
+
+
+@lru_cache(maxsize=16)
+def physics_spec(task: Task) -> mujoco.MjSpec:
+    """The spec of a world of `task`, from dm_control's own export, without what only pictures need; do not edit it.
+
+    It takes a second to make, a copy of it milliseconds to compile.
+    """
+    composed = task.compose()
+    composed.initialize_episode_mjcf(np.random.RandomState(0))
+    return without_pictures(composed)
 
 
 def episode_rng(task: Task, seed: int, episode: int) -> np.random.Generator:
-    """The generator from which episode `episode` of seed `seed` is drawn, whoever runs it and wherever."""
+    """The generator from which episode `episode` of seed `seed` is drawn, whoever runs it and wherever.
+
+    The arena is drawn first (of a task whose arenas vary), then the start, then what `begin` draws.
+    """
     key = zlib.crc32(task.name.encode())
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(key, episode)))

@@ -8,7 +8,7 @@ from rodent.tasks import make_task
 
 @pytest.fixture(scope="session")
 def corridor_model() -> mujoco.MjModel:
-    return make_task("run").world(np.random.default_rng(0))
+    return make_task("run").scene(np.random.default_rng(0))
 
 
 @pytest.fixture

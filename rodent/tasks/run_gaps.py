@@ -1,0 +1,127 @@
+"""Run down a corridor over gaps at a target speed: dm_control's `rodent_run_gaps`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import mujoco
+import numpy as np
+from torch import Tensor
+
+from rodent.arenas import compose_corridor, hide
+from rodent.body import Body
+from rodent.engine import State
+from rodent.errors import UsageError
+from rodent.tasks.base import Start, Task, physics_spec
+from rodent.tasks.run import SPAWN_X, check_target_velocity, fell_off, velocity_reward
+
+if TYPE_CHECKING:
+    from dm_control import composer
+
+LENGTH = 40.0  # m
+WIDTH = 2.0  # m
+FIRST_PLATFORM = 6.0  # m
+THICKNESS = 0.16  # m; half of a platform's
+_SHORTEST_PLATFORM = 0.1  # m
+
+
+@dataclass(frozen=True)
+class Platforms:
+    """The floor of a corridor from its start: platform, gap, platform, gap, ..."""
+
+    lengths: np.ndarray  # m; the first is always `FIRST_PLATFORM`
+    gaps: np.ndarray  # m; one after each platform
+
+    @property
+    def begins(self) -> list[float]:
+        """Where each platform begins along world x, m, summed in dm_control's order."""
+        x = [0.0, FIRST_PLATFORM]
+        for length, gap in zip(self.lengths[1:], self.gaps[1:], strict=True):
+            x.append(x[-1] + (length + gap))
+        return x[: len(self.lengths)]
+
+
+@dataclass(frozen=True)
+class RunGaps(Task):
+    """Reward a step: `max(0, 1 - |vx - v| / v)`, vx the torso's subtree velocity along world x, v the target.
+
+    The second platform touches the first, as in dm_control, so that the first gap opens behind it.
+    """
+
+    name: ClassVar[str] = "run-gaps"
+    summary: ClassVar[str] = "run along a corridor of 40 x 2 m at 1 m/s, over gaps"
+    varies: ClassVar[bool] = True
+    full_forward: ClassVar[bool] = True  # as in `Run`
+
+    target_velocity: float = 1.0  # m/s
+    platform_length: tuple[float, float] = (0.4, 0.8)  # m; each platform's is drawn from this range
+    gap_length: tuple[float, float] = (0.05, 0.2)  # m; each gap's is drawn from this range
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_target_velocity(self.target_velocity)
+        for name, lowest in (("platform_length", _SHORTEST_PLATFORM), ("gap_length", 0.0)):
+            low, high = getattr(self, name)
+            if not lowest <= low <= high < LENGTH:
+                raise UsageError(f"{name} must be a range within [{lowest:g}, {LENGTH:g}) m, not ({low}, {high})")
+
+    @property
+    def max_return(self) -> float:
+        return float(self.step_limit)
+
+    def compose(self) -> composer.Task:
+        platforms, gaps = _InTurn(self.platform_length[:1]), _InTurn(self.gap_length[:1])
+        return compose_corridor(LENGTH, WIDTH, self.target_velocity, SPAWN_X, platforms, gaps)
+
+    def draw(self, rng: np.random.Generator) -> Platforms:
+        lengths, gaps, x = [FIRST_PLATFORM], [0.0], FIRST_PLATFORM
+        while x < LENGTH:
+            lengths.append(rng.uniform(*self.platform_length))
+            gaps.append(rng.uniform(*self.gap_length))
+            x += lengths[-1] + gaps[-1]
+        return Platforms(np.array(lengths), np.array(gaps))
+
+    def build(self, arena: Platforms, substeps: int = 0) -> mujoco.MjModel:
+        spec = physics_spec(self).copy()
+        ground = spec.body("ground")
+        for geom in ground.geoms:
+            spec.delete(geom)
+        for begin, length in zip(arena.begins, arena.lengths, strict=True):
+            geom = ground.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX)
+            geom.pos, geom.size = (begin + length / 2, 0, -THICKNESS), (length / 2, WIDTH / 2, THICKNESS)
+        for _ in range(self._most_platforms - len(arena.lengths)):
+            hide(ground.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=(THICKNESS,) * 3))
+        return spec.compile()
+
+    def install(self, composed: composer.Task, arena: Platforms) -> None:
+        corridor = composed.root_entity
+        corridor._platform_length = _InTurn(arena.lengths[1:])
+        corridor._gap_length = _InTurn(arena.gaps[1:])
+
+    def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
+        qpos = model.qpos0.copy()
+        qpos[body.root_qpos : body.root_qpos + 7] = (SPAWN_X, 0, 0, 1, 0, 0, 0)
+        return Start(qpos, np.zeros(model.nv))
+
+    def rewards(self, state: State, body: Body) -> dict[str, Tensor]:
+        return {"velocity": velocity_reward(state, body, self.target_velocity)}
+
+    def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
+        return {"fell_off": fell_off(state, body)}
+
+    @property
+    def _most_platforms(self) -> int:
+        shortest = self.platform_length[0] + self.gap_length[0]
+        return 1 + math.ceil((LENGTH - FIRST_PLATFORM) / shortest)
+
+
+class _InTurn:
+    """A dm_control `Variation` that gives some values in turn, and then goes on with the last."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = [float(value) for value in values]
+
+    def __call__(self, initial_value: Any = None, current_value: Any = None, random_state: Any = None) -> float:
+        return self._values.pop(0) if len(self._values) > 1 else self._values[0]
