@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from rodent.body import build_rat
 from rodent.opengl import without_opengl
@@ -57,6 +58,28 @@ def compose_corridor(
         **timesteps(),
     )
     return without_camera(task)
+
+
+def compose_bowl(terrain: NDArray[np.float64]) -> composer.Task:
+    """dm_control's `Escape` from its `Bowl`, whose terrain is given instead of drawn.
+
+    The terrain may be exchanged by setting the arena's attribute `terrain`; it is there from the next episode on.
+
+    Args:
+        terrain: elevation of the ground, (201, 201) in [0, 1], as dm_control writes it into `hfield_data`.
+    """
+    with without_opengl():
+        from dm_control.locomotion.arenas.bowl import Bowl
+        from dm_control.locomotion.tasks.escape import Escape
+
+    class GivenBowl(Bowl):
+        def initialize_episode(self, physics: Any, random_state: Any) -> None:
+            # dm_control's own also asks for a rendering context, and so fails where there is no OpenGL.
+            physics.model.hfield_data[:] = self.terrain.ravel()
+
+    arena = GivenBowl(size=(20.0, 20.0), aesthetic=AESTHETIC)
+    arena.terrain = terrain
+    return without_camera(Escape(walker=build_rat(), arena=arena, **timesteps()))
 
 
 def timesteps() -> dict[str, float]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 PREFIX = "walker/"
 TORSO = f"{PREFIX}torso"
 HEAD = f"{PREFIX}skull"
+PELVIS = f"{PREFIX}pelvis"
+HEAD_SITE = f"{PREFIX}head"
 EGOCENTRIC_CAMERA = f"{PREFIX}egocentric"
 END_EFFECTORS = tuple(f"{PREFIX}{name}" for name in ("lower_arm_R", "lower_arm_L", "foot_R", "foot_L"))
 APPENDAGES = (*END_EFFECTORS, HEAD)
@@ -102,6 +104,8 @@ class Body:
     tendon_ids: np.ndarray  # (8,)
     torso: int
     head: int
+    pelvis: int
+    head_site: int  # where the accelerometer sits
     end_effectors: np.ndarray  # (4,) body ids
     appendages: np.ndarray  # (5,) body ids
     paws: np.ndarray  # (4,) body ids: left hand, right hand, left foot, right foot
@@ -163,6 +167,8 @@ def describe(model: mujoco.MjModel) -> Body:
         tendon_ids=np.arange(model.ntendon),
         torso=torso,
         head=model.body(HEAD).id,
+        pelvis=model.body(PELVIS).id,
+        head_site=model.site(HEAD_SITE).id,
         end_effectors=np.array([model.body(name).id for name in END_EFFECTORS]),
         appendages=np.array([model.body(name).id for name in APPENDAGES]),
         paws=np.array([model.body(name).id for name in PAWS]),

@@ -78,5 +78,5 @@ class DmControlEnv:
 
 
 def _ours(observation: dict[str, NDArray[np.float64]]) -> Observation:
-    """dm_control's observation without its empty entries, scalars as vectors."""
-    return {name: np.atleast_1d(value) for name, value in observation.items() if np.size(value)}
+    """dm_control's observation without its empty entries, scalars as vectors, cues in their alphabetical place."""
+    return {name: np.atleast_1d(value) for name, value in sorted(observation.items()) if np.size(value)}

@@ -2,7 +2,7 @@
 
 import gymnasium
 
-ENVIRONMENTS = {"rodent/Run-v0": "run", "rodent/RunGaps-v0": "run-gaps"}
+ENVIRONMENTS = {"rodent/Run-v0": "run", "rodent/RunGaps-v0": "run-gaps", "rodent/EscapeBowl-v0": "escape-bowl"}
 
 
 def register_environments() -> None:

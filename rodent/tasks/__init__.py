@@ -4,12 +4,13 @@ from typing import Any
 
 from rodent.errors import UsageError
 from rodent.tasks.base import Start, Task, episode_rng
+from rodent.tasks.escape_bowl import EscapeBowl
 from rodent.tasks.run import Run
 from rodent.tasks.run_gaps import RunGaps
 
 __all__ = ["TASKS", "Start", "Task", "episode_rng", "make_task"]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Run, RunGaps)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Run, RunGaps, EscapeBowl)}
 
 
 def make_task(name: str, **parameters: Any) -> Task:

@@ -1,0 +1,125 @@
+"""Climb out of a bowl of bumpy ground, from a random orientation: dm_control's `rodent_escape_bowl`."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+import mujoco
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from rodent.arenas import compose_bowl
+from rodent.body import PREFIX, Body
+from rodent.engine import State
+from rodent.errors import UsageError
+from rodent.senses import Sense
+from rodent.tasks.base import Start, Task, physics_spec
+
+if TYPE_CHECKING:
+    from dm_control import composer
+
+RESOLUTION = 201  # elevations along each side of the height field
+TERRAIN_SIZE = 6.0  # m; half of the height field's side
+BUMP_SCALE = 0.2  # m between bumps
+UPRIGHT = np.cos(np.deg2rad(30))  # torso and pelvis may deviate so far from upright at no cost
+_LIFT = 0.01  # m; by which a start is raised until nothing touches
+_HIGHEST_START = 1.0  # m
+
+
+@dataclass(frozen=True)
+class EscapeBowl(Task):
+    """Reward a step: `upright * min(1, d / 6)`, d the head's distance from the world's origin in m.
+
+    `upright` is 1 where torso and pelvis both deviate at most 30 degrees from upright, and falls linearly with the
+    cosine of the worse one's deviation to 0 upside down.
+    """
+
+    name: ClassVar[str] = "escape-bowl"
+    summary: ClassVar[str] = "right oneself and climb out of a bowl of bumpy ground with a radius of 3 m"
+    varies: ClassVar[bool] = True
+
+    time_limit: float = 20.0  # s
+    smoothness: float = 0.5  # bumps scale the ground by a random factor between this and 1
+    cue: bool = False  # add dm_control's observable `origin`, the bowl's middle in the torso's frame
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.smoothness <= 1:
+            raise UsageError(f"smoothness must lie in [0, 1], not {self.smoothness}")
+
+    @property
+    def max_return(self) -> float:
+        return float(self.step_limit)
+
+    def compose(self) -> composer.Task:
+        task = compose_bowl(np.zeros((RESOLUTION, RESOLUTION)))
+        task.observables[f"{PREFIX}origin"].enabled = self.cue
+        return task
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        rows, columns = np.ogrid[-1 : 1 : RESOLUTION * 1j, -1 : 1 : RESOLUTION * 1j]
+        radius = np.clip(np.sqrt(columns**2 + rows**2), 0.1, 1)
+        bowl = 0.5 - np.cos(2 * np.pi * radius) / 2
+        count = int(2 * TERRAIN_SIZE / BUMP_SCALE)
+        bumps = rng.uniform(self.smoothness, 1, (count, count))
+        return bowl * ndimage.zoom(bumps, RESOLUTION / count)
+
+    def build(self, arena: NDArray[np.float64], substeps: int = 0) -> mujoco.MjModel:
+        model = copy.copy(_flat_world(self))
+        model.hfield_data[:] = arena.ravel()
+        return model
+
+    def install(self, composed: composer.Task, arena: NDArray[np.float64]) -> None:
+        composed.root_entity.terrain = arena
+
+    def scene(self, rng: np.random.Generator) -> mujoco.MjModel:
+        terrain = self.draw(copy.deepcopy(rng))
+        model = super().scene(rng)
+        model.hfield_data[:] = terrain.ravel()  # which dm_control, too, writes after it has compiled
+        return model
+
+    def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
+        """A random orientation in the bowl's middle, raised until nothing touches anything."""
+        orientation = rng.normal(size=4)
+        data = mujoco.MjData(model)
+        root = body.root_qpos
+        data.qpos[root : root + 3] = 0
+        data.qpos[root + 3 : root + 7] = orientation / np.linalg.norm(orientation)
+        mujoco.mj_fwdPosition(model, data)
+        while data.ncon and data.qpos[root + 2] < _HIGHEST_START:
+            data.qpos[root + 2] += _LIFT
+            mujoco.mj_fwdPosition(model, data)
+        return Start(data.qpos.copy(), np.zeros(model.nv))
+
+    def rewards(self, state: State, body: Body) -> dict[str, Tensor]:
+        distance = state.site_xpos[:, body.head_site].square().sum(1).sqrt()
+        escape = _linear_tolerance(distance, TERRAIN_SIZE, TERRAIN_SIZE)
+        upright = _linear_tolerance(state.xmat[:, torch.tensor([body.torso, body.pelvis]), 8], UPRIGHT, 1 + UPRIGHT)
+        return {"upright_escape": upright.amin(1) * escape}
+
+    def cues(self, body: Body) -> tuple[Sense, ...]:
+        if not self.cue:
+            return ()
+
+        def origin(state: State) -> Tensor:
+            frame = state.xmat[:, body.torso].view(-1, 3, 3)
+            return -(state.xpos[:, body.torso, None] @ frame)[:, 0]
+
+        return (Sense(f"{PREFIX}origin", 3, "m", origin),)
+
+
+@cache
+def _flat_world(task: EscapeBowl) -> mujoco.MjModel:
+    model: mujoco.MjModel = physics_spec(task).compile()
+    return model
+
+
+def _linear_tolerance(values: Tensor, lowest: float, margin: float) -> Tensor:
+    """dm_control's `rewards.tolerance`: 1 from `lowest` on, falling linearly to 0 at `lowest - margin`."""
+    return (1 - (lowest - values).clamp(min=0) / margin).clamp(min=0)
