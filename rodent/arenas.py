@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import mujoco
@@ -80,6 +81,48 @@ def compose_bowl(terrain: NDArray[np.float64]) -> composer.Task:
     arena = GivenBowl(size=(20.0, 20.0), aesthetic=AESTHETIC)
     arena.terrain = terrain
     return without_camera(Escape(walker=build_rat(), arena=arena, **timesteps()))
+
+
+def compose_two_touch() -> composer.Task:
+    """dm_control's `TwoTouch` on a plane, whose orbs stand where its attribute `orbs` says instead of anywhere.
+
+    `orbs` is an iterator over the numbers in [-1, 1] that dm_control draws one after the other: x and y of each orb, by
+    which it multiplies half the extent of the area where orbs stand, 1.5 m.
+    """
+    with without_opengl():
+        from dm_control.locomotion.arenas.floors import Floor
+        from dm_control.locomotion.props.target_sphere import TargetSphereTwoTouch
+        from dm_control.locomotion.tasks.reach import TwoTouch
+
+    class Given:
+        """What dm_control takes for a random generator."""
+
+        def __init__(self, numbers: Iterator[float]) -> None:
+            self.numbers = numbers
+
+        def uniform(self, low: float, high: float) -> float:
+            return next(self.numbers)
+
+        def shuffle(self, values: Any) -> None:
+            """There is one orb, and nothing to shuffle."""
+
+    class GivenTwoTouch(TwoTouch):
+        orbs: Iterator[float]
+
+        def _randomize_targets(self, physics: Any, random_state: Any = None) -> None:
+            super()._randomize_targets(physics, Given(self.orbs))  # dm_control's own default is the global np.random
+
+    task = GivenTwoTouch(
+        walker=build_rat(),
+        arena=Floor(size=(10.0, 10.0), aesthetic=AESTHETIC),
+        target_builders=[functools.partial(TargetSphereTwoTouch, radius=0.025)],
+        randomize_spawn_rotation=True,
+        target_type_rewards=[25.0],
+        shuffle_target_builders=False,
+        target_area=(1.5, 1.5),
+        **timesteps(),
+    )
+    return without_camera(task)
 
 
 def timesteps() -> dict[str, float]:

@@ -47,6 +47,7 @@ class DmControlEnv:
             self._body = describe(model)
         self._start = self.task.start(model, self._body, rng)
         self.task.install(self.environment.task, arena)
+        self.task.instruct(self.environment.task, self.task.begin(model, rng))
         return _ours(self.environment.reset().observation)
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool]:

@@ -2,7 +2,12 @@
 
 import gymnasium
 
-ENVIRONMENTS = {"rodent/Run-v0": "run", "rodent/RunGaps-v0": "run-gaps", "rodent/EscapeBowl-v0": "escape-bowl"}
+ENVIRONMENTS = {
+    "rodent/Run-v0": "run",
+    "rodent/RunGaps-v0": "run-gaps",
+    "rodent/EscapeBowl-v0": "escape-bowl",
+    "rodent/TwoTap-v0": "two-tap",
+}
 
 
 def register_environments() -> None:

@@ -7,10 +7,11 @@ from rodent.tasks.base import Start, Task, episode_rng
 from rodent.tasks.escape_bowl import EscapeBowl
 from rodent.tasks.run import Run
 from rodent.tasks.run_gaps import RunGaps
+from rodent.tasks.two_tap import TwoTap
 
 __all__ = ["TASKS", "Start", "Task", "episode_rng", "make_task"]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Run, RunGaps, EscapeBowl)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Run, RunGaps, EscapeBowl, TwoTap)}
 
 
 def make_task(name: str, **parameters: Any) -> Task:

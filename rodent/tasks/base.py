@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -99,6 +100,10 @@ class Task(ABC):
     def install(self, composed: composer.Task, arena: Any) -> None:
         """Make dm_control's own task have a drawn arena from its next `initialize_episode_mjcf` on."""
         del composed, arena
+
+    def instruct(self, composed: composer.Task, remembered: Mapping[str, np.ndarray]) -> None:
+        """Make dm_control's own task begin its next episode with what `begin` gave."""
+        del composed, remembered
 
     def world(self, rng: np.random.Generator, substeps: int = _PAPER_SUBSTEPS) -> mujoco.MjModel:
         """An arena's physics, drawn from `rng`; see `build`. All arenas of a task have one layout."""

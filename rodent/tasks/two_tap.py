@@ -1,0 +1,234 @@
+"""Tap an orb with a hand, wait, and tap it again: dm_control's `rodent_two_touch`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from rodent.arenas import compose_two_touch, found_sensor
+from rodent.body import PREFIX, Body
+from rodent.engine import State, recent_samples
+from rodent.errors import UsageError
+from rodent.senses import Sense
+from rodent.tasks.base import Memory, Start, Task, physics_spec
+
+if TYPE_CHECKING:
+    from dm_control import composer
+
+AREA = 1.5  # m; orbs stand within this of the origin along x and y
+DEBOUNCE = 0.2  # s; a touch so soon after the first one is not a second one
+TAP_REWARD = 25.0
+_ORB = "target_0_0/geom"  # the model's last geom
+_TEXTURES = tuple(f"target_0_0/target_sphere_{name}" for name in ("init", "inter", "final"))
+_HANDS = tuple(f"{PREFIX}{name}" for name in ("hand_L", "hand_R"))
+
+Range = float | tuple[float, float]
+"""A number, or a range (low, high) from which each episode draws one."""
+
+
+class Phase(IntEnum):
+    """dm_control's `TwoTouchState`: where between two orbs an episode is."""
+
+    UNTAPPED = 0
+    TAPPED_ONCE = 1
+    TAPPED_TWICE = 2
+    TAPPED_TOO_SOON = 3
+    NO_SECOND_TAP = 4
+
+
+@dataclass(frozen=True)
+class TwoTap(Task):
+    """Reward a step: `0.25 exp(-3 d)`, d the hands' smaller L1 distance from the orb in m, and 25 for each good tap.
+
+    The first tap is good whenever it comes, the second one `touch_interval +- interval_tolerance` after it; then a new
+    orb takes the old one's place. After a second tap too soon, or none in time, that takes `failure_timeout` longer.
+    A touch counts at any physics step.
+    """
+
+    name: ClassVar[str] = "two-tap"
+    summary: ClassVar[str] = "tap an orb with a hand twice, 0.7 to 0.9 s apart, and find the next one"
+    expanded: ClassVar[tuple[str, ...]] = ("geom_pos",)
+
+    touch_interval: Range = 0.8  # s from the first tap to the second
+    interval_tolerance: Range = 0.1  # s more or less
+    orb_height: Range = 0.14  # m
+    failure_timeout: float = 1.2  # s
+    reset_delay: float = 0.0  # s
+    cue: bool = False  # add dm_control's observable `task_logic`, the phase
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, lowest, highest in (
+            ("touch_interval", 0, 10),
+            ("interval_tolerance", 0, 10),
+            ("orb_height", 0.03, 1),
+        ):
+            low, high = _bounds(getattr(self, name))
+            if not lowest <= low <= high <= highest:
+                raise UsageError(f"{name} must be a number or range in [{lowest}, {highest}], not {low} to {high}")
+        for name in ("failure_timeout", "reset_delay"):
+            if not 0 <= getattr(self, name) <= 60:
+                raise UsageError(f"{name} must lie in [0, 60] s, not {getattr(self, name)}")
+
+    @property
+    def max_return(self) -> float:
+        """A bound that cannot be reached: a hand that is always on an orb, and a pair of taps in the shortest time."""
+        shortest = max(DEBOUNCE, _bounds(self.touch_interval)[0] - _bounds(self.interval_tolerance)[1])
+        return 0.01 * TAP_REWARD * self.step_limit + 2 * TAP_REWARD * round(self.time_limit / shortest)
+
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        return 0.0, 1.01 * TAP_REWARD
+
+    def compose(self) -> composer.Task:
+        task = compose_two_touch()
+        task.task_observables["task_logic"].enabled = self.cue
+        return task
+
+    def instruct(self, composed: composer.Task, remembered: Mapping[str, np.ndarray]) -> None:
+        composed.orbs = iter(remembered["places"].ravel())
+        composed._z_height = float(remembered["orb"][2])
+        composed._touch_interval = float(remembered["interval"])
+        composed._interval_tolerance = float(remembered["tolerance"])
+        composed._failure_timeout = self.failure_timeout
+        composed._reset_delay = self.reset_delay
+
+    def build(self, arena: None, substeps: int = 20) -> mujoco.MjModel:
+        spec = physics_spec(self).copy()
+        for hand in _HANDS:
+            found_sensor(spec, f"orb on {hand}", _ORB, hand, substeps)
+        model = spec.compile()
+        model.geom_sameframe[model.geom(_ORB).id] = 0  # or MuJoCo would not read the place that each simulation has
+        return model
+
+    def dress(self, scene: mujoco.MjModel, memory: Memory) -> None:
+        orb = scene.geom(_ORB).id
+        scene.geom_pos[orb] = memory["orb"].numpy()
+        scene.geom_sameframe[orb] = 0
+        colour = int(memory["touched"]) + int(memory["touched_again"])
+        scene.mat_texid[scene.geom_matid[orb], int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = scene.texture(
+            _TEXTURES[colour]
+        ).id
+
+    def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
+        qpos = model.qpos0.copy()
+        half = np.pi * rng.uniform()
+        qpos[body.root_qpos : body.root_qpos + 7] = (0, 0, 0, np.cos(half), 0, 0, np.sin(half))
+        return Start(qpos, np.zeros(model.nv))
+
+    def begin(self, model: mujoco.MjModel, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        interval, tolerance, height = (
+            rng.uniform(*_bounds(each)) for each in (self.touch_interval, self.interval_tolerance, self.orb_height)
+        )
+        # Every orb the episode can need, drawn beforehand: one lasts for longer than the debounce, 10 control steps.
+        places = rng.uniform(-1, 1, (2 + self.step_limit // 10, 2))
+        return {
+            "places": places,  # in units of AREA
+            "orb": np.array([*(AREA * places[0]), height]),  # m, where the present orb stands
+            "orbs": np.array(0),  # how many have been replaced
+            "interval": np.array(interval),  # s
+            "tolerance": np.array(tolerance),  # s
+            "phase": np.array(int(Phase.UNTAPPED)),
+            "seen_phase": np.array(int(Phase.UNTAPPED)),  # what the observation shows: the phase before it was judged
+            "touched": np.array(False),  # the present orb, by a hand
+            "touched_again": np.array(False),  # more than the debounce later
+            "touch_time": np.array(0.0),  # s, at which it was first touched
+            "first_time": np.array(0.0),  # s, end of the control step of the first tap
+            "second_time": np.array(0.0),  # s, and of the second one or of the end of its window
+            "timed_out": np.array(False),  # waiting for `failure_timeout` to end
+            "due": np.array(False),  # a new orb comes before the next control step
+            "renewed": np.array(False),  # a new orb came before the last control step
+            "first_tap": np.array(False),  # rewarded in the last control step
+            "second_tap": np.array(False),
+        }
+
+    def prepare(self, state: State) -> None:
+        """Put new orbs where they are due."""
+        memory = state.memory
+        due = memory["due"].clone()
+        memory["orbs"] += due
+        rows, last = torch.arange(len(due)), memory["places"].shape[1] - 1
+        place = AREA * memory["places"][rows, memory["orbs"].clamp(max=last)]
+        memory["orb"][:, :2] = torch.where(due[:, None], place, memory["orb"][:, :2])
+        memory["phase"][due] = int(Phase.UNTAPPED)
+        for name in ("touched", "touched_again", "timed_out", "due"):
+            memory[name][due] = False
+        memory["renewed"].copy_(due)
+        state.model["geom_pos"][:, -1] = memory["orb"]
+
+    def advance(self, state: State) -> Tensor:
+        """Notice touches and judge them, as dm_control's orb and then its task do.
+
+        dm_control changes the orb's texture at a touch, or its place, in a way that makes it run a full forward pass.
+        """
+        memory = state.memory
+        memory["seen_phase"].copy_(memory["phase"])
+        before = memory["touched"].int() + memory["touched_again"].int()
+        _notice_touches(state)
+        self._judge(state.time, memory)
+        return memory["renewed"] | (memory["touched"].int() + memory["touched_again"].int() != before)
+
+    def _judge(self, now: Tensor, memory: Memory) -> None:
+        phase = memory["phase"].clone()
+        once, over = phase == Phase.TAPPED_ONCE, phase >= Phase.TAPPED_TWICE
+        waited, timed_out = now - memory["first_time"], memory["timed_out"].clone()
+        earliest, latest = (memory["interval"] - memory["tolerance"], memory["interval"] + memory["tolerance"])
+
+        first = (phase == Phase.UNTAPPED) & memory["touched"]
+        second = once & memory["touched_again"]
+        too_soon, too_late = second & (waited < earliest), once & (waited > latest)
+        memory["first_tap"].copy_(first)
+        memory["second_tap"].copy_(second & ~too_soon & (waited <= latest))
+        for happened, becomes in (
+            (first, Phase.TAPPED_ONCE),
+            (second, Phase.TAPPED_TWICE),
+            (too_soon, Phase.TAPPED_TOO_SOON),
+            (too_late, Phase.NO_SECOND_TAP),
+        ):
+            memory["phase"][happened] = int(becomes)
+
+        ended = memory["second_time"].clone()
+        memory["first_time"].copy_(torch.where(first, now, memory["first_time"]))
+        memory["second_time"].copy_(torch.where(second | too_late, now, ended))
+        forgiven = over & timed_out & (now > ended + self.failure_timeout)
+        memory["timed_out"].copy_((timed_out | too_soon | too_late) & ~forgiven)
+        memory["due"] |= over & ~timed_out & (now > ended + self.reset_delay)
+
+    def rewards(self, state: State, body: Body) -> dict[str, Tensor]:
+        memory = state.memory
+        offset = (state.xpos[:, torch.from_numpy(body.paws[:2])] - memory["orb"][:, None]).abs()
+        distance = offset[..., 0] + offset[..., 1] + offset[..., 2]
+        return {
+            "closeness": 0.01 * (-3.0 * distance).exp().amax(1) * TAP_REWARD,
+            "first_tap": TAP_REWARD * memory["first_tap"].double(),
+            "second_tap": TAP_REWARD * memory["second_tap"].double(),
+        }
+
+    def cues(self, body: Body) -> tuple[Sense, ...]:
+        if not self.cue:
+            return ()
+        return (Sense("task_logic", 1, "phase (0 to 4)", lambda state: state.memory["seen_phase"][:, None].double()),)
+
+
+def _notice_touches(state: State) -> None:
+    """Bring `touched` and `touched_again` up to date, physics step by physics step."""
+    memory = state.memory
+    found, times = recent_samples(state, len(_HANDS))
+    on_orb = (found > 0).any(1)  # (envs, substeps)
+    first = on_orb.any(1) & ~memory["touched"]
+    time = times.gather(1, on_orb.int().argmax(1, keepdim=True))[:, 0]
+    memory["touch_time"].copy_(torch.where(first, time, memory["touch_time"]))
+    memory["touched"] |= first
+    again = on_orb & (times > (memory["touch_time"] + DEBOUNCE)[:, None])
+    memory["touched_again"] |= memory["touched"] & again.any(1)
+
+
+def _bounds(value: Range) -> tuple[float, float]:
+    return value if isinstance(value, tuple) else (value, value)

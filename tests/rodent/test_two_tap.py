@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+
+from rodent.env import RodentVectorEnv
+from rodent.errors import UsageError
+from rodent.tasks.two_tap import AREA, TwoTap
+
+
+def orbs(env):
+    return env.engine.state.memory["orb"].numpy().copy()
+
+
+def test_orbs_differ_between_environments_and_episodes_and_come_back_with_their_seed():
+    env = RodentVectorEnv(TwoTap(time_limit=0.1, orb_height=(0.05, 0.2)), 2)
+    env.reset(seed=5)
+    first = orbs(env)
+    for _ in range(5):
+        env.step(np.zeros((2, 38)))
+    second = orbs(env)
+    assert len(np.unique(np.concatenate([first, second]), axis=0)) == 4
+    assert (np.abs(second[:, :2]) <= AREA).all() and ((second[:, 2] >= 0.05) & (second[:, 2] <= 0.2)).all()
+    env.reset(seed=[6, 5], options={"episode": np.array([1, 0])})
+    assert np.array_equal(orbs(env)[0], second[1]) and np.array_equal(orbs(env)[1], first[0])
+
+
+def test_what_an_episode_remembers_is_gone_in_the_next():
+    env = RodentVectorEnv("two-tap", 2)
+    env.reset(seed=0)
+    fresh = {name: values.clone() for name, values in env.engine.state.memory.items()}
+    for values in env.engine.state.memory.values():
+        values[0] = torch.ones_like(values[0])
+    env.reset(seed=0, options={"reset_mask": np.array([True, False])})
+    for name, values in env.engine.state.memory.items():
+        assert torch.equal(values, fresh[name]), name
+
+
+def test_the_orbs_place_moves_no_simulation():
+    """It pushes nothing: two rats with the same start and other orbs move alike."""
+    env = RodentVectorEnv("two-tap", 2)
+    env.reset(seed=[1, 1], options={"episode": np.array([0, 0])})
+    memory = env.engine.state.memory
+    memory["orb"][1] = torch.tensor([0.0, 0.0, 0.05])
+    for action in np.random.default_rng(0).uniform(-1, 1, (10, 1, 38)):
+        env.step(np.repeat(action, 2, axis=0))
+    assert np.array_equal(env.qpos[0], env.qpos[1])
+
+
+def test_the_reward_has_three_named_terms_and_nothing_but_time_ends_it():
+    env = RodentVectorEnv(TwoTap(time_limit=0.04), 1, autoreset_mode="Disabled")
+    env.reset(seed=0)
+    _, reward, _, _, info = env.step(np.zeros((1, 38)))
+    assert set(info["reward_terms"]) == {"closeness", "first_tap", "second_tap"}
+    assert 0 < reward[0] < 0.25
+    assert env.step(np.zeros((1, 38)))[3][0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"touch_interval": -1}, r"touch_interval must be a number or range in \[0, 10\], not -1 to -1"),
+        ({"interval_tolerance": (0.3, 0.1)}, r"interval_tolerance must be .*, not 0.3 to 0.1"),
+        ({"orb_height": (0.0, 0.1)}, r"orb_height must be"),
+        ({"orb_height": float("nan")}, r"orb_height must be"),
+        ({"failure_timeout": -0.1}, r"failure_timeout must lie in"),
+        ({"reset_delay": float("inf")}, r"reset_delay must lie in"),
+    ],
+)
+def test_what_is_not_admissible_is_refused(parameters, words):
+    with pytest.raises(UsageError, match=words):
+        TwoTap(**parameters)
