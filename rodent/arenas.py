@@ -125,6 +125,42 @@ def compose_two_touch() -> composer.Task:
     return without_camera(task)
 
 
+def compose_maze(cells: int, cell_size: float, wall_height: float, labyrinth: Any) -> composer.Task:
+    """dm_control's `ManyGoalsMaze`, in which each orb pays 50, once.
+
+    Args:
+        cells: along each side of the maze, walls included.
+        cell_size: m.
+        wall_height: m.
+        labyrinth: a `labmaze` maze of that size; the next one that it generates is the first episode's.
+    """
+    with without_opengl():
+        from dm_control.locomotion.arenas.labmaze_textures import WallTextures
+        from dm_control.locomotion.arenas.mazes import RandomMazeWithTargets
+        from dm_control.locomotion.props.target_sphere import TargetSphere
+        from dm_control.locomotion.tasks.random_goal_maze import ManyGoalsMaze
+
+    arena = RandomMazeWithTargets(
+        x_cells=cells,
+        y_cells=cells,
+        xy_scale=cell_size,
+        z_height=wall_height,
+        wall_textures=WallTextures(style="style_01"),
+        aesthetic=AESTHETIC,
+    )
+    arena._maze = labyrinth
+    orb = functools.partial(TargetSphere, radius=0.05, height_above_ground=0.125, rgb1=(0, 0, 0.4), rgb2=(0, 0, 0.7))
+    task = ManyGoalsMaze(
+        walker=build_rat(),
+        maze_arena=arena,
+        target_builder=orb,
+        target_reward_scale=50.0,
+        contact_termination=False,
+        **timesteps(),
+    )
+    return without_camera(task)
+
+
 def timesteps() -> dict[str, float]:
     """The arguments of dm_control's tasks that set the paper's physics step and our control step."""
     return {"physics_timestep": PRESETS["paper"].timestep, "control_timestep": CONTROL_TIMESTEP}

@@ -5,6 +5,7 @@ import gymnasium
 ENVIRONMENTS = {
     "rodent/Run-v0": "run",
     "rodent/RunGaps-v0": "run-gaps",
+    "rodent/MazeForage-v0": "maze-forage",
     "rodent/EscapeBowl-v0": "escape-bowl",
     "rodent/TwoTap-v0": "two-tap",
 }

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from side_by_side import SideBySide
 
+from rodent.tasks import episode_rng
 from rodent.tasks.escape_bowl import EscapeBowl
+from rodent.tasks.maze_forage import MazeForage
 from rodent.tasks.run_gaps import RunGaps
 from rodent.tasks.two_tap import Phase, TwoTap
 
-WORLDS = ["run-gaps", "escape-bowl", "two-tap"]
+WORLDS = ["run-gaps", "maze-forage", "escape-bowl", "two-tap"]
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0], ids=["moderate", "saturated"])
@@ -179,3 +181,47 @@ def test_only_hands_tap():
     tapper.both.put(qpos)
     reward, *_ = tapper.both.step(np.zeros(38))
     assert reward < 25 and not tapper.memory["touched"]
+
+
+def collect(both, orb, qvel=None):
+    """Put the rat's torso onto an orb of both mazes and take a step."""
+    model = both.physics.model.ptr
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    torso = data.geom_xpos[model.geom("walker/collision_torso").id] - data.qpos[:3]
+    qpos = both.qpos
+    qpos[:7] = *(np.array([*orb, 0.125]) - torso), 1, 0, 0, 0
+    both.put(qpos, qvel)
+    return both.step(np.zeros(38))
+
+
+def test_each_orb_pays_once_and_the_last_one_ends_both_with_discount_one():
+    both = SideBySide("maze-forage", seed=2)
+    orbs = both.ours.engine.model_of(1).numeric("orbs").data.reshape(-1, 2)
+    for orb in orbs[:-1]:
+        reward, terminated, truncated, _ = collect(both, orb)
+        assert (reward, terminated, truncated) == (50, False, False)
+        assert collect(both, orb)[0] == 0
+    reward, terminated, truncated, causes = collect(both, orbs[-1])
+    assert (reward, terminated, truncated, causes) == (50, False, True, ["all_orbs_taken"])
+    both.reset(2, 1)
+    assert collect(both, orbs[0])[0] == 50  # all are back
+
+
+def test_an_orb_that_is_passed_within_one_control_step_is_taken():
+    both = SideBySide("maze-forage", seed=2)
+    orb = both.ours.engine.model_of(1).numeric("orbs").data[:2]
+    qvel = np.zeros(73)
+    qvel[2] = 15.0
+    reward, *_ = collect(both, orb, qvel)
+    state = both.ours.engine.state
+    assert reward == 50 and (state.sensordata[1, -12:] == 0).all()  # above it at the end of the step
+
+
+def test_an_orb_in_the_very_middle_is_paid_in_the_first_step_by_both():
+    task = MazeForage()
+    orbs = (task.draw(episode_rng(task, 0, k)).orbs for k in range(100))
+    episode = next(k for k, places in enumerate(orbs) if (places == 0).all(1).any())
+    both = SideBySide(task, seed=0, episode=episode)
+    assert both.step(np.zeros(38))[0] == 50
+    assert both.step(np.zeros(38))[0] == 0

@@ -1,0 +1,220 @@
+"""Collect the orbs of a maze: dm_control's `rodent_maze_forage`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rodent.arenas import compose_maze, found_sensor, hide
+from rodent.body import Body
+from rodent.engine import State, recent_samples
+from rodent.errors import UsageError
+from rodent.opengl import without_opengl
+from rodent.tasks.base import Memory, Start, Task, physics_spec
+
+if TYPE_CHECKING:
+    from dm_control import composer
+
+CELLS = 11  # along each side of the maze, outer walls included
+CELL_SIZE = 0.5  # m
+WALL_HEIGHT = 0.3  # m
+ORB_RADIUS, ORB_HEIGHT = 0.05, 0.125  # m
+ORB_REWARD = 50.0
+_MOST_WALLS = 60  # boxes that cover all walls; in 600 mazes there were 8 to 23
+
+
+@dataclass(frozen=True)
+class Maze:
+    """A maze that was drawn. Positions are in m, in the world's frame."""
+
+    seed: int  # of labmaze's generator, whose first regenerated maze it is
+    open: NDArray[np.bool_]  # (CELLS, CELLS), by row (-y) and column (x): no wall
+    walls: NDArray[np.float64]  # (walls, 2, 3), each box's centre and half its sides
+    orbs: NDArray[np.float64]  # (orbs, 2)
+    spawns: NDArray[np.float64]  # (spawns, 2), one in each room
+
+
+@dataclass(frozen=True)
+class MazeForage(Task):
+    """Reward: 50 for each orb, once, in the control step in which the rat first touches it at any physics step.
+
+    The episode ends with discount 1 when all are taken. As in dm_control, an orb in the maze's very middle counts as
+    touched at the start, and is paid in the first step: see docs/parity.md.
+    """
+
+    name: ClassVar[str] = "maze-forage"
+    summary: ClassVar[str] = "collect the orbs in the rooms of a maze of 5.5 x 5.5 m"
+    varies: ClassVar[bool] = True
+
+    rooms: int = 4  # at most; labmaze fits in as many as it can
+    orbs_per_room: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rooms", "orbs_per_room"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= 4:
+                raise UsageError(f"{name} must be an integer from 1 to 4, not {value}")
+
+    @property
+    def max_return(self) -> float:
+        return ORB_REWARD * self._most_orbs
+
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        return 0.0, self.max_return
+
+    def compose(self) -> composer.Task:
+        return compose_maze(CELLS, CELL_SIZE, WALL_HEIGHT, self._labyrinth(0))
+
+    def draw(self, rng: np.random.Generator) -> Maze:
+        with without_opengl():
+            import labmaze
+            from dm_control.locomotion.arenas.covering import make_walls
+
+        seed = int(rng.integers(2**31))
+        labyrinth = self._labyrinth(seed)
+        labyrinth.regenerate()
+        grid = labyrinth.entity_layer
+        cells = np.array([list(row) for row in str(grid).strip().split("\n")])
+        walls = [_box(wall) for wall in make_walls(grid, wall_char="*", make_odd_sized_walls=True)]
+        orbs, spawns = (
+            _place(*np.nonzero(cells == token))
+            for token in (labmaze.defaults.OBJECT_TOKEN, labmaze.defaults.SPAWN_TOKEN)
+        )
+        return Maze(seed, cells != "*", np.array(walls), orbs, spawns)
+
+    def build(self, arena: Maze, substeps: int = 20) -> mujoco.MjModel:
+        if len(arena.walls) > _MOST_WALLS:
+            raise RuntimeError(f"a maze of {len(arena.walls)} walls does not fit the layout of {_MOST_WALLS}")
+        spec = _empty_maze(self).copy()
+        body = spec.body("maze_body")
+        for position, size in arena.walls:
+            body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size)
+        for _ in range(_MOST_WALLS - len(arena.walls)):
+            hide(body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=(WALL_HEIGHT,) * 3))
+        for i in range(self._most_orbs):
+            geom = _add_orb(spec, i, substeps)
+            if i < len(arena.orbs):
+                spec.body(f"orb {i}").pos = (*arena.orbs[i], 0)
+            else:
+                hide(geom)
+        spec.add_numeric(name="spawns", data=arena.spawns.ravel())
+        spec.add_numeric(name="orbs", data=arena.orbs.ravel())
+        return spec.compile()
+
+    def install(self, composed: composer.Task, arena: Maze) -> None:
+        composed.root_entity._maze = self._labyrinth(arena.seed)
+
+    def dress(self, scene: mujoco.MjModel, memory: Memory) -> None:
+        """Make the orbs that were taken invisible, as dm_control does."""
+        places = memory["places"].numpy()
+        for geom in range(scene.ngeom):
+            if scene.geom(geom).name.startswith("target_"):
+                which = np.abs(places - scene.body_pos[scene.geom_bodyid[geom], :2]).sum(1).argmin()
+                scene.mat_rgba[scene.geom_matid[geom], 3] = not memory["touched"][which]
+
+    def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
+        spawns = model.numeric("spawns").data.reshape(-1, 2)
+        qpos = model.qpos0.copy()
+        x, y = spawns[rng.integers(len(spawns))]
+        half = np.pi * rng.uniform()
+        qpos[body.root_qpos : body.root_qpos + 7] = (x, y, 0, np.cos(half), 0, 0, np.sin(half))
+        return Start(qpos, np.zeros(model.nv))
+
+    def begin(self, model: mujoco.MjModel, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        orbs = model.numeric("orbs").data.reshape(-1, 2)
+        absent = np.arange(self._most_orbs) >= len(orbs)
+        places = np.full((self._most_orbs, 2), np.inf)
+        places[: len(orbs)] = orbs
+        return {
+            "places": places,  # m; those of absent orbs are infinitely far
+            "touched": absent | self._touched_before_the_start(model),
+            "paid": absent,
+            "taken": np.array(0),  # orbs paid in the last control step
+        }
+
+    def advance(self, state: State) -> None:
+        memory = state.memory
+        found, _ = recent_samples(state, self._most_orbs)
+        memory["touched"] |= (found > 0).any(2)
+        memory["taken"].copy_((memory["touched"] & ~memory["paid"]).sum(1))
+        memory["paid"].copy_(memory["touched"])
+
+    def rewards(self, state: State, body: Body) -> dict[str, Tensor]:
+        return {"orbs": ORB_REWARD * state.memory["taken"].double()}
+
+    def truncated(self, state: State) -> dict[str, Tensor]:
+        return {"all_orbs_taken": state.memory["touched"].all(1)}
+
+    @property
+    def _most_orbs(self) -> int:
+        return self.rooms * self.orbs_per_room
+
+    def _labyrinth(self, seed: int) -> Any:
+        import labmaze
+
+        return labmaze.RandomMaze(
+            height=CELLS,
+            width=CELLS,
+            max_rooms=self.rooms,
+            room_min_size=4,
+            room_max_size=5,
+            spawns_per_room=1,
+            objects_per_room=self.orbs_per_room,
+            random_seed=seed,
+        )
+
+    def _touched_before_the_start(self, model: mujoco.MjModel) -> NDArray[np.bool_]:
+        """The orbs that a rat in the maze's middle touches: it stands there while dm_control's orbs look."""
+        data = mujoco.MjData(model)
+        mujoco.mj_fwdPosition(model, data)
+        touching = set(data.contact.geom.ravel().tolist())
+        return np.array([model.geom(f"orb {i}").id in touching for i in range(self._most_orbs)])
+
+
+@lru_cache(maxsize=16)
+def _empty_maze(task: MazeForage) -> mujoco.MjSpec:
+    """The spec of a maze without walls and orbs, and without the planes that only carry their pictures."""
+    spec = physics_spec(task).copy()
+    for geom in (*spec.worldbody.geoms, *spec.body("maze_body").geoms):
+        if geom.name != "ground":
+            spec.delete(geom)
+    for body in spec.worldbody.bodies:
+        if body.name.startswith("target_"):
+            spec.delete(body)
+    return spec
+
+
+def _add_orb(spec: mujoco.MjSpec, i: int, substeps: int) -> mujoco.MjsGeom:
+    """An orb in dm_control's way: contacts are found where it overlaps something, but push nothing."""
+    name = f"orb {i}"
+    geom = spec.worldbody.add_body(name=name).add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_SPHERE,
+        pos=(0, 0, ORB_HEIGHT),
+        size=(ORB_RADIUS, 0, 0),
+        margin=-2 * ORB_RADIUS,
+        gap=2 * ORB_RADIUS,
+    )
+    found_sensor(spec, name, name, samples=substeps)
+    return geom
+
+
+def _place(row: Any, column: Any) -> NDArray[np.float64]:
+    """World positions of cells, (..., 2), by dm_control's arithmetic."""
+    middle = (CELLS - 1) / 2
+    return np.stack([(column - middle) * CELL_SIZE, -(row - middle) * CELL_SIZE], axis=-1)
+
+
+def _box(wall: Any) -> NDArray[np.float64]:
+    """Centre and half the sides of a rectangle of wall cells, (2, 3), by dm_control's arithmetic."""
+    row, column = (wall.start.y + wall.end.y - 1) / 2, (wall.start.x + wall.end.x - 1) / 2
+    half = [(wall.end.x - column - 0.5) * CELL_SIZE, (wall.end.y - row - 0.5) * CELL_SIZE]
+    return np.array([[*_place(row, column), WALL_HEIGHT / 2], [*half, WALL_HEIGHT / 2]])
