@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,6 +86,7 @@ def film_policy(
         antialias=probe().is_opengl,  # the ray tracer would need several times as long
         telemetry=Telemetry(chosen.name, played.rewards, _speed(played, describe(scene))),
         progress=progress,
+        dress=lambda step: chosen.dress(scene, played.shown[step]),
     )
 
 
@@ -100,16 +102,18 @@ def view_policy(policy: str, task: str | None = None, seed: int = 0, physics: st
     chosen = make_task(task or actor.task)
     env = RodentVectorEnv(chosen, 1, physics, autoreset_mode="Disabled" if chosen.varies else "SameStep")
     actor.senses.check(ObservationSpec.of(env.single_observation_space))
-    view(chosen.scene(episode_rng(chosen, seed, 0)), _live(actor, env, seed))
+    scene = chosen.scene(episode_rng(chosen, seed, 0))
+    view(scene, _live(actor, env, seed, scene))
 
 
-def _live(policy: Policy, env: RodentVectorEnv, seed: int) -> Iterator[NDArray[np.float64]]:
+def _live(policy: Policy, env: RodentVectorEnv, seed: int, scene: mujoco.MjModel) -> Iterator[NDArray[np.float64]]:
     """Qpos (nq,) of one control step after another; of one episode alone where the next has another arena."""
     observation, _ = env.reset(seed=[seed])
     state = None
     while True:
         action, state = policy.act(observation, state)
         observation, _, terminated, truncated, _ = env.step(action)
+        env.task.dress(scene, {name: env.engine.state.memory[name][0] for name in env.task.shown})
         yield env.qpos[0]
         if terminated[0] or truncated[0]:
             if env.task.varies:

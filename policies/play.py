@@ -37,6 +37,8 @@ class Episode:
     """(steps, A), as the policy gave them, within [-1, 1]."""
     rewards: NDArray[np.float64]
     """(steps,), the task's own."""
+    shown: list[dict[str, torch.Tensor]]
+    """After each step, what the task remembers and pictures show (see `Task.shown`); none from dm_control."""
     ending: str
     """The cause of the end, or "cut" where the caller's `steps` ran out first."""
 
@@ -116,6 +118,7 @@ def _play_together(
             if not recorder.ending:
                 causes = [cause for cause, mask in info["endings"].items() if mask[i]]
                 recorder.add(qpos[i], action[i], info["task_reward"][i], causes[0] if causes else "")
+                recorder.show({name: env.engine.state.memory[name][i].clone() for name in env.task.shown})
         if all(recorder.ending for recorder in recorders):
             break
     env.close()
@@ -177,6 +180,7 @@ class _Recorder:
         self._qpos = [start]
         self._actions: list[NDArray[np.float32]] = []
         self._rewards: list[float] = []
+        self._shown: list[dict[str, torch.Tensor]] = []
 
     def add(self, qpos: NDArray[np.float64], action: NDArray[np.float32], reward: float, ending: str) -> None:
         self._qpos.append(qpos)
@@ -184,11 +188,15 @@ class _Recorder:
         self._rewards.append(reward)
         self.ending = ending
 
+    def show(self, memory: dict[str, torch.Tensor]) -> None:
+        self._shown.append(memory)
+
     def episode(self) -> Episode:
         return Episode(
             self.index,
             np.array(self._qpos),
             np.array(self._actions, dtype=np.float64),
             np.array(self._rewards),
+            self._shown,
             self.ending or "cut",
         )

@@ -7,24 +7,32 @@ from typing import Any
 
 import numpy as np
 
-from rodent.senses import Senses
+from rodent.env import RodentVectorEnv
+from rodent.registration import ENVIRONMENTS
 from rodent.tasks import TASKS
 
 
 def describe_tasks() -> dict[str, Any]:
-    """Each task's limit, reward, observations with sizes and units, actions and parameters."""
-    described = {}
-    for name, kind in TASKS.items():
-        task = kind()
-        model = task.world(np.random.default_rng(0))
-        senses = Senses(model)
-        described[name] = {
-            "summary": task.summary,
-            "time_limit_s": task.time_limit,
-            "step_limit": task.step_limit,
-            "max_return": task.max_return,
-            "observations": {sense.name: {"size": sense.size, "unit": sense.unit} for sense in senses.list},
-            "actions": {actuator.name: actuator.effect for actuator in senses.body.actuators},
-            "parameters": {field.name: getattr(task, field.name) for field in fields(task)},
-        }
-    return {"tasks": described}
+    """Each task's limit, reward, endings, observations with sizes and units, actions and parameters."""
+    return {"tasks": {name: _describe(name) for name in TASKS}}
+
+
+def _describe(name: str) -> dict[str, Any]:
+    env = RodentVectorEnv(name, 1)
+    env.reset(seed=0)
+    *_, info = env.step(np.zeros(env.action_space.shape))  # which names every term and cause
+    task = env.task
+    return {
+        "summary": task.summary,
+        "gymnasium": next(env_id for env_id, registered in ENVIRONMENTS.items() if registered == name),
+        "time_limit_s": task.time_limit,
+        "step_limit": task.step_limit,
+        "reward_range": task.reward_range,
+        "reward_terms": list(info["reward_terms"]),
+        "max_return": task.max_return,
+        "endings": list(info["endings"]),
+        "arenas": "a new one for each episode" if task.varies else "one",
+        "observations": {sense.name: {"size": sense.size, "unit": sense.unit} for sense in env.senses.list},
+        "actions": {actuator.name: actuator.effect for actuator in env.body.actuators},
+        "parameters": {field.name: getattr(task, field.name) for field in fields(task)},
+    }

@@ -43,7 +43,7 @@ class Scenes:
             scene = self._task.scene(episode_rng(self._task, *arena))
             self._drawn[place] = (arena, Renderer(scene, *self._size), mujoco.MjData(scene))
         _, renderer, data = self._drawn[place]
-        self._task.dress(renderer.model, {name: values[env] for name, values in state.memory.items()})
+        self._task.dress(renderer.model, {name: state.memory[name][env] for name in self._task.shown})
         data.qpos[:] = state.qpos[env].numpy()
         update_positions(renderer.model, data)
         picture: NDArray[np.uint8] = renderer.render(data, self._camera)

@@ -197,6 +197,7 @@ def film_states(
     shadows: bool = True,
     antialias: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    dress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Film a recorded episode in real time.
 
@@ -213,6 +214,7 @@ def film_states(
         shadows: see `Renderer`.
         antialias: see `Renderer`.
         progress: called with (frames drawn, frames in all) after each frame.
+        dress: called with a control step before a frame of it is drawn, to change what of the model the task changes.
 
     Returns:
         How it was made: the renderer's description, camera, fps, frames and seconds.
@@ -233,6 +235,8 @@ def film_states(
         for i in range(frames):
             step = min(int(i / fps / CONTROL_TIMESTEP + 1e-6), len(states) - 1)
             data.qpos[:] = states[step]
+            if dress:
+                dress(step)
             update_positions(model, data)
             frame = renderer.render(data, follower.follow(data, 1 / fps) if follower else camera)
             film.add(telemetry.draw(frame, step) if telemetry else frame)

@@ -82,6 +82,10 @@ def test_tasks_json_describes_each_task(capsys):
     assert tasks["run"]["observations"]["walker/joints_pos"] == {"size": 30, "unit": "rad"}
     assert len(tasks["run"]["actions"]) == 38
     assert tasks["run"]["parameters"]["target_velocity"] == 1.0
+    assert set(tasks) == {"run", "run-gaps", "maze-forage", "escape-bowl", "two-tap"}
+    assert tasks["maze-forage"]["reward_terms"] == ["orbs"]
+    assert tasks["maze-forage"]["endings"] == ["diverged", "all_orbs_taken", "time_limit"]
+    assert tasks["two-tap"]["reward_range"] == [0, 25.25]
 
 
 def test_bench_json_keeps_the_contract(capsys):

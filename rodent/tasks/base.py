@@ -53,6 +53,8 @@ class Task(ABC):
     full_forward: ClassVar[bool] = False
     """Whether dm_control runs a full forward pass at the end of each control step, so that accelerometer and touch are
     those of the new state. Without it they are one substep old."""
+    shown: ClassVar[tuple[str, ...]] = ()
+    """What is remembered that pictures show: the entries of `state.memory` that `dress` reads."""
     expanded: ClassVar[tuple[str, ...]] = ()
     """Fields of the model that each simulation has for itself (only where `varies` is false); see `State.model`."""
 
@@ -119,7 +121,7 @@ class Task(ABC):
         return compile_world(composed, rng)
 
     def dress(self, scene: mujoco.MjModel, memory: Memory) -> None:
-        """Let a scene show what is remembered of an episode, each entry without the environment axis."""
+        """Let a scene show the entries `shown` of an episode's memory, each without the environment axis."""
         del scene, memory
 
     @abstractmethod

@@ -91,10 +91,8 @@ class EscapeBowl(Task):
         root = body.root_qpos
         data.qpos[root : root + 3] = 0
         data.qpos[root + 3 : root + 7] = orientation / np.linalg.norm(orientation)
-        mujoco.mj_fwdPosition(model, data)
-        while data.ncon and data.qpos[root + 2] < _HIGHEST_START:
+        while _touches(model, data) and data.qpos[root + 2] < _HIGHEST_START:
             data.qpos[root + 2] += _LIFT
-            mujoco.mj_fwdPosition(model, data)
         return Start(data.qpos.copy(), np.zeros(model.nv))
 
     def rewards(self, state: State, body: Body) -> dict[str, Tensor]:
@@ -118,6 +116,14 @@ class EscapeBowl(Task):
 def _flat_world(task: EscapeBowl) -> mujoco.MjModel:
     model: mujoco.MjModel = physics_spec(task).compile()
     return model
+
+
+def _touches(model: mujoco.MjModel, data: mujoco.MjData) -> bool:
+    """Whether anything touches anything in the pose `data.qpos`."""
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_comPos(model, data)
+    mujoco.mj_collision(model, data)
+    return bool(data.ncon)
 
 
 def _linear_tolerance(values: Tensor, lowest: float, margin: float) -> Tensor:

@@ -51,6 +51,7 @@ class MazeForage(Task):
     name: ClassVar[str] = "maze-forage"
     summary: ClassVar[str] = "collect the orbs in the rooms of a maze of 5.5 x 5.5 m"
     varies: ClassVar[bool] = True
+    shown: ClassVar[tuple[str, ...]] = ("places", "touched")
 
     rooms: int = 4  # at most; labmaze fits in as many as it can
     orbs_per_room: int = 3

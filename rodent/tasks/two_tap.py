@@ -55,6 +55,7 @@ class TwoTap(Task):
     name: ClassVar[str] = "two-tap"
     summary: ClassVar[str] = "tap an orb with a hand twice, 0.7 to 0.9 s apart, and find the next one"
     expanded: ClassVar[tuple[str, ...]] = ("geom_pos",)
+    shown: ClassVar[tuple[str, ...]] = ("orb", "touched", "touched_again")
 
     touch_interval: Range = 0.8  # s from the first tap to the second
     interval_tolerance: Range = 0.1  # s more or less

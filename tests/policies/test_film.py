@@ -41,6 +41,12 @@ def test_what_cannot_be_filmed_is_refused_and_leaves_nothing(folder, tmp_path, a
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("task", ["run-gaps", "maze-forage", "escape-bowl", "two-tap"])
+def test_every_world_is_filmed_as_dm_control_draws_it(folder, tmp_path, task):
+    film_policy(folder, tmp_path / "film.gif", task=task, seconds=0.08, width=96, height=64, physics="fast", fps=25)
+    assert iio.imread(tmp_path / "film.gif").std() > 15
+
+
 @pytest.mark.parametrize("path", ["film.avi", "missing/film.mp4"])
 def test_a_path_that_cannot_be_written_is_refused_before_anything_is_simulated(folder, tmp_path, path):
     with pytest.raises(UsageError, match="cannot write a film to"):
