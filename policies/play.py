@@ -160,11 +160,13 @@ def _play_one(policy: Policy, env: DmControlEnv, index: int, seed: int, determin
     observation = env.reset(seed, index)
     recorder = _Recorder(index, env.qpos)
     state = None
-    for _ in range(limit):
+    for t in range(limit):
         batch = {name: value[None] for name, value in observation.items()}
         action, state = policy.act(batch, state, deterministic=deterministic, generator=generator)
         observation, reward, terminated, truncated = env.step(action[0])
-        ending = "terminated" if terminated else "time_limit" if truncated else ""
+        # dm_control names no causes.
+        at_limit = "time_limit" if t + 1 >= env.task.step_limit else "truncated"
+        ending = "terminated" if terminated else at_limit if truncated else ""
         recorder.add(env.qpos, action[0], reward, ending)
         if ending:
             break

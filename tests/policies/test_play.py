@@ -8,13 +8,14 @@ import torch
 
 from policies.assessment import assess
 from policies.observation import ObservationSpec
-from policies.play import play
+from policies.play import SIMULATORS, play
 from policies.policy import Policy
 from policies.registry import make_agent
 from rodent.cli import main
 from rodent.dm_control_env import DmControlEnv
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
+from rodent.tasks import TASKS
 from rodent.tasks.run import Run
 
 SHORT = Run(time_limit=0.3)  # fifteen control steps
@@ -56,6 +57,14 @@ def test_the_same_policy_does_the_same_in_dm_control(policy):
         # Products of other batch sizes round otherwise, and the body amplifies it: close for these few steps.
         np.testing.assert_allclose(mine.actions[:5], other.actions[:5], atol=1e-4)
         assert mine.rewards.sum() == pytest.approx(other.rewards.sum(), abs=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "run"])
+def test_every_world_is_the_same_for_a_policy_in_dm_control(policy, name):
+    (ours,), (theirs,) = (play(policy, name, [2], seed=5, simulator=each, steps=4) for each in SIMULATORS)
+    assert np.array_equal(ours.qpos[0], theirs.qpos[0])
+    np.testing.assert_allclose(ours.actions, theirs.actions, atol=1e-4)
+    np.testing.assert_allclose(ours.rewards, theirs.rewards, atol=1e-3)
 
 
 def test_qpos_ends_with_the_episodes_own_last_state_not_with_the_next_ones_first(policy):

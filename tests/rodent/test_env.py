@@ -26,17 +26,19 @@ def actions(count, steps, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, (steps, count, 38))
 
 
-def test_gymnasiums_checker_complains_of_nothing_but_unbounded_boxes():
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_gymnasiums_checker_complains_of_nothing_but_unbounded_boxes(env_id):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        check_env(gymnasium.make("rodent/Run-v0", disable_env_checker=True).unwrapped, skip_render_check=True)
+        check_env(gymnasium.make(env_id, disable_env_checker=True).unwrapped, skip_render_check=True)
     words = [str(w.message) for w in caught]
     assert words and all("infinity" in w for w in words), words
 
 
-def test_make_and_make_vec_build_the_registered_task():
-    single = gymnasium.make("rodent/Run-v0")
-    vector = gymnasium.make_vec("rodent/Run-v0", num_envs=3)
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_make_and_make_vec_build_the_registered_task(env_id):
+    single = gymnasium.make(env_id)
+    vector = gymnasium.make_vec(env_id, num_envs=3)
     assert isinstance(single.unwrapped, RodentEnv) and isinstance(vector.unwrapped, RodentVectorEnv)
     observation, _ = vector.reset(seed=0)
     assert vector.observation_space.contains(observation)
