@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from rodent.body import Body, describe
+from rodent.engine import ARRAYS, State
 from rodent.errors import UsageError
 from rodent.opengl import without_opengl
 from rodent.tasks import Task, episode_rng, make_task
@@ -20,11 +22,12 @@ class DmControlEnv:
 
     Args:
         task: a task's name, or a task.
+        privileged: add the task's privileged senses, computed from dm_control's physics and its task.
 
     `environment` is dm_control's own object. Observations are ours in name, order and shape: (size,) each.
     """
 
-    def __init__(self, task: str | Task = "run") -> None:
+    def __init__(self, task: str | Task = "run", privileged: bool = False) -> None:
         with without_opengl():
             from dm_control import composer
         self.task = make_task(task) if isinstance(task, str) else task
@@ -36,6 +39,7 @@ class DmControlEnv:
             raise_exception_on_physics_error=False,
         )
         self.environment.add_extra_hook("initialize_episode", self._write_start)
+        self.privileged = privileged
         self._body: Body | None = None
 
     def reset(self, seed: int, episode: int = 0) -> Observation:
@@ -47,8 +51,11 @@ class DmControlEnv:
             self._body = describe(model)
         self._start = self.task.start(model, self._body, rng)
         self.task.install(self.environment.task, arena)
-        self.task.instruct(self.environment.task, self.task.begin(model, rng))
-        return _ours(self.environment.reset().observation)
+        remembered = self.task.begin(model, rng)
+        self.task.instruct(self.environment.task, remembered)
+        known = remembered | self.task.chart(model) if self.privileged else {}
+        self._memory = {name: torch.from_numpy(np.array(value)[None]) for name, value in known.items()}
+        return self._observation(self.environment.reset().observation)
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool]:
         """One control step.
@@ -65,19 +72,32 @@ class DmControlEnv:
             raise UsageError(f"an action must be {expected[0]} finite numbers, not of shape {action.shape}: {action}")
         step = self.environment.step(action)
         terminated = bool(step.last() and step.discount == 0)
-        return _ours(step.observation), float(step.reward), terminated, bool(step.last() and not terminated)
+        return self._observation(step.observation), float(step.reward), terminated, bool(step.last() and not terminated)
 
     @property
     def qpos(self) -> NDArray[np.float64]:
         """The simulation's generalised positions, (nq,), a copy."""
         return self.environment.physics.data.qpos.copy()
 
+    def _observation(self, observation: dict[str, NDArray[np.float64]]) -> Observation:
+        """Ours: without dm_control's empty entries, scalars as vectors, cues in their alphabetical place."""
+        ours = {name: np.atleast_1d(value) for name, value in observation.items() if np.size(value)}
+        if self.privileged:
+            ours |= self._privileged_senses()
+        return dict(sorted(ours.items()))
+
+    def _privileged_senses(self) -> Observation:
+        assert self._body is not None
+        physics = self.environment.physics
+        self.task.recall(self.environment.task, physics, self._memory)
+        data = physics.data.ptr
+        arrays: dict[str, Any] = {
+            name: torch.from_numpy(np.array(getattr(data, name), dtype=np.float64)[None]) for name in ARRAYS
+        }
+        state = State(**arrays, memory=self._memory)
+        return {sense.name: sense.read(state)[0].numpy() for sense in self.task.privileged(self._body)}
+
     def _write_start(self, physics: Any, random_state: Any) -> None:
         del random_state  # the start follows from (task, seed, episode) alone
         physics.data.qpos[:] = self._start.qpos
         physics.data.qvel[:] = self._start.qvel
-
-
-def _ours(observation: dict[str, NDArray[np.float64]]) -> Observation:
-    """dm_control's observation without its empty entries, scalars as vectors, cues in their alphabetical place."""
-    return {name: np.atleast_1d(value) for name, value in sorted(observation.items()) if np.size(value)}

@@ -53,7 +53,7 @@ class State:
         return State(**{each.name: of(getattr(self, each.name)) for each in fields(self)})
 
 
-_ARRAYS = tuple(each.name for each in fields(State) if each.name not in ("memory", "model"))
+ARRAYS = tuple(each.name for each in fields(State) if each.name not in ("memory", "model"))
 
 
 class CpuEngine:
@@ -96,7 +96,7 @@ class CpuEngine:
         self._models = [model] * num_envs if varies else None
         self._disableflags = None if varies else self._batch.expand("opt.disableflags")
         own_fields = {name: torch.from_numpy(self._batch.expand(name)) for name in expanded}
-        arrays: dict[str, Any] = {name: self._tensor(name) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: self._tensor(name) for name in ARRAYS}
         self.state = State(**arrays, model=own_fields)
         self._warnings_seen = self._warning_counts()
 

@@ -20,7 +20,7 @@ from rodent.body import Body
 from rodent.engine import CpuEngine
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP, Physics, find_physics
-from rodent.senses import Senses
+from rodent.senses import Sense, Senses
 from rodent.tasks import Task, episode_rng, make_task
 
 Observation = dict[str, NDArray[np.float64]]
@@ -42,6 +42,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             (task, seed, episode) says; N compiles N arenas beforehand and lets each episode pick one of them, which
             spares the compilation (tens of milliseconds) at each reset.
         pool_seed: what the pool's arenas are drawn from.
+        privileged: add the task's privileged senses, whose names begin with `privileged/`: what no animal senses.
 
     Observations are dicts of float64 (envs, size) under dm_control's names. Episode k of environment i is drawn from
     (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])` one each, and
@@ -71,6 +72,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         camera: str = "side",
         pool: int = 0,
         pool_seed: int = 0,
+        privileged: bool = False,
     ) -> None:
         if pool < 0 or pool_seed < 0:
             raise UsageError(f"pool and pool_seed must be 0 or more, not {pool} and {pool_seed}")
@@ -98,8 +100,9 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             self.task.expanded,
         )
         self.num_envs = num_envs
+        self.privileged = privileged
         self._make_memory()
-        self.senses = Senses(model, self.task.cues)
+        self.senses = Senses(model, self._more_senses)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = Dict(
             {name: Box(-np.inf, np.inf, (size,), np.float64) for name, size in self.senses.sizes.items()}
@@ -349,7 +352,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         for i, rng in zip(ids, rngs, strict=True):
             model = self.engine.model_of(i)
             start = self.task.start(model, self.body, rng)
-            for name, value in self.task.begin(model, rng).items():
+            for name, value in self._remembered(model, rng).items():
                 self.engine.state.memory[name][i] = torch.from_numpy(value)
             if self.aids is not None:
                 start = self.aids.start(start, self.body, rng)
@@ -370,6 +373,13 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """The arena of an environment's present episode: of the pool, or drawn from the episode's `rng`."""
         return self._pool[self._arenas[env]] if self._pool else self._world(rng)
 
+    def _remembered(self, model: mujoco.MjModel, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+        chart = self.task.chart(model) if self.privileged else {}
+        return self.task.begin(model, rng) | chart
+
+    def _more_senses(self, body: Body) -> tuple[Sense, ...]:
+        return self.task.cues(body) + (self.task.privileged(body) if self.privileged else ())
+
     def _arena_key(self, env: int) -> tuple[int, int]:
         """(seed, episode) from which the arena of an environment is drawn."""
         if self._pool:
@@ -378,8 +388,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def _make_memory(self) -> None:
         """Room for what the task remembers of each environment's episode."""
-        remembered = self.task.begin(self.engine.model, np.random.default_rng(0))
-        for name, value in remembered.items():
+        for name, value in self._remembered(self.engine.model, np.random.default_rng(0)).items():
             self.engine.state.memory[name] = torch.from_numpy(np.stack([value] * self.num_envs))
 
     def _training_limit(self, episode: int, rng: np.random.Generator) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 from rodent.body import END_EFFECTORS, PREFIX, TOUCH_SENSORS, Body, describe, sensor_slice
 from rodent.engine import State
 
+PRIVILEGED = "privileged/"  # how the names of senses begin that no published student may read
 _TOUCH_THRESHOLD = 1e-3  # N
 
 
@@ -50,6 +51,11 @@ class Senses:
     def observe(self, state: State) -> dict[str, Tensor]:
         """Read every sense: name -> (envs, size) float64, a copy."""
         return {sense.name: sense.read(state) for sense in self.list}
+
+
+def in_torso_frame(vector: Tensor, state: State, body: Body) -> Tensor:
+    """Turn vectors (envs, 3) of the world's frame into the torso's."""
+    return (vector[:, None] @ state.xmat[:, body.torso].view(-1, 3, 3))[:, 0]
 
 
 def _proprioception(body: Body, model: mujoco.MjModel) -> list[Sense]:

@@ -146,6 +146,15 @@ class Task(ABC):
         del state
         return None
 
+    def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
+        """What privileged senses need to know of world `model`, beside what is remembered; it joins `state.memory`."""
+        del model
+        return {}
+
+    def recall(self, composed: composer.Task, physics: Any, memory: Memory) -> None:
+        """Read what privileged senses need from dm_control's own task into the memory of one environment."""
+        del composed, physics, memory
+
     @abstractmethod
     def rewards(self, state: State, body: Body) -> dict[str, Tensor]:
         """Named reward terms of a control step, each (envs,) float64; the reward is their sum."""
@@ -162,6 +171,11 @@ class Task(ABC):
 
     def cues(self, body: Body) -> tuple[Sense, ...]:
         """Observables of dm_control's that tell the agent its task or its state: none unless a parameter asks."""
+        del body
+        return ()
+
+    def privileged(self, body: Body) -> tuple[Sense, ...]:
+        """What no animal senses, for experts and critics: of `State`, its `memory` and the `chart`."""
         del body
         return ()
 

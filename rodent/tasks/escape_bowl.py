@@ -18,7 +18,7 @@ from rodent.arenas import compose_bowl
 from rodent.body import PREFIX, Body
 from rodent.engine import State
 from rodent.errors import UsageError
-from rodent.senses import Sense
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame
 from rodent.tasks.base import Start, Task, physics_spec
 
 if TYPE_CHECKING:
@@ -106,10 +106,17 @@ class EscapeBowl(Task):
             return ()
 
         def origin(state: State) -> Tensor:
-            frame = state.xmat[:, body.torso].view(-1, 3, 3)
-            return -(state.xpos[:, body.torso, None] @ frame)[:, 0]
+            return -in_torso_frame(state.xpos[:, body.torso], state, body)
 
         return (Sense(f"{PREFIX}origin", 3, "m", origin),)
+
+    def privileged(self, body: Body) -> tuple[Sense, ...]:
+        def outward(state: State) -> Tensor:
+            direction = state.xpos[:, body.torso].clone()
+            direction[:, 2] = 0
+            return in_torso_frame(direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-6), state, body)
+
+        return (Sense(f"{PRIVILEGED}outward", 3, "1", outward),)
 
 
 @cache

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import mujoco
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
 from torch import Tensor
 
 from rodent.arenas import compose_maze, found_sensor, hide
@@ -16,6 +19,7 @@ from rodent.body import Body
 from rodent.engine import State, recent_samples
 from rodent.errors import UsageError
 from rodent.opengl import without_opengl
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame
 from rodent.tasks.base import Memory, Start, Task, physics_spec
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ CELL_SIZE = 0.5  # m
 WALL_HEIGHT = 0.3  # m
 ORB_RADIUS, ORB_HEIGHT = 0.05, 0.125  # m
 ORB_REWARD = 50.0
+_FAR = 10_000  # steps: no path
 _MOST_WALLS = 60  # boxes that cover all walls; in 600 mazes there were 8 to 23
 
 
@@ -106,6 +111,7 @@ class MazeForage(Task):
                 spec.body(f"orb {i}").pos = (*arena.orbs[i], 0)
             else:
                 hide(geom)
+        spec.add_numeric(name="open", data=arena.open.ravel().astype(float))
         spec.add_numeric(name="spawns", data=arena.spawns.ravel())
         spec.add_numeric(name="orbs", data=arena.orbs.ravel())
         return spec.compile()
@@ -153,6 +159,21 @@ class MazeForage(Task):
 
     def truncated(self, state: State) -> dict[str, Tensor]:
         return {"all_orbs_taken": state.memory["touched"].all(1)}
+
+    def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
+        return {"distances": _path_lengths(model.numeric("open").data.reshape(CELLS, CELLS) > 0)}
+
+    def recall(self, composed: composer.Task, physics: Any, memory: Memory) -> None:
+        for target in composed._active_targets[0]:
+            place = torch.from_numpy(physics.model.body_pos[physics.model.geom_bodyid[target._geom_id], :2])
+            which = (memory["places"][0] - place).abs().sum(1).argmin()
+            memory["touched"][0, which] = target.activated
+
+    def privileged(self, body: Body) -> tuple[Sense, ...]:
+        def waypoint(state: State) -> Tensor:
+            return in_torso_frame(_next_waypoint(state, body) - state.xpos[:, body.torso], state, body)
+
+        return (Sense(f"{PRIVILEGED}waypoint", 3, "m", waypoint),)
 
     @property
     def _most_orbs(self) -> int:
@@ -206,6 +227,48 @@ def _add_orb(spec: mujoco.MjSpec, i: int, substeps: int) -> mujoco.MjsGeom:
     )
     found_sensor(spec, name, name, samples=substeps)
     return geom
+
+
+def _path_lengths(opened: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Steps of the shortest path between any two cells, (CELLS**2, CELLS**2); `_FAR` where there is none."""
+    index = np.arange(CELLS * CELLS).reshape(CELLS, CELLS)
+    pairs = []
+    for here, there in (
+        ((slice(None, -1),), (slice(1, None),)),
+        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
+    ):
+        passable = opened[here] & opened[there]
+        pairs.append(np.stack([index[here][passable], index[there][passable]]))
+    rows, columns = np.concatenate(pairs, axis=1)
+    graph = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(CELLS**2, CELLS**2))
+    steps = csgraph.shortest_path(graph, directed=False, unweighted=True)
+    lengths: NDArray[np.int64] = np.where(np.isfinite(steps), steps, _FAR).astype(np.int64)
+    return lengths
+
+
+def _next_waypoint(state: State, body: Body) -> Tensor:
+    """The next cell's middle on the shortest path to the nearest orb left, at last the orb itself: (envs, 3)."""
+    memory, middle = state.memory, (CELLS - 1) / 2
+    rows = torch.arange(len(state.qpos))
+    orbs = memory["places"].nan_to_num(posinf=0.0)
+    orb_cells = _cell(orbs)
+    here = _cell(state.xpos[:, body.torso, :2])
+    lengths = memory["distances"][rows[:, None], here[:, None], orb_cells]
+    nearest = (lengths + _FAR * memory["touched"]).argmin(1)
+    goal = orb_cells[rows, nearest]
+    neighbours = (here[:, None] + torch.tensor([0, 1, -1, CELLS, -CELLS])).clamp(0, CELLS**2 - 1)
+    best = neighbours[rows, memory["distances"][rows[:, None], neighbours, goal[:, None]].argmin(1)]
+    x, y = (best % CELLS - middle) * CELL_SIZE, (middle - best // CELLS) * CELL_SIZE
+    waypoint = torch.where((here == goal)[:, None], orbs[rows, nearest], torch.stack([x, y], 1).double())
+    return torch.cat([waypoint, torch.full_like(waypoint[:, :1], ORB_HEIGHT)], 1)
+
+
+def _cell(place: Tensor) -> Tensor:
+    """Index, row by row, of the cell at world positions (..., 2)."""
+    middle = (CELLS - 1) / 2
+    column = (place[..., 0] / CELL_SIZE + middle).round().long().clamp(0, CELLS - 1)
+    row = (middle - place[..., 1] / CELL_SIZE).round().long().clamp(0, CELLS - 1)
+    return row * CELLS + column
 
 
 def _place(row: Any, column: Any) -> NDArray[np.float64]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import mujoco
 import numpy as np
+import torch
 from torch import Tensor
 
 from rodent.arenas import compose_corridor, hide
 from rodent.body import Body
 from rodent.engine import State
 from rodent.errors import UsageError
+from rodent.senses import PRIVILEGED, Sense
 from rodent.tasks.base import Start, Task, physics_spec
 from rodent.tasks.run import SPAWN_X, check_target_velocity, fell_off, velocity_reward
 
@@ -24,6 +26,7 @@ LENGTH = 40.0  # m
 WIDTH = 2.0  # m
 FIRST_PLATFORM = 6.0  # m
 THICKNESS = 0.16  # m; half of a platform's
+LOOKED_AT = torch.linspace(-0.15, 0.85, 26, dtype=torch.float64)  # m from the torso along world x
 _SHORTEST_PLATFORM = 0.1  # m
 
 
@@ -110,6 +113,24 @@ class RunGaps(Task):
 
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
         return {"fell_off": fell_off(state, body)}
+
+    def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
+        ground = model.body("ground")
+        geoms = slice(int(ground.geomadr[0]), int(ground.geomadr[0] + ground.geomnum[0]))
+        middle, half = model.geom_pos[geoms, 0], model.geom_size[geoms, 0]
+        real = model.geom_conaffinity[geoms] > 0
+        return {
+            "begins": np.where(real, middle - half, np.inf),  # m, of each platform along world x, in order
+            "ends": np.where(real, middle + half, np.inf),
+        }
+
+    def privileged(self, body: Body) -> tuple[Sense, ...]:
+        def floor_ahead(state: State) -> Tensor:
+            x = state.xpos[:, body.torso, :1] + LOOKED_AT
+            platform = torch.searchsorted(state.memory["begins"], x, right=True) - 1
+            return (x <= state.memory["ends"].gather(1, platform.clamp(min=0))).double()
+
+        return (Sense(f"{PRIVILEGED}floor_ahead", len(LOOKED_AT), "floor (1) or gap (0)", floor_ahead),)
 
     @property
     def _most_platforms(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -16,7 +16,7 @@ from rodent.arenas import compose_two_touch, found_sensor
 from rodent.body import PREFIX, Body
 from rodent.engine import State, recent_samples
 from rodent.errors import UsageError
-from rodent.senses import Sense
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame
 from rodent.tasks.base import Memory, Start, Task, physics_spec
 
 if TYPE_CHECKING:
@@ -211,6 +211,28 @@ class TwoTap(Task):
             "first_tap": TAP_REWARD * memory["first_tap"].double(),
             "second_tap": TAP_REWARD * memory["second_tap"].double(),
         }
+
+    def privileged(self, body: Body) -> tuple[Sense, ...]:
+        def orb(state: State) -> Tensor:
+            return in_torso_frame(state.memory["orb"] - state.xpos[:, body.torso], state, body)
+
+        def phase(state: State) -> Tensor:
+            return torch.nn.functional.one_hot(state.memory["phase"], len(Phase)).double()
+
+        def waited(state: State) -> Tensor:
+            waiting = state.memory["phase"] == Phase.TAPPED_ONCE
+            return torch.where(waiting, state.time - state.memory["first_time"], 0.0)[:, None]
+
+        return (
+            Sense(f"{PRIVILEGED}orb", 3, "m", orb),
+            Sense(f"{PRIVILEGED}phase", len(Phase), "1 for the present phase, 0 for others", phase),
+            Sense(f"{PRIVILEGED}waited", 1, "s since the first tap", waited),
+        )
+
+    def recall(self, composed: composer.Task, physics: Any, memory: Memory) -> None:
+        memory["orb"][0] = torch.from_numpy(physics.bind(composed._targets[0][0].geom).pos.copy())
+        memory["phase"][0] = int(composed._state_logic)
+        memory["first_time"][0] = composed._first_touch_time or 0.0
 
     def cues(self, body: Body) -> tuple[Sense, ...]:
         if not self.cue:

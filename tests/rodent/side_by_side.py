@@ -8,7 +8,13 @@ from rodent.env import RodentVectorEnv
 from rodent.tasks import make_task
 
 # dm_control computes these with np.dot, ours with a batched torch product: the last bit may differ.
-NOT_BIT_EQUAL = {"walker/appendages_pos": 1e-9, "walker/origin": 1e-9}
+NOT_BIT_EQUAL = {
+    "walker/appendages_pos": 1e-9,
+    "walker/origin": 1e-9,
+    "privileged/waypoint": 1e-9,
+    "privileged/outward": 1e-9,
+    "privileged/orb": 1e-9,
+}
 # np.linalg.norm sums three squares by BLAS, and np.exp is another code than torch's.
 REWARD_TOLERANCE = {"escape-bowl": 1e-14, "two-tap": 1e-14}
 
@@ -23,10 +29,10 @@ def assert_same_observation(ours, theirs, where):
 class SideBySide:
     """One episode in both simulators; ours runs it beside another one."""
 
-    def __init__(self, task, seed=7, episode=1):
+    def __init__(self, task, seed=7, episode=1, privileged=False):
         self.task = make_task(task) if isinstance(task, str) else task
-        self.ours = RodentVectorEnv(self.task, 2, autoreset_mode="Disabled")
-        self.theirs = DmControlEnv(self.task)
+        self.ours = RodentVectorEnv(self.task, 2, autoreset_mode="Disabled", privileged=privileged)
+        self.theirs = DmControlEnv(self.task, privileged)
         self.reward_tolerance = REWARD_TOLERANCE.get(self.task.name, 0.0)
         self.reset(seed, episode)
 

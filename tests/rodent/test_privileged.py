@@ -1,0 +1,107 @@
+"""Privileged senses: what no animal senses, off unless asked for, and the same in both simulators."""
+
+import numpy as np
+import pytest
+import torch
+from side_by_side import SideBySide
+
+from rodent.env import RodentVectorEnv
+from rodent.tasks import TASKS
+from rodent.tasks.maze_forage import CELL_SIZE, ORB_HEIGHT
+from rodent.tasks.two_tap import Phase
+
+SENSES = {
+    "run": {},
+    "run-gaps": {"floor_ahead": 26},
+    "maze-forage": {"waypoint": 3},
+    "escape-bowl": {"outward": 3},
+    "two-tap": {"orb": 3, "phase": 5, "waited": 1},
+}
+
+
+def in_world(env, name):
+    """A privileged vector of the only environment, in the world's frame, from the world's origin."""
+    state = env.engine.state
+    torso = env.body.torso
+    vector = env._observe()[f"privileged/{name}"][0]
+    return state.xmat[0, torso].view(3, 3).numpy() @ vector + state.xpos[0, torso].numpy()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_they_are_there_only_if_asked_for(name):
+    plain, more = RodentVectorEnv(name), RodentVectorEnv(name, privileged=True)
+    assert not [sense for sense in plain.senses.sizes if sense.startswith("privileged")]
+    sizes = {sense: size for sense, size in more.senses.sizes.items() if sense not in plain.senses.sizes}
+    assert sizes == {f"privileged/{sense}": size for sense, size in SENSES[name].items()}
+    observation, _ = more.reset(seed=0)
+    assert more.observation_space.contains(observation)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "run"])
+def test_dm_controls_environment_gives_the_same(name):
+    both = SideBySide(name, privileged=True)
+    both.random_steps(8)
+    both.reset(3, 2)
+    both.random_steps(8)
+
+
+def test_the_floor_ahead_is_the_gaps():
+    env = RodentVectorEnv("run-gaps", 1, privileged=True)
+    env.reset(seed=0)
+    assert (env._observe()["privileged/floor_ahead"] == 1).all()
+    begins, ends = (env.engine.state.memory[name][0].numpy() for name in ("begins", "ends"))
+    torso = env.engine.state.xpos[0, env.body.torso, 0].item() - env.engine.state.qpos[0, 0].item()
+    middle = (ends[1] + begins[2]) / 2
+    env.engine.state.qpos[0, 0] = middle - 0.45 - torso  # the sixteenth point looks into the gap's middle
+    env.engine.forward(np.array([0]))
+    floor = env._observe()["privileged/floor_ahead"][0]
+    x = middle - 0.45 + np.linspace(-0.15, 0.85, 26)
+    expected = ((x[:, None] >= begins) & (x[:, None] <= ends)).any(1)
+    assert floor[15] == 0 and np.array_equal(floor, expected)
+
+
+def test_following_the_waypoints_leads_to_every_orb_without_crossing_a_wall():
+    env = RodentVectorEnv("maze-forage", 1, privileged=True)
+    env.reset(seed=2)
+    memory, state = env.engine.state.memory, env.engine.state
+    remaining, place = int((~memory["touched"]).sum()), state.qpos[0, :2].numpy().copy()
+    walls = env.engine.model_of(0)
+    boxes = (walls.geom_bodyid == walls.body("maze_body").id) & (walls.geom_conaffinity > 0)
+    for _ in range(200):
+        target = in_world(env, "waypoint")
+        assert target[2] == pytest.approx(ORB_HEIGHT)
+        assert np.abs(target[:2] - place).sum() < 2 * CELL_SIZE
+        middle = (target[:2] + place) / 2
+        inside = np.abs(walls.geom_pos[boxes, :2] - middle) < walls.geom_size[boxes, :2] - 1e-6
+        assert not inside.all(1).any()
+        place = target[:2]
+        at_orb = (memory["places"][0] - torch.from_numpy(place)).abs().sum(1) < 1e-6
+        memory["touched"][0] |= at_orb
+        if memory["touched"].all():
+            break
+        offset = state.xpos[0, env.body.torso, :2] - state.qpos[0, :2]
+        state.qpos[0, :2] = torch.from_numpy(place) - offset
+        env.engine.forward(np.array([0]))
+    assert remaining in (6, 9, 12) and memory["touched"].all()
+
+
+def test_the_bowls_outward_direction_leads_away_from_the_origin():
+    env = RodentVectorEnv("escape-bowl", 1, privileged=True)
+    env.reset(seed=0)
+    env.engine.state.qpos[0, :3] = torch.tensor([3.0, -4.0, 1.0])
+    env.engine.forward(np.array([0]))
+    torso = env.engine.state.xpos[0, env.body.torso].numpy()
+    outward = in_world(env, "outward") - torso
+    np.testing.assert_allclose(outward, np.append(torso[:2], 0) / np.linalg.norm(torso[:2]), atol=1e-9)
+
+
+def test_the_orb_and_the_phase_are_known():
+    env = RodentVectorEnv("two-tap", 1, privileged=True)
+    env.reset(seed=0)
+    memory = env.engine.state.memory
+    np.testing.assert_allclose(in_world(env, "orb"), memory["orb"][0].numpy(), atol=1e-12)
+    memory["phase"][0] = int(Phase.TAPPED_ONCE)
+    env.step(np.zeros((1, 38)))
+    observation = env._observe()
+    assert observation["privileged/phase"][0].tolist() == [0, 1, 0, 0, 0]
+    assert observation["privileged/waited"][0, 0] == pytest.approx(0.02)
