@@ -122,7 +122,7 @@ class PPO(Learner):
         if self.agent.critic_is_apart:
             for batch in batches:  # the policy has moved far enough; the critic learns from what is left
                 self._descend(settings.value * _value_loss(self.agent.value(batch.observations), batch))
-        divergence = sum(divergences[-count:]) / len(divergences[-count:])
+        divergence = divergences[-1]
         if self._adapts:
             self._adapt_rate(divergence)
 
