@@ -107,6 +107,7 @@ class TrainingRun:
         self._set_phase_rules()
         if held is not None:
             self._restore(*held)
+        self._began = time.monotonic() - self.seconds
 
     def go(self, stop: StopRequest) -> None:
         """Train until the schedule ends or `stop` is requested; leave a checkpoint and a policy behind."""
@@ -114,7 +115,6 @@ class TrainingRun:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / CONFIG_FILE, to_yaml(self.config))
             self.metrics = Metrics(self.folder, self.steps)
-        self._began = time.monotonic() - self.seconds
         try:
             with RunProgress(f"{self.config.task}, seed {self.seed}") as progress:
                 self._say = progress.say
