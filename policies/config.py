@@ -41,6 +41,7 @@ class Phase:
     rollout: int | None = None  # steps of each environment between updates (None: the run's); longer: larger batches
     action_std: float | None = None  # reached at the end of the phase, from what it was (None: learnt)
     rate: float | None = None  # learning rate, held (None: the learner's own rule)
+    aids: TrainingAids | None = None  # aids of this phase, all of them (None: the run's)
 
     def __post_init__(self) -> None:
         if not self.share > 0 or (self.steps is not None and self.steps < 1):
@@ -133,9 +134,9 @@ class TrainConfig:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The schedule, every phase with its physics and rollout filled in."""
+        """The schedule, every phase with its physics, rollout and aids filled in."""
         return tuple(
-            replace(p, physics=p.physics or self.physics, rollout=p.rollout or self.rollout)
+            replace(p, physics=p.physics or self.physics, rollout=p.rollout or self.rollout, aids=p.aids or self.aids)
             for p in self.schedule or (Phase(),)
         )
 

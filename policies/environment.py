@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.config import TrainConfig
+from policies.config import Phase, TrainConfig
 from policies.storage import Arrays
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
@@ -50,15 +50,16 @@ def make_rodent_env(task: str, envs: int, physics: str, threads: int, aids: Trai
     return RodentVectorEnv(task, envs, physics, threads, aids=aids)
 
 
-def make_training_env(make_env: MakeEnv, config: TrainConfig, physics: str) -> TrainingEnv:
-    """The environment of a phase. Presets joined by `+` share the environments evenly."""
-    presets = physics.split("+")
+def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> TrainingEnv:
+    """The environment of one of a configuration's `phases`. Presets joined by `+` share the environments evenly."""
+    assert phase.physics is not None
+    presets = phase.physics.split("+")
     if len(presets) == 1:
-        return make_env(config.task, config.envs, physics, config.threads, config.aids)
+        return make_env(config.task, config.envs, phase.physics, config.threads, phase.aids)
     parts = np.array_split(np.arange(config.envs), len(presets))
     return Mixture(
         [
-            make_env(config.task, len(part), p, config.threads, config.aids)
+            make_env(config.task, len(part), p, config.threads, phase.aids)
             for p, part in zip(presets, parts, strict=True)
         ]
     )

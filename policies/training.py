@@ -174,18 +174,16 @@ class TrainingRun:
             return
         if self.config.evaluation.every is None:
             self._evaluate()
-        physics = self.schedule.phases[self.phase].physics
+        before, after = self.schedule.phases[self.phase], self.schedule.phases[phase]
         self.phase = phase
-        if self.schedule.phases[phase].physics != physics:
+        if (after.physics, after.aids) != (before.physics, before.aids):
             self.env.close()
             self._make_env()
             self.collector = self._make_collector()
         self._set_phase_rules()
 
     def _make_env(self) -> None:
-        physics = self.schedule.phases[self.phase].physics
-        assert physics is not None
-        self.env = make_training_env(self.make_env, self.config, physics)
+        self.env = make_training_env(self.make_env, self.config, self.schedule.phases[self.phase])
         self.senses = ObservationSpec.of(self.env.single_observation_space)
 
     def _make_collector(self) -> Collector:

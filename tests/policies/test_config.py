@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_configuration_survives_yaml(tmp_path: Path) -> None:
     config = TrainConfig(
         seeds=(1, 2), run_dir=Path("x"), minutes=1.5, aids=TrainingAids(jerk=0.3), ppo=PPOSettings(rate_rule="fixed"),
-        schedule=(Phase(share=2), Phase(physics="fast+paper", action_std=0.1, rate=1e-5)),
+        schedule=(Phase(share=2), Phase(physics="fast+paper", action_std=0.1, rate=1e-5, aids=TrainingAids(upright=0.1))),
     )  # fmt: skip
     (tmp_path / "config.yaml").write_text(to_yaml(config))
     assert load_yaml(tmp_path / "config.yaml") == config
