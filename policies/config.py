@@ -23,6 +23,7 @@ from rodent.physics import find_physics
 from rodent.tasks import make_task
 
 CONFIG_FILE = "config.yaml"
+_NO_SUBCOMMANDS = (tyro.conf.AvoidSubcommands,)  # a phase's aids have flags where a file gives the phase some
 
 # What a run may change when it resumes: where it ends, what it writes, and how fast it goes.
 CHANGEABLE = {
@@ -205,7 +206,9 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train") -> Tra
     elif known.resume and held.is_file():
         defaults = load_yaml(held)
     defaults = replace(defaults, resume=False, overwrite=False)
-    return parse_flags(lambda: tyro.cli(TrainConfig, args=rest, default=defaults, prog=prog), prog)
+    return parse_flags(
+        lambda: tyro.cli(TrainConfig, args=rest, default=defaults, prog=prog, config=_NO_SUBCOMMANDS), prog
+    )
 
 
 def default_folder(task: str, agent: str) -> Path:
