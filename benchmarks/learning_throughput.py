@@ -41,7 +41,7 @@ def measure(agent: str, threads: int, seconds: float) -> dict:
             load_yaml(CONFIG), agent=agent, threads=threads, run_dir=Path(folder), evaluation=EvaluationSettings(0)
         )
         run = TrainingRun(config, make_rodent_env)
-        twin = make_training_env(make_rodent_env, config, run.schedule.phases[0].physics)
+        twin = make_training_env(make_rodent_env, config, run.schedule.phases[0])
         twin.reset(seed=0)
         together = alone = updates = 0.0
         for i in range(_WARM_UP + 10**6):

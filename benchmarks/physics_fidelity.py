@@ -4,8 +4,8 @@
     python benchmarks/physics_fidelity.py train CANDIDATE --seed 0  # one run, on one thread, in runs/fidelity/
     python benchmarks/physics_fidelity.py report                    # evaluates the runs and writes the table
 
-A candidate replaces the physics of all phases of `assets/configs/run.yaml` but the last, which is the finish under
-`paper`; nothing else differs. The runs leave all their checkpoints. `report` evaluates their mean action under `paper`,
+A candidate takes the place of `fast` in `assets/configs/run.yaml`, whose later phases are the finish under `paper`;
+nothing else differs. The runs leave all their checkpoints. `report` evaluates their mean action under `paper`,
 whole episodes of 30 s without training aids, and finds the first checkpoint that returns 0.75 of the maximum. Its time
 is what collecting and learning took until then, evaluation left out.
 """
@@ -60,7 +60,7 @@ VARIANTS = {
 }
 PRESETS.update(VARIANTS)
 
-# What the phases before the finish run under, the first and the others.
+# What the recipe's two phases before the finish run under.
 CANDIDATES = {
     "paper": ("paper", "paper"),
     "fast": ("fast", "fast"),
@@ -143,11 +143,12 @@ def speed(flags: Speed) -> None:
 def candidate_config(candidate: str, seed: int) -> TrainConfig:
     """The recipe under a candidate's physics."""
     config = load_yaml(CONFIG)
-    first, others = CANDIDATES[candidate]
-    *coarse, finish = config.schedule
-    phases = [replace(phase, physics=others if i else first) for i, phase in enumerate(coarse)]
+    coarse = dict(
+        zip((phase for phase in config.phases if phase.physics == "fast"), CANDIDATES[candidate], strict=True)
+    )
+    schedule = tuple(replace(phase, physics=coarse.get(phase, phase.physics)) for phase in config.phases)
     return replace(
-        config, schedule=(*phases, finish), threads=1, seeds=(seed,), run_dir=RUNS / candidate / f"seed-{seed}",
+        config, schedule=schedule, threads=1, seeds=(seed,), run_dir=RUNS / candidate / f"seed-{seed}",
         keep=1000, checkpoint_every=CHECKPOINT_EVERY, evaluation=EvaluationSettings(episodes=0),
     )  # fmt: skip
 

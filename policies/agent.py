@@ -75,8 +75,6 @@ class Agent(nn.Module, ABC):
     settings_type: ClassVar[type[Any]]
     recurrent: ClassVar[bool]
     """Whether the agent has hidden state, so that learners must keep its sequences whole."""
-    critic_is_apart: ClassVar[bool] = False
-    """Whether the critic shares no weight with the policy, so that it may learn alone; see `value`."""
 
     def __init__(self, observation_size: int, action_size: int, initial_std: float) -> None:
         super().__init__()
@@ -114,9 +112,13 @@ class Agent(nn.Module, ABC):
             The output over (time, batch).
         """
 
+    def critic_parameters(self) -> list[nn.Parameter]:
+        """The critic's weights, where it shares none with the policy and may learn alone (see `value`); else none."""
+        return []
+
     def value(self, observations: Tensor) -> Tensor:
-        """The critic's estimates (...) of observations (..., D), for agents whose critic is apart."""
-        raise TypeError(f"the critic of agent {self.name} is not apart")
+        """The estimates (...) of observations (..., D) by a critic that shares no weight with the policy."""
+        raise TypeError(f"the critic of agent {self.name} shares weights with its policy")
 
 
 def mlp(sizes: Sequence[int], output: int | None = None, output_gain: float = 1.0) -> nn.Sequential:

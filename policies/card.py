@@ -98,10 +98,7 @@ def _action(evaluation: dict[str, Any]) -> str:
 
 def _measures(evaluations: list[dict[str, Any]]) -> list[str]:
     """A table of the measures of movement, a column an evaluation."""
-    columns = [
-        f"{e.get('simulator', 'rodent')}, {e['physics']}{'' if e['deterministic'] else ', sampled'}"
-        for e in evaluations
-    ]
+    columns = [f"{e.get('simulator', 'rodent')}, {e['physics']}, {_action(e)}" for e in evaluations]
     lines = [f"| measure | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for name in evaluations[0]["measures"]:
         values = [e["measures"].get(name) for e in evaluations]

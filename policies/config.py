@@ -23,6 +23,7 @@ from rodent.physics import find_physics
 from rodent.tasks import make_task
 
 CONFIG_FILE = "config.yaml"
+_NO_SUBCOMMANDS = (tyro.conf.AvoidSubcommands,)  # a phase's aids have flags where a file gives the phase some
 
 # What a run may change when it resumes: where it ends, what it writes, and how fast it goes.
 CHANGEABLE = {
@@ -41,6 +42,7 @@ class Phase:
     rollout: int | None = None  # steps of each environment between updates (None: the run's); longer: larger batches
     action_std: float | None = None  # reached at the end of the phase, from what it was (None: learnt)
     rate: float | None = None  # learning rate, held (None: the learner's own rule)
+    aids: TrainingAids | None = None  # aids of this phase, all of them (None: the run's)
 
     def __post_init__(self) -> None:
         if not self.share > 0 or (self.steps is not None and self.steps < 1):
@@ -83,6 +85,7 @@ class TrainConfig:
     seeds: tuple[int, ...] = (0,)  # one run each, one after the other; several go to sub-folders seed-0, seed-1, ...
     rollout: int = 32  # steps of each environment between updates
     pool: int = 64  # arenas to compile beforehand where a task's vary; 0: a new one for each episode, which is slower
+    privileged: bool = False  # let the agent read the task's privileged senses: an expert, never the animal
     threads: int = 2  # of the simulation
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
@@ -136,9 +139,9 @@ class TrainConfig:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The schedule, every phase with its physics and rollout filled in."""
+        """The schedule, every phase with its physics, rollout and aids filled in."""
         return tuple(
-            replace(p, physics=p.physics or self.physics, rollout=p.rollout or self.rollout)
+            replace(p, physics=p.physics or self.physics, rollout=p.rollout or self.rollout, aids=p.aids or self.aids)
             for p in self.schedule or (Phase(),)
         )
 
@@ -207,7 +210,9 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train") -> Tra
     elif known.resume and held.is_file():
         defaults = load_yaml(held)
     defaults = replace(defaults, resume=False, overwrite=False)
-    return parse_flags(lambda: tyro.cli(TrainConfig, args=rest, default=defaults, prog=prog), prog)
+    return parse_flags(
+        lambda: tyro.cli(TrainConfig, args=rest, default=defaults, prog=prog, config=_NO_SUBCOMMANDS), prog
+    )
 
 
 def default_folder(task: str, agent: str) -> Path:

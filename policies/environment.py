@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.config import TrainConfig
+from policies.config import Phase, TrainConfig
 from policies.storage import Arrays
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
@@ -45,36 +45,53 @@ class TrainingEnv(Protocol):
 
 
 class MakeEnv(Protocol):
-    """(task, number of environments, preset, threads, aids, arenas in the pool) -> environment; no pool evaluates."""
+    """Makes an environment; see `RodentVectorEnv`. `pool` and `privileged` are named only where they say something."""
 
     def __call__(
-        self, task: str, envs: int, physics: str, threads: int, aids: TrainingAids | None, pool: int = 0
+        self,
+        task: str,
+        envs: int,
+        physics: str,
+        threads: int,
+        aids: TrainingAids | None,
+        *,
+        pool: int = 0,
+        privileged: bool = False,
     ) -> TrainingEnv: ...
 
 
 def make_rodent_env(
-    task: str, envs: int, physics: str, threads: int, aids: TrainingAids | None, pool: int = 0
+    task: str,
+    envs: int,
+    physics: str,
+    threads: int,
+    aids: TrainingAids | None,
+    *,
+    pool: int = 0,
+    privileged: bool = False,
 ) -> TrainingEnv:
     """The project's own environment, `RodentVectorEnv`."""
-    return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool)
+    return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool, privileged=privileged)
 
 
-def make_training_env(make_env: MakeEnv, config: TrainConfig, physics: str) -> TrainingEnv:
-    """The environment of a phase. Presets joined by `+` share the environments evenly.
+def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> TrainingEnv:
+    """The environment of one of a configuration's `phases`. Presets joined by `+` share the environments evenly.
 
     What the pool of arenas cost is told on standard error.
     """
-    presets = physics.split("+")
+    assert phase.physics is not None
+    presets = phase.physics.split("+")
     sizes = [len(part) for part in np.array_split(np.arange(config.envs), len(presets))]
+    pool = config.pool if TASKS[config.task].varies else 0
+    named: dict[str, Any] = ({"pool": pool} if pool else {}) | ({"privileged": True} if config.privileged else {})
     began = time.monotonic()
-    pool = {"pool": config.pool} if TASKS[config.task].varies else {}
     envs = [
-        make_env(config.task, size, preset, config.threads, config.aids, **pool)
+        make_env(config.task, size, preset, config.threads, phase.aids, **named)
         for preset, size in zip(presets, sizes, strict=True)
     ]
     if pool:
         seconds = time.monotonic() - began
-        print(f"{config.pool * len(envs)} arenas of {config.task} compiled in {seconds:.1f} s", file=sys.stderr)
+        print(f"{pool * len(envs)} arenas of {config.task} compiled in {seconds:.1f} s", file=sys.stderr)
     return envs[0] if len(envs) == 1 else Mixture(envs)
 
 

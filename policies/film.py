@@ -100,7 +100,8 @@ def view_policy(policy: str, task: str | None = None, seed: int = 0, physics: st
         raise UsageError("no display: a window cannot be opened here; use `rodent render` to make a film instead")
     actor = Policy.load(policy)
     chosen = make_task(task or actor.task)
-    env = RodentVectorEnv(chosen, 1, physics, autoreset_mode="Disabled" if chosen.varies else "SameStep")
+    mode = "Disabled" if chosen.varies else "SameStep"
+    env = RodentVectorEnv(chosen, 1, physics, autoreset_mode=mode, privileged=actor.senses.privileged)
     actor.senses.check(ObservationSpec.of(env.single_observation_space))
     scene = chosen.scene(episode_rng(chosen, seed, 0))
     view(scene, _live(actor, env, seed, scene))

@@ -43,13 +43,12 @@ class Learner(ABC):
 
     @property
     def rate(self) -> float:
-        """The learning rate in force."""
+        """The learning rate in force, of the policy where the critic has one of its own."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     @rate.setter
     def rate(self, value: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = value
+        self.optimizer.param_groups[0]["lr"] = value
 
     def state_dict(self) -> dict[str, Tensor]:
         """The optimiser's moments by parameter, and the rate, as tensors."""

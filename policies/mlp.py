@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from policies.agent import Agent, AgentState, Output, mlp
 from rodent.errors import UsageError
@@ -39,7 +39,6 @@ class MLPAgent(Agent):
     name: ClassVar[str] = "mlp"
     settings_type = MLPSettings
     recurrent = False
-    critic_is_apart = True
 
     def __init__(self, observation_size: int, action_size: int, settings: MLPSettings) -> None:
         super().__init__(observation_size, action_size, settings.initial_std)
@@ -73,6 +72,9 @@ class MLPAgent(Agent):
 
     def unroll(self, observations: Tensor, state: AgentState, starts: Tensor) -> Output:
         return self._forward(observations)
+
+    def critic_parameters(self) -> list[nn.Parameter]:
+        return list(self.critic.parameters())
 
     def value(self, observations: Tensor) -> Tensor:
         if self.symmetric:

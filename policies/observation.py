@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rodent.errors import UsageError
+from rodent.senses import PRIVILEGED
 
 Observation = Mapping[str, np.ndarray]
 
@@ -36,6 +37,11 @@ class ObservationSpec:
     def to_json(self) -> list[list[Any]]:
         """Pairs of name and size."""
         return [[name, size] for name, size in self.senses]
+
+    @property
+    def privileged(self) -> bool:
+        """Whether it has senses that no animal has."""
+        return any(name.startswith(PRIVILEGED) for name, _ in self.senses)
 
     @property
     def size(self) -> int:

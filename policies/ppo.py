@@ -30,6 +30,7 @@ class PPOSettings:
     max_gradient: float = 1.0  # norm to which gradients are clipped
     reward_scale: float = 10.0  # rewards are multiplied by this times (1 - gamma)
     rate: float = 3e-4  # learning rate of Adam at first
+    critic_rate: float = 5e-4  # learning rate of a critic that shares nothing with the policy; it is never adapted
     rate_rule: Literal["adaptive", "fixed"] = "adaptive"  # adaptive: keep an update's KL between kl_low and kl_high
     rate_min: float = 3e-5  # floor of the adaptive rate
     rate_max: float = 1e-3  # ceiling of the adaptive rate
@@ -49,9 +50,10 @@ class PPOSettings:
             )
         if not (0 <= self.gamma < 1 and 0 <= self.lam <= 1):
             raise UsageError(f"ppo needs gamma in [0, 1) and lam in [0, 1], not {self.gamma} and {self.lam}")
-        if not 0 < self.rate_min <= self.rate_max or not self.rate > 0:
+        if not (0 < self.rate_min <= self.rate_max and self.rate > 0 and self.critic_rate > 0):
             raise UsageError(
-                f"ppo needs 0 < rate_min <= rate_max and rate > 0, not {self.rate_min}, {self.rate_max}, {self.rate}"
+                f"ppo needs 0 < rate_min <= rate_max and rates above 0, not {self.rate_min}, {self.rate_max}, "
+                f"{self.rate}, {self.critic_rate}"
             )
         if not 0 < self.kl_low <= self.kl_high <= self.kl_stop:
             raise UsageError(
@@ -80,7 +82,14 @@ class PPO(Learner):
     def __init__(self, agent: Agent, settings: PPOSettings) -> None:
         self.agent = agent
         self.settings = settings
-        self.optimizer = torch.optim.Adam(agent.parameters(), lr=settings.rate, eps=1e-5, fused=True)
+        self.critic_parameters = agent.critic_parameters()
+        apart = {id(parameter) for parameter in self.critic_parameters}
+        self.policy_parameters = [parameter for parameter in agent.parameters() if id(parameter) not in apart]
+        groups = [
+            {"params": self.policy_parameters, "lr": settings.rate},
+            {"params": self.critic_parameters, "lr": settings.critic_rate},
+        ]
+        self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], eps=1e-5, fused=True)
         self._adapts = settings.rate_rule == "adaptive"
 
     def fix_rate(self, rate: float | None) -> None:
@@ -119,10 +128,10 @@ class PPO(Learner):
             loss, figure = self._loss(batch, output)
             figure["gradient_norm"] = self._descend(loss)
             figures.append(figure)
-        if self.agent.critic_is_apart:
+        if self.critic_parameters:
             for batch in batches:  # the policy has moved far enough; the critic learns from what is left
                 self._descend(settings.value * _value_loss(self.agent.value(batch.observations), batch))
-        divergence = sum(divergences[-count:]) / len(divergences[-count:])
+        divergence = divergences[-1]
         if self._adapts:
             self._adapt_rate(divergence)
 
@@ -153,7 +162,9 @@ class PPO(Learner):
     def _descend(self, loss: Tensor) -> Tensor:
         self.optimizer.zero_grad()
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
+        # Apart, so that neither's gradient scales the other's down: the policy's grows as its noise shrinks.
+        norm = nn.utils.clip_grad_norm_(self.policy_parameters, self.settings.max_gradient)
+        nn.utils.clip_grad_norm_(self.critic_parameters, self.settings.max_gradient)
         self.optimizer.step()
         return norm.detach()
 

@@ -107,6 +107,7 @@ class TrainingRun:
         self._set_phase_rules()
         if held is not None:
             self._restore(*held)
+        self._began = time.monotonic() - self.seconds
 
     def go(self, stop: StopRequest) -> None:
         """Train until the schedule ends or `stop` is requested; leave a checkpoint and a policy behind."""
@@ -114,7 +115,6 @@ class TrainingRun:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / CONFIG_FILE, to_yaml(self.config))
             self.metrics = Metrics(self.folder, self.steps)
-        self._began = time.monotonic() - self.seconds
         try:
             with RunProgress(f"{self.config.task}, seed {self.seed}") as progress:
                 self._say = progress.say
@@ -174,18 +174,16 @@ class TrainingRun:
             return
         if self.config.evaluation.every is None:
             self._evaluate()
-        physics = self.schedule.phases[self.phase].physics
+        before, after = self.schedule.phases[self.phase], self.schedule.phases[phase]
         self.phase = phase
-        if self.schedule.phases[phase].physics != physics:
+        if (after.physics, after.aids) != (before.physics, before.aids):
             self.env.close()
             self._make_env()
             self.collector = self._make_collector()
         self._set_phase_rules()
 
     def _make_env(self) -> None:
-        physics = self.schedule.phases[self.phase].physics
-        assert physics is not None
-        self.env = make_training_env(self.make_env, self.config, physics)
+        self.env = make_training_env(self.make_env, self.config, self.schedule.phases[self.phase])
         self.senses = ObservationSpec.of(self.env.single_observation_space)
 
     def _make_collector(self) -> Collector:
@@ -216,7 +214,7 @@ class TrainingRun:
             actions = len(action_names(self.env))
             agent = make_agent(self.config.agent, self.senses.size, actions, self.config.agent_settings)
         if isinstance(agent, MLPAgent) and agent.symmetric:
-            agent.reflect(mirror_senses(self.env.body), mirror_actions(self.env.body))
+            agent.reflect(mirror_senses(self.env.body, dict(self.senses.senses)), mirror_actions(self.env.body))
         return agent
 
     def _copy_weights(self, source: Policy) -> None:

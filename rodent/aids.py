@@ -29,7 +29,7 @@ class TrainingAids:
     fallen_starts: float = 0.0  # share of episodes that start tumbled, from a random orientation and pose
     start_offset: float = 0.0  # m; episodes start up to this far to either side
     start_yaw: float = 0.0  # rad; and turned by up to this much to either side
-    upright: float = 0.0  # weight of the torso's z axis pointing up, in [0, 1]
+    upright: float = 0.0  # weight of the torso's uprightness, from 0 upside down to 1 upright
     jerk: float = 0.0  # weight against the mean square change of the action
     backward: float = 0.0  # weight against speed (m/s) along negative x
     effort: float = 0.0  # weight against the mean square action
@@ -71,7 +71,7 @@ class TrainingAids:
         """
         terms = {}
         if self.upright:
-            terms["upright"] = self.upright * state.xmat[:, body.torso, 8].clamp(min=0)
+            terms["upright"] = self.upright * (1 + state.xmat[:, body.torso, 8]) / 2
         if self.jerk:
             terms["jerk"] = -self.jerk * (action - previous).square().mean(1)
         if self.backward:

@@ -6,15 +6,17 @@ places; those of the midline keep their sign when they bend up or down and chang
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rodent.body import APPENDAGES, END_EFFECTORS, PREFIX, TOUCH_SENSORS, Body
+from rodent.senses import PRIVILEGED
 
 _POLAR = (1.0, -1.0, 1.0)  # a vector in a frame whose y axis points sideways
+_VECTORS = {f"{PREFIX}origin", *(f"{PRIVILEGED}{name}" for name in ("waypoint", "outward", "orb"))}  # torso's frame
 _AXIAL = (-1.0, 1.0, -1.0)  # a rotation about it
 
 
@@ -31,8 +33,27 @@ def mirror_actions(body: Body) -> Mirror:
     return mirror_by_names([actuator.name for actuator in body.actuators])
 
 
-def mirror_senses(body: Body) -> Mirror:
-    """The reflection of the rat's senses, concatenated in dm_control's (alphabetical) order."""
+def mirror_senses(body: Body, more: Mapping[str, int] | None = None) -> Mirror:
+    """The reflection of the rat's senses, concatenated in dm_control's (alphabetical) order.
+
+    Args:
+        body: tables of the rat.
+        more: sizes by name of the senses that there are, if they may be more than the rat's own: vectors in the torso's
+            frame, or what stays itself in a mirror.
+    """
+    parts = _mirrors_of_own_senses(body)
+    for name, size in (more or {}).items():
+        if name not in parts:
+            parts[name] = _vector(_POLAR) if name in _VECTORS else Mirror(np.arange(size), np.ones(size, np.float32))
+    parts = dict(sorted(parts.items()))
+    starts = np.cumsum([0, *(len(part.index) for part in parts.values())])
+    return Mirror(
+        np.concatenate([part.index + start for part, start in zip(parts.values(), starts[:-1], strict=True)]),
+        np.concatenate([part.sign for part in parts.values()]),
+    )
+
+
+def _mirrors_of_own_senses(body: Body) -> dict[str, Mirror]:
     parts = {
         "actuator_activation": mirror_actions(body),
         "appendages_pos": _positions(APPENDAGES),
@@ -48,11 +69,7 @@ def mirror_senses(body: Body) -> Mirror:
         "tendons_vel": mirror_by_names(body.tendons),
         "world_zaxis": _vector(_POLAR),
     }
-    starts = np.cumsum([0, *(len(part.index) for part in parts.values())])
-    return Mirror(
-        np.concatenate([part.index + start for part, start in zip(parts.values(), starts[:-1], strict=True)]),
-        np.concatenate([part.sign for part in parts.values()]),
-    )
+    return {f"{PREFIX}{name}": part for name, part in parts.items()}
 
 
 def mirror_by_names(names: Sequence[str]) -> Mirror:

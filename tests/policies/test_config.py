@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_configuration_survives_yaml(tmp_path: Path) -> None:
     config = TrainConfig(
         seeds=(1, 2), run_dir=Path("x"), minutes=1.5, aids=TrainingAids(jerk=0.3), ppo=PPOSettings(rate_rule="fixed"),
-        schedule=(Phase(share=2), Phase(physics="fast+paper", action_std=0.1, rate=1e-5)),
+        schedule=(Phase(aids=TrainingAids(upright=0.1)), Phase(physics="fast+paper", action_std=0.1, rate=1e-5)),
     )  # fmt: skip
     (tmp_path / "config.yaml").write_text(to_yaml(config))
     assert load_yaml(tmp_path / "config.yaml") == config
@@ -88,6 +88,14 @@ def test_flags_stand_on_top_of_the_file(tmp_path: Path) -> None:
     config = parse_arguments(["--config", str(path), "--envs", "32", "--schedule.1.rate", "1e-5", "--seeds", "4", "5"])
     assert (config.envs, config.steps, config.seeds) == (32, 10, (4, 5))
     assert config.schedule[1] == Phase(physics="paper", rate=1e-5)
+
+
+def test_a_phases_aids_have_flags_where_the_file_gives_the_phase_some(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("schedule: [{steps: 1}, {steps: 1, aids: {upright: 0.1}}]")
+    config = parse_arguments(["--config", str(path), "--schedule.1.aids.start-yaw", "0.2"])
+    assert config.phases[0].aids == config.aids
+    assert config.phases[1].aids == TrainingAids(upright=0.1, start_yaw=0.2)
 
 
 def test_resuming_takes_the_flags_of_the_run(tmp_path: Path) -> None:

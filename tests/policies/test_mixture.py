@@ -34,7 +34,8 @@ def test_a_mixture_resumes() -> None:
 
 
 def test_presets_joined_by_a_plus_share_the_environments() -> None:
-    env = make_training_env(make_point_masses, TrainConfig(envs=7), "fast+paper")
+    config = TrainConfig(envs=7, physics="fast+paper")
+    env = make_training_env(make_point_masses, config, config.phases[0])
     assert isinstance(env, Mixture)
     assert [(part.num_envs, part.physics) for part in env.parts] == [(4, "fast"), (3, "paper")]
 

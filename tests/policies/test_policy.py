@@ -158,3 +158,39 @@ def test_damage_is_one_clear_line(file: str, damage: Any, message: str, tmp_path
     with pytest.raises(UsageError, match=message) as caught:
         Policy.load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
+    policy = make()
+    measures = {"speed": 0.8, "stride_hz": None}
+    evaluation = {
+        "task": "run",
+        "simulator": "dm_control",
+        "physics": "paper",
+        "deterministic": True,
+        "episodes": 20,
+        "mean_return": 1210.4,
+        "ci95": [1180.0, 1240.0],
+        "max_return": 1500.0,
+        "measures": measures,
+    }
+    policy.facts |= {
+        "command": "rodent train --config run.yaml --seeds 0 1",
+        "seeds": {"seed 0:": 1210.4, "seed 1:": 1100.0},
+        "evaluations": [evaluation],
+        "known_failures": "It falls at walls.",
+        "curve": "curve.png",
+    }
+    card = policy.card()
+    for line in (
+        "| command | rodent train --config run.yaml --seeds 0 1 |",
+        "| seeds | seed 0: 1210.4; seed 1: 1100.0 |",
+        "| run | dm_control | paper | mean | 20 | 1210.4 | 1180.0 to 1240.0 | 1500 |",
+        "| measure | dm_control, paper, mean |",
+        "| speed | 0.8 |",
+        "| stride_hz | - |",
+        "It falls at walls.",
+        "![Learning curve](curve.png)",
+    ):
+        assert line in card.splitlines(), line
+    assert "## Film" not in card

@@ -139,3 +139,20 @@ def test_memory_is_learnt_by_the_recurrent_agent_alone(small: Any) -> None:
         rewards[agent] = read_metrics(config.folder / "metrics.csv")[-1]["reward"]
     assert rewards["mlp"] < 0.6  # chance is 0.5, and the first step shows the cue
     assert rewards["lstm"] > 0.75
+
+
+def test_the_critics_rate_is_its_own_and_never_adapted() -> None:
+    agent, rollout = experience()
+    learner = PPO(agent, PPOSettings(rate=1e-6, critic_rate=3e-4))
+    learner.update(rollout, torch.Generator().manual_seed(0))
+    assert [group["lr"] for group in learner.optimizer.param_groups] == [pytest.approx(1.5e-6), 3e-4]
+
+
+def test_an_error_of_the_critic_does_not_slow_the_policy() -> None:
+    steps = []
+    for scale in (1.0, 1000.0):
+        agent, rollout = experience()
+        before = agent.actor[0].weight.detach().clone()
+        PPO(agent, PPOSettings(value=scale, epochs=1)).update(rollout, torch.Generator().manual_seed(0))
+        steps.append(agent.actor[0].weight.detach() - before)
+    assert torch.equal(*steps)

@@ -87,6 +87,18 @@ def test_a_new_physics_preset_rebuilds_the_environment(small: Any) -> None:
     assert all(env.closed for env in made)
 
 
+def test_a_phase_may_have_aids_of_its_own(small: Any) -> None:
+    made = []
+
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+        made.append(PointMasses(envs, physics, aids))
+        return made[-1]
+
+    whole, hard = TrainingAids(start_offset=0.1), TrainingAids(start_offset=0.9)
+    train(small(aids=whole, schedule=(Phase(), Phase(aids=hard), Phase(aids=hard), Phase())), make)
+    assert [env.aids.start_offset for env in made] == [0.1, 0.9, 0.1]
+
+
 def test_a_held_rate_stays_and_is_released_by_the_next_phase(small: Any, tmp_path: Path) -> None:
     train(small(steps=1024, schedule=(Phase(rate=1e-5), Phase())), make_point_masses)
     rates = [row.get("rate") for row in read_metrics(tmp_path / "run" / "metrics.csv")]

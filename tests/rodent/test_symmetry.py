@@ -2,6 +2,7 @@ import numpy as np
 
 from rodent.env import RodentVectorEnv
 from rodent.symmetry import mirror_actions, mirror_by_names, mirror_senses
+from rodent.tasks.escape_bowl import EscapeBowl
 
 
 def concatenated(observation):
@@ -42,3 +43,15 @@ def test_reflecting_twice_changes_nothing():
 def test_the_senses_are_all_there():
     env = RodentVectorEnv("run")
     assert len(mirror_senses(env.body).index) == sum(env.senses.sizes.values()) == 158
+
+
+def test_further_senses_have_their_mirror_image_in_their_alphabetical_place():
+    env = RodentVectorEnv(EscapeBowl(cue=True), privileged=True)
+    mirror = mirror_senses(env.body, env.senses.sizes)
+    assert len(mirror.index) == sum(env.senses.sizes.values())
+    starts = dict(zip(env.senses.sizes, np.cumsum([0, *env.senses.sizes.values()]), strict=False))
+    for name in ("walker/origin", "privileged/outward", "walker/world_zaxis"):
+        part = slice(starts[name], starts[name] + 3)
+        assert mirror.sign[part].tolist() == [1, -1, 1] and mirror.index[part].tolist() == list(
+            range(*part.indices(10**6))
+        )
