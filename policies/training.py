@@ -236,6 +236,7 @@ class TrainingRun:
         """The agent as it is now, as a policy to publish."""
         facts = {
             "tasks": [self.config.task],
+            "privileged": self.senses.privileged,
             "learner": self.config.learner,
             "physics": list(dict.fromkeys(phase.physics for phase in self.schedule.phases[: self.phase + 1])),
             "seed": self.seed,

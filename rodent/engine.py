@@ -155,18 +155,22 @@ class CpuEngine:
         if self._disableflags is not None:
             flags = self._disableflags[ids].copy()
             self._disableflags[ids] = flags | disabled
-            self._batch.forward(ids)
-            self._disableflags[ids] = flags
+            try:
+                self._batch.forward(ids)
+            finally:
+                self._disableflags[ids] = flags
             return
         # Other simulations may share these models, but none of them runs in the meantime.
         models = list({id(model): model for i in ids if (model := self.model_of(i))}.values())
         for model in models:
             model.opt.disableflags |= disabled
         self._batch.set_models(self._models)
-        self._batch.forward(ids)
-        for model in models:
-            model.opt.disableflags &= ~disabled
-        self._batch.set_models(self._models)
+        try:
+            self._batch.forward(ids)
+        finally:
+            for model in models:
+                model.opt.disableflags &= ~disabled
+            self._batch.set_models(self._models)
 
     def snapshot(self) -> np.ndarray:
         """Everything the future depends on: (envs, nstate) float64."""

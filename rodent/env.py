@@ -427,9 +427,24 @@ class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
         width: int = 480,
         height: int = 360,
         camera: str = "side",
+        pool: int = 0,
+        pool_seed: int = 0,
+        privileged: bool = False,
     ) -> None:
         self.vector = RodentVectorEnv(
-            task, 1, physics, 1, AutoresetMode.DISABLED, aids, render_mode, width, height, camera
+            task,
+            1,
+            physics,
+            1,
+            AutoresetMode.DISABLED,
+            aids,
+            render_mode,
+            width,
+            height,
+            camera,
+            pool,
+            pool_seed,
+            privileged,
         )
         self.render_mode = render_mode
         self.task = self.vector.task

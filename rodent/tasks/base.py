@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Memory = dict[str, Tensor]
 """What a task remembers of an episode; see `Task.begin`."""
 
+Range = float | tuple[float, float]
+"""A number, or a range (low, high) from which one is drawn."""
+
 _PAPER_SUBSTEPS = PRESETS["paper"].substeps
 
 
@@ -178,6 +181,26 @@ class Task(ABC):
         """What no animal senses, for experts and critics: of `State`, its `memory` and the `chart`."""
         del body
         return ()
+
+
+def bounds(value: Range) -> tuple[float, float]:
+    """(low, high) of a number or a range."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def check_range(name: str, value: Range, lowest: float, highest: float, unit: str) -> None:
+    """See to it that a parameter is a number or a range.
+
+    Raises:
+        UsageError: it is neither, or not within [lowest, highest].
+    """
+    try:
+        low, high = bounds(value)
+        admissible = lowest <= low <= high <= highest
+    except (TypeError, ValueError):
+        admissible = False
+    if not admissible:
+        raise UsageError(f"{name} must be a number or a range within [{lowest:g}, {highest:g}] {unit}, not {value}")
 
 
 @lru_cache(maxsize=16)

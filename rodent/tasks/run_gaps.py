@@ -14,9 +14,8 @@ from torch import Tensor
 from rodent.arenas import compose_corridor, hide
 from rodent.body import Body
 from rodent.engine import State
-from rodent.errors import UsageError
 from rodent.senses import PRIVILEGED, Sense
-from rodent.tasks.base import Start, Task, physics_spec
+from rodent.tasks.base import Range, Start, Task, bounds, check_range, physics_spec
 from rodent.tasks.run import SPAWN_X, check_target_velocity, fell_off, velocity_reward
 
 if TYPE_CHECKING:
@@ -59,30 +58,28 @@ class RunGaps(Task):
     full_forward: ClassVar[bool] = True  # as in `Run`
 
     target_velocity: float = 1.0  # m/s
-    platform_length: tuple[float, float] = (0.4, 0.8)  # m; each platform's is drawn from this range
-    gap_length: tuple[float, float] = (0.05, 0.2)  # m; each gap's is drawn from this range
+    platform_length: Range = (0.4, 0.8)  # m; each platform's is drawn from this range
+    gap_length: Range = (0.05, 0.2)  # m; each gap's is drawn from this range
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_target_velocity(self.target_velocity)
-        for name, lowest in (("platform_length", _SHORTEST_PLATFORM), ("gap_length", 0.0)):
-            low, high = getattr(self, name)
-            if not lowest <= low <= high < LENGTH:
-                raise UsageError(f"{name} must be a range within [{lowest:g}, {LENGTH:g}) m, not ({low}, {high})")
+        check_range("platform_length", self.platform_length, _SHORTEST_PLATFORM, LENGTH, "m")
+        check_range("gap_length", self.gap_length, 0, LENGTH, "m")
 
     @property
     def max_return(self) -> float:
         return float(self.step_limit)
 
     def compose(self) -> composer.Task:
-        platforms, gaps = _InTurn(self.platform_length[:1]), _InTurn(self.gap_length[:1])
+        platforms, gaps = _InTurn(bounds(self.platform_length)), _InTurn(bounds(self.gap_length))
         return compose_corridor(LENGTH, WIDTH, self.target_velocity, SPAWN_X, platforms, gaps)
 
     def draw(self, rng: np.random.Generator) -> Platforms:
         lengths, gaps, x = [FIRST_PLATFORM], [0.0], FIRST_PLATFORM
         while x < LENGTH:
-            lengths.append(rng.uniform(*self.platform_length))
-            gaps.append(rng.uniform(*self.gap_length))
+            lengths.append(rng.uniform(*bounds(self.platform_length)))
+            gaps.append(rng.uniform(*bounds(self.gap_length)))
             x += lengths[-1] + gaps[-1]
         return Platforms(np.array(lengths), np.array(gaps))
 
@@ -134,7 +131,7 @@ class RunGaps(Task):
 
     @property
     def _most_platforms(self) -> int:
-        shortest = self.platform_length[0] + self.gap_length[0]
+        shortest = bounds(self.platform_length)[0] + bounds(self.gap_length)[0]
         return 1 + math.ceil((LENGTH - FIRST_PLATFORM) / shortest)
 
 

@@ -17,7 +17,7 @@ from rodent.body import PREFIX, Body
 from rodent.engine import State, recent_samples
 from rodent.errors import UsageError
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Memory, Start, Task, physics_spec
+from rodent.tasks.base import Memory, Range, Start, Task, bounds, check_range, physics_spec
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -28,9 +28,6 @@ TAP_REWARD = 25.0
 _ORB = "target_0_0/geom"  # the model's last geom
 _TEXTURES = tuple(f"target_0_0/target_sphere_{name}" for name in ("init", "inter", "final"))
 _HANDS = tuple(f"{PREFIX}{name}" for name in ("hand_L", "hand_R"))
-
-Range = float | tuple[float, float]
-"""A number, or a range (low, high) from which each episode draws one."""
 
 
 class Phase(IntEnum):
@@ -57,7 +54,7 @@ class TwoTap(Task):
     expanded: ClassVar[tuple[str, ...]] = ("geom_pos",)
     shown: ClassVar[tuple[str, ...]] = ("orb", "touched", "touched_again")
 
-    touch_interval: Range = 0.8  # s from the first tap to the second
+    touch_interval: Range = 0.8  # s from the first tap to the second; a range: each episode draws one
     interval_tolerance: Range = 0.1  # s more or less
     orb_height: Range = 0.14  # m
     failure_timeout: float = 1.2  # s
@@ -66,14 +63,9 @@ class TwoTap(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, lowest, highest in (
-            ("touch_interval", 0, 10),
-            ("interval_tolerance", 0, 10),
-            ("orb_height", 0.03, 1),
-        ):
-            low, high = _bounds(getattr(self, name))
-            if not lowest <= low <= high <= highest:
-                raise UsageError(f"{name} must be a number or range in [{lowest}, {highest}], not {low} to {high}")
+        check_range("touch_interval", self.touch_interval, 0, 10, "s")
+        check_range("interval_tolerance", self.interval_tolerance, 0, 10, "s")
+        check_range("orb_height", self.orb_height, 0.03, 1, "m")
         for name in ("failure_timeout", "reset_delay"):
             if not 0 <= getattr(self, name) <= 60:
                 raise UsageError(f"{name} must lie in [0, 60] s, not {getattr(self, name)}")
@@ -81,7 +73,7 @@ class TwoTap(Task):
     @property
     def max_return(self) -> float:
         """A bound that cannot be reached: a hand that is always on an orb, and a pair of taps in the shortest time."""
-        shortest = max(DEBOUNCE, _bounds(self.touch_interval)[0] - _bounds(self.interval_tolerance)[1])
+        shortest = max(DEBOUNCE, bounds(self.touch_interval)[0] - bounds(self.interval_tolerance)[1])
         return 0.01 * TAP_REWARD * self.step_limit + 2 * TAP_REWARD * round(self.time_limit / shortest)
 
     @property
@@ -126,7 +118,7 @@ class TwoTap(Task):
 
     def begin(self, model: mujoco.MjModel, rng: np.random.Generator) -> dict[str, np.ndarray]:
         interval, tolerance, height = (
-            rng.uniform(*_bounds(each)) for each in (self.touch_interval, self.interval_tolerance, self.orb_height)
+            rng.uniform(*bounds(each)) for each in (self.touch_interval, self.interval_tolerance, self.orb_height)
         )
         # Every orb the episode can need, drawn beforehand: one lasts for longer than the debounce, 10 control steps.
         places = rng.uniform(-1, 1, (2 + self.step_limit // 10, 2))
@@ -251,7 +243,3 @@ def _notice_touches(state: State) -> None:
     memory["touched"] |= first
     again = on_orb & (times > (memory["touch_time"] + DEBOUNCE)[:, None])
     memory["touched_again"] |= memory["touched"] & again.any(1)
-
-
-def _bounds(value: Range) -> tuple[float, float]:
-    return value if isinstance(value, tuple) else (value, value)

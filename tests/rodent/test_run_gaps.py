@@ -45,9 +45,11 @@ def test_the_rat_starts_on_the_first_platform_and_touches_nothing_else():
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"gap_length": (0.3, 0.2)}, r"gap_length must be a range within \[0, 40\) m, not \(0.3, 0.2\)"),
+        ({"gap_length": (0.3, 0.2)}, r"gap_length must be a number or a range within \[0, 40\] m, not \(0.3, 0.2\)"),
         ({"gap_length": (-0.1, 0.2)}, r"gap_length must be"),
-        ({"platform_length": (0.0, 0.2)}, r"platform_length must be a range within \[0.1, 40\) m"),
+        ({"gap_length": (0.1, 0.2, 0.3)}, r"gap_length must be"),
+        ({"gap_length": "wide"}, r"gap_length must be"),
+        ({"platform_length": (0.0, 0.2)}, r"platform_length must be a number or a range within \[0.1, 40\] m"),
         ({"platform_length": (0.4, float("nan"))}, r"platform_length must be"),
         ({"target_velocity": float("inf")}, r"target_velocity must be above 0"),
     ],

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
+from rodent.physics import PRESETS
 from rodent.tasks.two_tap import AREA, TwoTap
 
 
@@ -58,8 +61,8 @@ def test_the_reward_has_three_named_terms_and_nothing_but_time_ends_it():
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"touch_interval": -1}, r"touch_interval must be a number or range in \[0, 10\], not -1 to -1"),
-        ({"interval_tolerance": (0.3, 0.1)}, r"interval_tolerance must be .*, not 0.3 to 0.1"),
+        ({"touch_interval": -1}, r"touch_interval must be a number or a range within \[0, 10\] s, not -1"),
+        ({"interval_tolerance": (0.3, 0.1)}, r"interval_tolerance must be .*, not \(0.3, 0.1\)"),
         ({"orb_height": (0.0, 0.1)}, r"orb_height must be"),
         ({"orb_height": float("nan")}, r"orb_height must be"),
         ({"failure_timeout": -0.1}, r"failure_timeout must lie in"),
@@ -69,3 +72,33 @@ def test_the_reward_has_three_named_terms_and_nothing_but_time_ends_it():
 def test_what_is_not_admissible_is_refused(parameters, words):
     with pytest.raises(UsageError, match=words):
         TwoTap(**parameters)
+
+
+@pytest.mark.parametrize("physics", PRESETS)
+def test_a_hand_in_the_orb_taps_under_every_preset(physics):
+    env = RodentVectorEnv("two-tap", 2, physics)
+    env.reset(seed=0)
+    state = env.engine.state
+    for _ in range(3):
+        state.memory["orb"][0] = state.xpos[0, env.body.paws[0]]
+        env.step(np.zeros((2, 38)))
+    assert state.memory["touched"].tolist() == [True, False]
+    assert 0 < state.memory["touch_time"][0] <= 0.06
+    assert state.history.shape[1] == 2 * (2 + 2 * env.physics.substeps)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(0.1, 5), st.floats(0, 1), st.floats(0.03, 0.5), st.floats(0, 3), st.integers(0, 2**31))
+def test_any_admissible_parameters_run(interval, tolerance, height, timeout, seed):
+    task = TwoTap(
+        touch_interval=interval, interval_tolerance=(0, tolerance), orb_height=height, failure_timeout=timeout
+    )
+    env = RodentVectorEnv(task, 1)
+    env.reset(seed=seed)
+    memory = env.engine.state.memory
+    for _ in range(20):
+        memory["due"][:] = True
+        _, reward, *_ = env.step(np.zeros((1, 38)))
+        assert np.isfinite(reward).all() and 0 <= reward[0] <= task.reward_range[1]
+        assert (memory["orb"][0, :2].abs() <= AREA).all() and memory["orb"][0, 2] == height
+    assert memory["orbs"][0] == 20 and env.divergences == 0
