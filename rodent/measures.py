@@ -88,7 +88,7 @@ def _kinematics(model: mujoco.MjModel, body: Body, qpos: Array) -> tuple[Array, 
         paws[t] = (data.xpos[body.paws] - data.xpos[body.torso]) @ frame
         up[t] = frame[2, 2]
         pairs = data.contact.geom
-        with_world = rat[pairs].sum(1) == 1
+        with_world = (rat[pairs].sum(1) == 1) & (data.contact.exclude == 0)  # an orb, which pushes nothing, is excluded
         belly[t] = bool((with_world & trunk[pairs].any(1)).any())
     return paws, belly, up
 

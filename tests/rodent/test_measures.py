@@ -80,3 +80,13 @@ def test_what_cannot_be_estimated_is_none_and_never_zero(env):
     assert [measures[name] for name in ("speed", "stride_hz", "tremor", "action_roughness")] == [None] * 4
     assert mean_measures([{"x": None}, {"x": 2.0}]) == {"x": 2.0}
     assert mean_measures([{"x": None}]) == {"x": None}
+
+
+def test_an_orb_is_no_ground_for_the_belly():
+    env = RodentVectorEnv("maze-forage")
+    env.reset(seed=0)
+    orb = env.engine.state.memory["places"][0, 0].numpy()
+    qpos = np.tile(env.engine.model.qpos0, (60, 1))
+    qpos[:, :3] = *orb, 0.05  # in the air, its back in the orb
+    measures = measure_episode(env.engine.model_of(0), env.body, qpos, np.zeros((60, 38)))
+    assert measures["belly_contact"] == 0
