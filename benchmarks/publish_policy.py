@@ -8,13 +8,13 @@ mean and of its sampled actions, and at half the step, since a gait that needs i
 curve, film and the run's configuration beside it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
 
 from policies.assessment import assess
-from policies.config import CONFIG_FILE
+from policies.config import CONFIG_FILE, load_yaml, to_yaml
 from policies.curves import draw_curves
 from policies.film import film_policy
 from policies.policy import Policy
@@ -67,7 +67,8 @@ def main(flags: Flags) -> None:
     }
     home = Path(__file__).parents[1] / "assets" / "policies" / flags.name
     policy.save(home)
-    (home / CONFIG_FILE).write_text((seed_folders(flags.run)[best] / CONFIG_FILE).read_text())
+    config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
+    (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
     draw_curves([flags.run], home / "curve.png")
     film_policy(str(home), home / "film.gif", seconds=flags.film_seconds, width=320, height=240, fps=16.666)
 
