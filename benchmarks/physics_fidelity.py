@@ -60,7 +60,7 @@ VARIANTS = {
 }
 PRESETS.update(VARIANTS)
 
-# What the recipe's two phases before the finish run under.
+# What the recipe's first phase under `fast` and its others run under.
 CANDIDATES = {
     "paper": ("paper", "paper"),
     "fast": ("fast", "fast"),
@@ -143,10 +143,11 @@ def speed(flags: Speed) -> None:
 def candidate_config(candidate: str, seed: int) -> TrainConfig:
     """The recipe under a candidate's physics."""
     config = load_yaml(CONFIG)
-    coarse = dict(
-        zip((phase for phase in config.phases if phase.physics == "fast"), CANDIDATES[candidate], strict=True)
+    first, others = CANDIDATES[candidate]
+    schedule = tuple(
+        replace(phase, physics=others if i else first) if phase.physics == "fast" else phase
+        for i, phase in enumerate(config.phases)
     )
-    schedule = tuple(replace(phase, physics=coarse.get(phase, phase.physics)) for phase in config.phases)
     return replace(
         config, schedule=schedule, threads=1, seeds=(seed,), run_dir=RUNS / candidate / f"seed-{seed}",
         keep=1000, checkpoint_every=CHECKPOINT_EVERY, evaluation=EvaluationSettings(episodes=0),

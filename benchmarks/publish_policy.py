@@ -38,7 +38,7 @@ class Flags:
     seed: int = 1000  # of the worlds; training evaluates on seed 0
     command: str | None = None  # what trained it, for the card
     known_failures: str | None = None  # for the card
-    film_seconds: float = 8.0
+    film_seconds: float = 6.0
 
 
 def measure(policy: Policy, setting: tuple[str, str, bool], flags: Flags) -> dict:
@@ -70,7 +70,7 @@ def main(flags: Flags) -> None:
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
     (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
     draw_curves([flags.run], home / "curve.png")
-    film_policy(str(home), home / "film.gif", seconds=flags.film_seconds, width=320, height=240, fps=16.666)
+    film_policy(str(home), home / "film.gif", seconds=flags.film_seconds, width=320, height=240, fps=12.5)
 
 
 if __name__ == "__main__":
