@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -38,6 +38,14 @@ class Start(NamedTuple):
 
     qpos: np.ndarray  # (nq,)
     qvel: np.ndarray  # (nv,)
+
+
+class Path(NamedTuple):
+    """What happened in an episode, as either simulator tells it."""
+
+    model: mujoco.MjModel  # of its world
+    qpos: np.ndarray  # (steps, nq), after each control step
+    rewards: np.ndarray  # (steps,), the task's own
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,11 @@ class Task(ABC):
     def truncated(self, state: State) -> dict[str, Tensor]:
         """Named causes, beside the time limit, for which an episode ends with discount 1, each (envs,) bool."""
         del state
+        return {}
+
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """What came of some episodes, at least one, in the task's own terms; None for what cannot be estimated."""
+        del body, paths
         return {}
 
     def cues(self, body: Body) -> tuple[Sense, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
@@ -19,13 +20,14 @@ from rodent.body import PREFIX, Body
 from rodent.engine import State
 from rodent.errors import UsageError
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Start, Task, physics_spec
+from rodent.tasks.base import Path, Start, Task, physics_spec
 
 if TYPE_CHECKING:
     from dm_control import composer
 
 RESOLUTION = 201  # elevations along each side of the height field
 TERRAIN_SIZE = 6.0  # m; half of the height field's side
+RIM = 3.0  # m from the middle
 BUMP_SCALE = 0.2  # m between bumps
 UPRIGHT = np.cos(np.deg2rad(30))  # torso and pelvis may deviate so far from upright at no cost
 _LIFT = 0.01  # m; by which a start is raised until nothing touches
@@ -101,6 +103,10 @@ class EscapeBowl(Task):
         upright = _linear_tolerance(state.xmat[:, torch.tensor([body.torso, body.pelvis]), 8], UPRIGHT, 1 + UPRIGHT)
         return {"upright_escape": upright.amin(1) * escape}
 
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """escaped_fraction: share of episodes in which the head got as far from the world's origin as the rim is."""
+        return {"escaped_fraction": float(np.mean([_farthest(path, body) >= RIM for path in paths]))}
+
     def cues(self, body: Body) -> tuple[Sense, ...]:
         if not self.cue:
             return ()
@@ -131,6 +137,16 @@ def _touches(model: mujoco.MjModel, data: mujoco.MjData) -> bool:
     mujoco.mj_comPos(model, data)
     mujoco.mj_collision(model, data)
     return bool(data.ncon)
+
+
+def _farthest(path: Path, body: Body) -> float:
+    """The head's greatest distance from the world's origin, m."""
+    data, distances = mujoco.MjData(path.model), []
+    for position in path.qpos:
+        data.qpos[:] = position
+        mujoco.mj_kinematics(path.model, data)
+        distances.append(float(np.linalg.norm(data.site_xpos[body.head_site])))
+    return max(distances)
 
 
 def _linear_tolerance(values: Tensor, lowest: float, margin: float) -> Tensor:

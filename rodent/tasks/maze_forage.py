@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,7 +21,7 @@ from rodent.engine import State, recent_samples
 from rodent.errors import UsageError
 from rodent.opengl import without_opengl
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Memory, Start, Task, physics_spec
+from rodent.tasks.base import Memory, Path, Start, Task, physics_spec
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -159,6 +160,10 @@ class MazeForage(Task):
 
     def truncated(self, state: State) -> dict[str, Tensor]:
         return {"all_orbs_taken": state.memory["touched"].all(1)}
+
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """orbs: mean number that an episode was paid for."""
+        return {"orbs": float(np.mean([path.rewards.sum() for path in paths]) / ORB_REWARD)}
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
         return {"distances": _path_lengths(model.numeric("open").data.reshape(CELLS, CELLS) > 0)}

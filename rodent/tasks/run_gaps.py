@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,7 @@ from rodent.arenas import compose_corridor, hide
 from rodent.body import Body
 from rodent.engine import State
 from rodent.senses import PRIVILEGED, Sense
-from rodent.tasks.base import Range, Start, Task, bounds, check_range, physics_spec
+from rodent.tasks.base import Path, Range, Start, Task, bounds, check_range, physics_spec
 from rodent.tasks.run import SPAWN_X, check_target_velocity, fell_off, velocity_reward
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ FIRST_PLATFORM = 6.0  # m
 THICKNESS = 0.16  # m; half of a platform's
 LOOKED_AT = torch.linspace(-0.15, 0.85, 26, dtype=torch.float64)  # m from the torso along world x
 _SHORTEST_PLATFORM = 0.1  # m
+_NARROWEST_GAP = 1e-6  # m; less is rounding between platforms that touch
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,17 @@ class RunGaps(Task):
 
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
         return {"fell_off": fell_off(state, body)}
+
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """gaps_crossed: mean number of gaps that lie behind the torso at an episode's end."""
+        return {"gaps_crossed": float(np.mean([self._gaps_behind(path, body) for path in paths]))}
+
+    def _gaps_behind(self, path: Path, body: Body) -> int:
+        floor = self.chart(path.model)
+        far_edges, near_edges = floor["begins"][1:], floor["ends"][:-1]
+        with np.errstate(invalid="ignore"):  # of platforms that are no more than padding
+            gaps = far_edges - near_edges > _NARROWEST_GAP
+        return int((gaps & (far_edges <= path.qpos[-1, body.root_qpos])).sum())
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
         ground = model.body("ground")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,8 +17,9 @@ from rodent.arenas import compose_two_touch, found_sensor
 from rodent.body import PREFIX, Body
 from rodent.engine import State, recent_samples
 from rodent.errors import UsageError
+from rodent.physics import CONTROL_TIMESTEP
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Memory, Range, Start, Task, bounds, check_range, physics_spec
+from rodent.tasks.base import Memory, Path, Range, Start, Task, bounds, check_range, physics_spec
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -204,6 +206,22 @@ class TwoTap(Task):
             "second_tap": TAP_REWARD * memory["second_tap"].double(),
         }
 
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """What the rewards tell of the taps.
+
+        first_taps: mean number an episode; second_tap_fraction: second taps in their window per first tap, over all
+        episodes, None where nothing was tapped. Both are None where the parameters let another orb be tapped for the
+        first time while the window could still be open, so that the two cannot be told apart.
+        """
+        window = bounds(self.touch_interval)[1] + bounds(self.interval_tolerance)[1]
+        if DEBOUNCE + self.failure_timeout <= window:
+            return {"first_taps": None, "second_tap_fraction": None}
+        firsts, seconds = np.sum([_count_taps(path.rewards, window) for path in paths], axis=0)
+        return {
+            "first_taps": float(firsts / len(paths)),
+            "second_tap_fraction": float(seconds / firsts) if firsts else None,
+        }
+
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def orb(state: State) -> Tensor:
             return in_torso_frame(state.memory["orb"] - state.xpos[:, body.torso], state, body)
@@ -230,6 +248,17 @@ class TwoTap(Task):
         if not self.cue:
             return ()
         return (Sense("task_logic", 1, "phase (0 to 4)", lambda state: state.memory["seen_phase"][:, None].double()),)
+
+
+def _count_taps(rewards: np.ndarray, window: float) -> tuple[int, int]:
+    """Good first and second taps in an episode's rewards: a tap within `window` s of a first one is its second."""
+    firsts, seconds, first_at = 0, 0, -math.inf
+    for at in np.flatnonzero(rewards >= TAP_REWARD) * CONTROL_TIMESTEP:
+        if at - first_at < window + CONTROL_TIMESTEP / 2:
+            seconds, first_at = seconds + 1, -math.inf
+        else:
+            firsts, first_at = firsts + 1, at
+    return firsts, seconds
 
 
 def _notice_touches(state: State) -> None:
