@@ -17,9 +17,9 @@ from torch import Tensor
 from rodent.arenas import compile_world, without_pictures
 from rodent.body import Body
 from rodent.engine import State
-from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP, PRESETS
 from rodent.senses import Sense
+from rodent.tasks.parameters import Admissible, parameter, parameters
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 Memory = dict[str, Tensor]
 """What a task remembers of an episode; see `Task.begin`."""
 
-Range = float | tuple[float, float]
-"""A number, or a range (low, high) from which one is drawn."""
-
+TIME_LIMIT = Admissible(CONTROL_TIMESTEP, math.inf, "s")
 _PAPER_SUBSTEPS = PRESETS["paper"].substeps
 
 
@@ -50,7 +48,7 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A task as dm_control defines it. Its fields are its parameters; a subclass adds its own.
+    """A task as dm_control defines it. Its fields are its parameters, made by `parameter`; a subclass adds its own.
 
     Methods that take a `State` act on tensors with a leading environment axis and must not loop over environments.
     The others draw or build one arena or one episode.
@@ -69,13 +67,11 @@ class Task(ABC):
     expanded: ClassVar[tuple[str, ...]] = ()
     """Fields of the model that each simulation has for itself (only where `varies` is false); see `State.model`."""
 
-    time_limit: float = 30.0  # s
+    time_limit: float = parameter(30.0, TIME_LIMIT)
 
     def __post_init__(self) -> None:
-        if not CONTROL_TIMESTEP <= self.time_limit < math.inf:
-            raise UsageError(
-                f"time_limit must be finite and at least one control step ({CONTROL_TIMESTEP} s), not {self.time_limit}"
-            )
+        for name, admissible in parameters(self).items():
+            admissible.check(name, getattr(self, name))
 
     @cached_property
     def step_limit(self) -> int:
@@ -194,26 +190,6 @@ class Task(ABC):
         """What no animal senses, for experts and critics: of `State`, its `memory` and the `chart`."""
         del body
         return ()
-
-
-def bounds(value: Range) -> tuple[float, float]:
-    """(low, high) of a number or a range."""
-    return value if isinstance(value, tuple) else (value, value)
-
-
-def check_range(name: str, value: Range, lowest: float, highest: float, unit: str) -> None:
-    """See to it that a parameter is a number or a range.
-
-    Raises:
-        UsageError: it is neither, or not within [lowest, highest].
-    """
-    try:
-        low, high = bounds(value)
-        admissible = lowest <= low <= high <= highest
-    except (TypeError, ValueError):
-        admissible = False
-    if not admissible:
-        raise UsageError(f"{name} must be a number or a range within [{lowest:g}, {highest:g}] {unit}, not {value}")
 
 
 @lru_cache(maxsize=16)

@@ -18,9 +18,9 @@ from torch import Tensor
 from rodent.arenas import compose_bowl
 from rodent.body import PREFIX, Body
 from rodent.engine import State
-from rodent.errors import UsageError
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Path, Start, Task, physics_spec
+from rodent.tasks.base import TIME_LIMIT, Path, Start, Task, physics_spec
+from rodent.tasks.parameters import SWITCH, Admissible, parameter
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -46,14 +46,9 @@ class EscapeBowl(Task):
     summary: ClassVar[str] = "right oneself and climb out of a bowl of bumpy ground with a radius of 3 m"
     varies: ClassVar[bool] = True
 
-    time_limit: float = 20.0  # s
-    smoothness: float = 0.5  # bumps scale the ground by a random factor between this and 1
-    cue: bool = False  # add dm_control's observable `origin`, the bowl's middle in the torso's frame
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.smoothness <= 1:
-            raise UsageError(f"smoothness must lie in [0, 1], not {self.smoothness}")
+    time_limit: float = parameter(20.0, TIME_LIMIT)
+    smoothness: float = parameter(0.5, Admissible(0, 1))  # bumps scale the ground by a random factor from this to 1
+    cue: bool = parameter(False, SWITCH)  # add dm_control's `origin`, the bowl's middle in the torso's frame
 
     @property
     def max_return(self) -> float:

@@ -16,8 +16,9 @@ from rodent.arenas import compose_corridor, hide
 from rodent.body import Body
 from rodent.engine import State
 from rodent.senses import PRIVILEGED, Sense
-from rodent.tasks.base import Path, Range, Start, Task, bounds, check_range, physics_spec
-from rodent.tasks.run import SPAWN_X, check_target_velocity, fell_off, velocity_reward
+from rodent.tasks.base import Path, Start, Task, physics_spec
+from rodent.tasks.parameters import Admissible, Range, bounds, parameter
+from rodent.tasks.run import SPAWN_X, TARGET_VELOCITY, fell_off, velocity_reward
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -59,15 +60,10 @@ class RunGaps(Task):
     varies: ClassVar[bool] = True
     full_forward: ClassVar[bool] = True  # as in `Run`
 
-    target_velocity: float = 1.0  # m/s
-    platform_length: Range = (0.4, 0.8)  # m; each platform's is drawn from this range
-    gap_length: Range = (0.05, 0.2)  # m; each gap's is drawn from this range
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_target_velocity(self.target_velocity)
-        check_range("platform_length", self.platform_length, _SHORTEST_PLATFORM, LENGTH, "m")
-        check_range("gap_length", self.gap_length, 0, LENGTH, "m")
+    target_velocity: float = parameter(1.0, TARGET_VELOCITY)
+    # Each platform's and each gap's length is drawn from these.
+    platform_length: Range = parameter((0.4, 0.8), Admissible(_SHORTEST_PLATFORM, LENGTH, "m", "range"))
+    gap_length: Range = parameter((0.05, 0.2), Admissible(0, LENGTH, "m", "range"))
 
     @property
     def max_return(self) -> float:

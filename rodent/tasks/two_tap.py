@@ -16,10 +16,10 @@ from torch import Tensor
 from rodent.arenas import compose_two_touch, found_sensor
 from rodent.body import PREFIX, Body
 from rodent.engine import State, recent_samples
-from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Memory, Path, Range, Start, Task, bounds, check_range, physics_spec
+from rodent.tasks.base import Memory, Path, Start, Task, physics_spec
+from rodent.tasks.parameters import SWITCH, Admissible, Range, bounds, parameter
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -56,21 +56,13 @@ class TwoTap(Task):
     expanded: ClassVar[tuple[str, ...]] = ("geom_pos",)
     shown: ClassVar[tuple[str, ...]] = ("orb", "touched", "touched_again")
 
-    touch_interval: Range = 0.8  # s from the first tap to the second; a range: each episode draws one
-    interval_tolerance: Range = 0.1  # s more or less
-    orb_height: Range = 0.14  # m
-    failure_timeout: float = 1.2  # s
-    reset_delay: float = 0.0  # s
-    cue: bool = False  # add dm_control's observable `task_logic`, the phase
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("touch_interval", self.touch_interval, 0, 10, "s")
-        check_range("interval_tolerance", self.interval_tolerance, 0, 10, "s")
-        check_range("orb_height", self.orb_height, 0.03, 1, "m")
-        for name in ("failure_timeout", "reset_delay"):
-            if not 0 <= getattr(self, name) <= 60:
-                raise UsageError(f"{name} must lie in [0, 60] s, not {getattr(self, name)}")
+    # From a range, each episode draws one.
+    touch_interval: Range = parameter(0.8, Admissible(0, 10, "s", "range"))  # from the first tap to the second
+    interval_tolerance: Range = parameter(0.1, Admissible(0, 10, "s", "range"))  # more or less
+    orb_height: Range = parameter(0.14, Admissible(0.03, 1, "m", "range"))
+    failure_timeout: float = parameter(1.2, Admissible(0, 60, "s"))
+    reset_delay: float = parameter(0.0, Admissible(0, 60, "s"))
+    cue: bool = parameter(False, SWITCH)  # add dm_control's observable `task_logic`, the phase
 
     @property
     def max_return(self) -> float:
