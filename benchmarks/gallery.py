@@ -130,7 +130,7 @@ def assemble(pictures: list[tuple[Picture, Picture]]) -> Image.Image:
 def main(flags: Flags) -> None:
     sheet = assemble([draw(exhibit) for exhibit in EXHIBITS])
     part = flags.output.with_suffix(".part.png")
-    sheet.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(part, optimize=True)
+    sheet.save(part, optimize=True)
     part.replace(flags.output)
     print(flags.output, flags.output.stat().st_size // 1000, "kB")
 
