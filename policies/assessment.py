@@ -15,7 +15,7 @@ from rodent.body import describe
 from rodent.errors import UsageError
 from rodent.measures import mean_measures, measure_episode
 from rodent.physics import find_physics
-from rodent.tasks import episode_rng, make_task
+from rodent.tasks import Path, episode_rng, make_task
 
 
 def assess(
@@ -32,8 +32,9 @@ def assess(
     """Run whole episodes of the bare task and measure them; see `play` for the arguments and errors.
 
     Returns:
-        The object that `rodent evaluate --json` prints, but for the policy's name. `measures` are means over episodes
-        (see `measure_episode`), None where a measure could never be estimated.
+        The object that `rodent evaluate --json` prints, but for the policy's name. `measures` are the task's outcomes
+        (see `outcomes` of each task) and means over episodes of how the rat moved (see `measure_episode`), None for
+        what could never be estimated.
     """
     if episodes < 1:
         raise UsageError(f"the number of episodes must be at least 1, not {episodes}")
@@ -54,8 +55,10 @@ def assess(
         find_physics(physics).apply(task.world(episode_rng(task, seed, k))) for k in (indices if task.varies else [0])
     ]
     body = describe(models[0])
-    measures = [
-        measure_episode(models[k % len(models)], body, episode.qpos[1:], episode.actions)
-        for k, episode in enumerate(played)
+    paths = [Path(models[k % len(models)], episode.qpos[1:], episode.rewards) for k, episode in enumerate(played)]
+    moved = [
+        measure_episode(path.model, body, path.qpos, episode.actions)
+        for path, episode in zip(paths, played, strict=True)
     ]
-    return evaluation.to_json() | {"simulator": simulator, "measures": mean_measures(measures)}
+    measures = task.outcomes(body, paths) | mean_measures(moved)
+    return evaluation.to_json() | {"simulator": simulator, "measures": measures}

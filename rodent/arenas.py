@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import mujoco
@@ -179,9 +180,22 @@ def compile_world(task: composer.Task, rng: np.random.Generator) -> mujoco.MjMod
     with without_opengl():
         from dm_control import mjcf
 
-    task.initialize_episode_mjcf(np.random.RandomState(rng.integers(2**32)))
+    seed = int(rng.integers(2**32))
+    with _numpys_global_draws_from(seed):  # from which the maze takes its colours
+        task.initialize_episode_mjcf(np.random.RandomState(seed))
     physics = mjcf.Physics.from_mjcf_model(task.root_entity.mjcf_model)
     return physics.model.ptr
+
+
+@contextmanager
+def _numpys_global_draws_from(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator for a while, and then put it back where it was."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 def without_pictures(task: composer.Task) -> mujoco.MjSpec:

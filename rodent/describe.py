@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,11 @@ import numpy as np
 from rodent.env import RodentVectorEnv
 from rodent.registration import ENVIRONMENTS
 from rodent.tasks import TASKS
+from rodent.tasks.parameters import parameters
 
 
 def describe_tasks() -> dict[str, Any]:
-    """Each task's limit, reward, endings, observations with sizes and units, actions and parameters."""
+    """Each task's limit, reward, endings, observations, actions and parameters, with sizes, units and ranges."""
     return {"tasks": {name: _describe(name) for name in TASKS}}
 
 
@@ -22,6 +22,7 @@ def _describe(name: str) -> dict[str, Any]:
     env.reset(seed=0)
     *_, info = env.step(np.zeros(env.action_space.shape))  # which names every term and cause
     task = env.task
+    admissible = parameters(task)
     return {
         "summary": task.summary,
         "gymnasium": next(env_id for env_id, registered in ENVIRONMENTS.items() if registered == name),
@@ -34,5 +35,6 @@ def _describe(name: str) -> dict[str, Any]:
         "arenas": "a new one for each episode" if task.varies else "one",
         "observations": {sense.name: {"size": sense.size, "unit": sense.unit} for sense in env.senses.list},
         "actions": {actuator.name: actuator.effect for actuator in env.body.actuators},
-        "parameters": {field.name: getattr(task, field.name) for field in fields(task)},
+        "parameters": {name: getattr(task, name) for name in admissible},
+        "admissible_parameters": {name: each.to_json() for name, each in admissible.items()},
     }

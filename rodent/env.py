@@ -27,7 +27,7 @@ Observation = dict[str, NDArray[np.float64]]
 _METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_TIMESTEP)}
 
 
-class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
+class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     """`num_envs` rats, each in a world of its own, stepped together.
 
     Args:
@@ -43,10 +43,12 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             spares the compilation (tens of milliseconds) at each reset.
         pool_seed: what the pool's arenas are drawn from.
         privileged: add the task's privileged senses, whose names begin with `privileged/`: what no animal senses.
+        flatten: give each observation as one array (envs, sum of sizes) float64, for learners that want one: the
+            senses one after the other in the order of their names, as `gymnasium.spaces.flatten` has them.
 
-    Observations are dicts of float64 (envs, size) under dm_control's names. Episode k of environment i is drawn from
-    (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])` one each, and
-    `options={"episode": [...]}` says which episodes to begin with (0 by default).
+    Observations are dicts of float64 (envs, size) under dm_control's names, unless `flatten`. Episode k of environment
+    i is drawn from (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])`
+    one each, and `options={"episode": [...]}` says which episodes to begin with (0 by default).
 
     Each step's `info` holds `task_reward` (envs,), `reward_terms`, `shaping_terms` (name -> (envs,)) and `endings`
     (cause -> (envs,) bool). A simulation that diverges ends its own episode alone, as terminated, with reward 0 and the
@@ -73,6 +75,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         pool: int = 0,
         pool_seed: int = 0,
         privileged: bool = False,
+        flatten: bool = False,
     ) -> None:
         if pool < 0 or pool_seed < 0:
             raise UsageError(f"pool and pool_seed must be 0 or more, not {pool} and {pool_seed}")
@@ -101,12 +104,11 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         )
         self.num_envs = num_envs
         self.privileged = privileged
+        self.flatten = flatten
         self._make_memory()
         self.senses = Senses(model, self._more_senses)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        self.single_observation_space = Dict(
-            {name: Box(-np.inf, np.inf, (size,), np.float64) for name, size in self.senses.sizes.items()}
-        )
+        self.single_observation_space = self._space()
         self.single_action_space = Box(-1.0, 1.0, (model.nu,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -132,7 +134,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes.
 
         Args:
@@ -156,11 +158,11 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if "episode" in options:
             self._episodes[ids] = self._checked_episodes(options["episode"])[ids] - 1
         self._begin_episodes(ids)
-        return self._observe(), {}
+        return self._outward(self._observe()), {}
 
     def step(
         self, actions: ArrayLike
-    ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    ) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One control step (20 ms) of every environment.
 
         Args:
@@ -203,7 +205,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         observation = self._observe()
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
             observation = self._begin_next(observation, info)
-        return observation, reward, terminated, truncated, info
+        return self._outward(observation), reward, terminated, truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """One picture (height, width, 3) uint8 of each environment."""
@@ -327,7 +329,7 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         ids = np.flatnonzero(self._ended)
         final = np.full(self.num_envs, None, dtype=object)
         for i in ids:
-            final[i] = {name: values[i].copy() for name, values in observation.items()}
+            final[i] = self._outward({name: values[i].copy() for name, values in observation.items()})
         info |= {"final_info": dict(info), "_final_info": self._ended.copy()}
         info |= {"final_obs": final, "_final_obs": self._ended.copy()}
         self._begin_episodes(ids)
@@ -404,6 +406,17 @@ class RodentVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def _observe(self) -> Observation:
         return {name: values.numpy() for name, values in self.senses.observe(self.engine.state).items()}
 
+    def _outward(self, observation: Observation) -> Any:
+        """The observation as the caller wants it; see `flatten`."""
+        return np.concatenate(list(observation.values()), axis=-1) if self.flatten else observation
+
+    def _space(self) -> gymnasium.Space[Any]:
+        """Of one environment's observations."""
+        sizes = self.senses.sizes
+        if self.flatten:
+            return Box(-np.inf, np.inf, (sum(sizes.values()),), np.float64)
+        return Dict({name: Box(-np.inf, np.inf, (size,), np.float64) for name, size in sizes.items()})
+
 
 def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
     try:
@@ -413,7 +426,7 @@ def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
         raise UsageError(f"unknown autoreset_mode {mode!r}: choose one of {modes}") from None
 
 
-class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
+class RodentEnv(gymnasium.Env[Any, NDArray[Any]]):
     """One rat: `RodentVectorEnv` with a single environment and no leading axis; see there for the arguments."""
 
     metadata: dict[str, Any] = _METADATA
@@ -430,6 +443,7 @@ class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
         pool: int = 0,
         pool_seed: int = 0,
         privileged: bool = False,
+        flatten: bool = False,
     ) -> None:
         self.vector = RodentVectorEnv(
             task,
@@ -445,21 +459,20 @@ class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
             pool,
             pool_seed,
             privileged,
+            flatten,
         )
         self.render_mode = render_mode
         self.task = self.vector.task
         self.observation_space = self.vector.single_observation_space
         self.action_space = self.vector.single_action_space
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin the next episode, or with a seed that seed's first; `options={"episode": k}` begins its k-th."""
         super().reset(seed=None if seed is None else int(seed))
         observation, info = self.vector.reset(seed=None if seed is None else [seed], options=options)
         return _first(observation), info
 
-    def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One control step, under an action (38,); see `RodentVectorEnv.step`."""
         if np.shape(action) != self.action_space.shape:
             raise UsageError(f"an action must have shape {self.action_space.shape}, not {np.shape(action)}")
@@ -476,9 +489,9 @@ class RodentEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.vector.close()
 
 
-def _first(values: dict[str, Any]) -> dict[str, Any]:
-    """The first environment's part of nested dicts of arrays."""
-    return {name: _first(value) if isinstance(value, dict) else value[0] for name, value in values.items()}
+def _first(values: Any) -> Any:
+    """The first environment's part of an array, or of nested dicts of them."""
+    return {name: _first(value) for name, value in values.items()} if isinstance(values, dict) else values[0]
 
 
 def _arrays(info: dict[str, Any]) -> list[NDArray[Any]]:

@@ -86,6 +86,12 @@ def test_tasks_json_describes_each_task(capsys):
     assert tasks["maze-forage"]["reward_terms"] == ["orbs"]
     assert tasks["maze-forage"]["endings"] == ["diverged", "all_orbs_taken", "time_limit"]
     assert tasks["two-tap"]["reward_range"] == [0, 25.25]
+    for task in tasks.values():
+        assert task["parameters"].keys() == task["admissible_parameters"].keys()
+    admissible = tasks["run-gaps"]["admissible_parameters"]
+    assert admissible["gap_length"] == {"kind": "range", "unit": "m", "lowest": 0, "highest": 40}
+    assert admissible["target_velocity"] == {"kind": "number", "unit": "m/s", "above": 0, "highest": None}
+    assert tasks["two-tap"]["admissible_parameters"]["cue"] == {"kind": "switch", "unit": ""}
 
 
 def test_bench_json_keeps_the_contract(capsys):

@@ -3,14 +3,14 @@
 from typing import Any
 
 from rodent.errors import UsageError
-from rodent.tasks.base import Start, Task, episode_rng
+from rodent.tasks.base import Path, Start, Task, episode_rng
 from rodent.tasks.escape_bowl import EscapeBowl
 from rodent.tasks.maze_forage import MazeForage
 from rodent.tasks.run import Run
 from rodent.tasks.run_gaps import RunGaps
 from rodent.tasks.two_tap import TwoTap
 
-__all__ = ["TASKS", "Start", "Task", "episode_rng", "make_task"]
+__all__ = ["TASKS", "Path", "Start", "Task", "episode_rng", "make_task"]
 
 TASKS: dict[str, type[Task]] = {task.name: task for task in (Run, RunGaps, MazeForage, EscapeBowl, TwoTap)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -17,9 +17,9 @@ from torch import Tensor
 from rodent.arenas import compile_world, without_pictures
 from rodent.body import Body
 from rodent.engine import State
-from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP, PRESETS
 from rodent.senses import Sense
+from rodent.tasks.parameters import Admissible, parameter, parameters
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 Memory = dict[str, Tensor]
 """What a task remembers of an episode; see `Task.begin`."""
 
-Range = float | tuple[float, float]
-"""A number, or a range (low, high) from which one is drawn."""
-
+TIME_LIMIT = Admissible(CONTROL_TIMESTEP, math.inf, "s")
 _PAPER_SUBSTEPS = PRESETS["paper"].substeps
 
 
@@ -40,9 +38,17 @@ class Start(NamedTuple):
     qvel: np.ndarray  # (nv,)
 
 
+class Path(NamedTuple):
+    """What happened in an episode, as either simulator tells it."""
+
+    model: mujoco.MjModel  # of its world
+    qpos: np.ndarray  # (steps, nq), after each control step
+    rewards: np.ndarray  # (steps,), the task's own
+
+
 @dataclass(frozen=True)
 class Task(ABC):
-    """A task as dm_control defines it. Its fields are its parameters; a subclass adds its own.
+    """A task as dm_control defines it. Its fields are its parameters, made by `parameter`; a subclass adds its own.
 
     Methods that take a `State` act on tensors with a leading environment axis and must not loop over environments.
     The others draw or build one arena or one episode.
@@ -61,13 +67,11 @@ class Task(ABC):
     expanded: ClassVar[tuple[str, ...]] = ()
     """Fields of the model that each simulation has for itself (only where `varies` is false); see `State.model`."""
 
-    time_limit: float = 30.0  # s
+    time_limit: float = parameter(30.0, TIME_LIMIT)
 
     def __post_init__(self) -> None:
-        if not CONTROL_TIMESTEP <= self.time_limit < math.inf:
-            raise UsageError(
-                f"time_limit must be finite and at least one control step ({CONTROL_TIMESTEP} s), not {self.time_limit}"
-            )
+        for name, admissible in parameters(self).items():
+            admissible.check(name, getattr(self, name))
 
     @cached_property
     def step_limit(self) -> int:
@@ -172,6 +176,11 @@ class Task(ABC):
         del state
         return {}
 
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """What came of some episodes, at least one, in the task's own terms; None for what cannot be estimated."""
+        del body, paths
+        return {}
+
     def cues(self, body: Body) -> tuple[Sense, ...]:
         """Observables of dm_control's that tell the agent its task or its state: none unless a parameter asks."""
         del body
@@ -181,26 +190,6 @@ class Task(ABC):
         """What no animal senses, for experts and critics: of `State`, its `memory` and the `chart`."""
         del body
         return ()
-
-
-def bounds(value: Range) -> tuple[float, float]:
-    """(low, high) of a number or a range."""
-    return value if isinstance(value, tuple) else (value, value)
-
-
-def check_range(name: str, value: Range, lowest: float, highest: float, unit: str) -> None:
-    """See to it that a parameter is a number or a range.
-
-    Raises:
-        UsageError: it is neither, or not within [lowest, highest].
-    """
-    try:
-        low, high = bounds(value)
-        admissible = lowest <= low <= high <= highest
-    except (TypeError, ValueError):
-        admissible = False
-    if not admissible:
-        raise UsageError(f"{name} must be a number or a range within [{lowest:g}, {highest:g}] {unit}, not {value}")
 
 
 @lru_cache(maxsize=16)

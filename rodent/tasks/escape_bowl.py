@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
@@ -17,15 +18,16 @@ from torch import Tensor
 from rodent.arenas import compose_bowl
 from rodent.body import PREFIX, Body
 from rodent.engine import State
-from rodent.errors import UsageError
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Start, Task, physics_spec
+from rodent.tasks.base import TIME_LIMIT, Path, Start, Task, physics_spec
+from rodent.tasks.parameters import SWITCH, Admissible, parameter
 
 if TYPE_CHECKING:
     from dm_control import composer
 
 RESOLUTION = 201  # elevations along each side of the height field
 TERRAIN_SIZE = 6.0  # m; half of the height field's side
+RIM = 3.0  # m from the middle
 BUMP_SCALE = 0.2  # m between bumps
 UPRIGHT = np.cos(np.deg2rad(30))  # torso and pelvis may deviate so far from upright at no cost
 _LIFT = 0.01  # m; by which a start is raised until nothing touches
@@ -44,14 +46,9 @@ class EscapeBowl(Task):
     summary: ClassVar[str] = "right oneself and climb out of a bowl of bumpy ground with a radius of 3 m"
     varies: ClassVar[bool] = True
 
-    time_limit: float = 20.0  # s
-    smoothness: float = 0.5  # bumps scale the ground by a random factor between this and 1
-    cue: bool = False  # add dm_control's observable `origin`, the bowl's middle in the torso's frame
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.smoothness <= 1:
-            raise UsageError(f"smoothness must lie in [0, 1], not {self.smoothness}")
+    time_limit: float = parameter(20.0, TIME_LIMIT)
+    smoothness: float = parameter(0.5, Admissible(0, 1))  # bumps scale the ground by a random factor from this to 1
+    cue: bool = parameter(False, SWITCH)  # add dm_control's `origin`, the bowl's middle in the torso's frame
 
     @property
     def max_return(self) -> float:
@@ -101,6 +98,10 @@ class EscapeBowl(Task):
         upright = _linear_tolerance(state.xmat[:, torch.tensor([body.torso, body.pelvis]), 8], UPRIGHT, 1 + UPRIGHT)
         return {"upright_escape": upright.amin(1) * escape}
 
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """escaped_fraction: share of episodes in which the head got as far from the world's origin as the rim is."""
+        return {"escaped_fraction": float(np.mean([_farthest(path, body) >= RIM for path in paths]))}
+
     def cues(self, body: Body) -> tuple[Sense, ...]:
         if not self.cue:
             return ()
@@ -131,6 +132,16 @@ def _touches(model: mujoco.MjModel, data: mujoco.MjData) -> bool:
     mujoco.mj_comPos(model, data)
     mujoco.mj_collision(model, data)
     return bool(data.ncon)
+
+
+def _farthest(path: Path, body: Body) -> float:
+    """The head's greatest distance from the world's origin, m."""
+    data, distances = mujoco.MjData(path.model), []
+    for position in path.qpos:
+        data.qpos[:] = position
+        mujoco.mj_kinematics(path.model, data)
+        distances.append(float(np.linalg.norm(data.site_xpos[body.head_site])))
+    return max(distances)
 
 
 def _linear_tolerance(values: Tensor, lowest: float, margin: float) -> Tensor:

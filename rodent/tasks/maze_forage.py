@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,10 +18,10 @@ from torch import Tensor
 from rodent.arenas import compose_maze, found_sensor, hide
 from rodent.body import Body
 from rodent.engine import State, recent_samples
-from rodent.errors import UsageError
 from rodent.opengl import without_opengl
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Memory, Start, Task, physics_spec
+from rodent.tasks.base import Memory, Path, Start, Task, physics_spec
+from rodent.tasks.parameters import Admissible, parameter
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -31,6 +32,7 @@ WALL_HEIGHT = 0.3  # m
 ORB_RADIUS, ORB_HEIGHT = 0.05, 0.125  # m
 ORB_REWARD = 50.0
 _FAR = 10_000  # steps: no path
+_COUNT = Admissible(1, 4, kind="integer")
 _MOST_WALLS = 60  # boxes that cover all walls; in 600 mazes there were 8 to 23
 
 
@@ -58,15 +60,8 @@ class MazeForage(Task):
     varies: ClassVar[bool] = True
     shown: ClassVar[tuple[str, ...]] = ("places", "touched")
 
-    rooms: int = 4  # at most; labmaze fits in as many as it can
-    orbs_per_room: int = 3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("rooms", "orbs_per_room"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or not 1 <= value <= 4:
-                raise UsageError(f"{name} must be an integer from 1 to 4, not {value}")
+    rooms: int = parameter(4, _COUNT)  # at most; labmaze fits in as many as it can
+    orbs_per_room: int = parameter(3, _COUNT)
 
     @property
     def max_return(self) -> float:
@@ -159,6 +154,10 @@ class MazeForage(Task):
 
     def truncated(self, state: State) -> dict[str, Tensor]:
         return {"all_orbs_taken": state.memory["touched"].all(1)}
+
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """orbs: mean number that an episode was paid for."""
+        return {"orbs": float(np.mean([path.rewards.sum() for path in paths]) / ORB_REWARD)}
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
         return {"distances": _path_lengths(model.numeric("open").data.reshape(CELLS, CELLS) > 0)}

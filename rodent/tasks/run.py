@@ -14,14 +14,15 @@ from torch import Tensor
 from rodent.arenas import compose_corridor
 from rodent.body import Body
 from rodent.engine import State
-from rodent.errors import UsageError
 from rodent.tasks.base import Start, Task
+from rodent.tasks.parameters import Admissible, parameter
 
 if TYPE_CHECKING:
     from dm_control import composer
 
 SPAWN_X = 5.0  # m
 FALL_HEIGHT = -0.3  # m
+TARGET_VELOCITY = Admissible(0, math.inf, "m/s", above=True)
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,8 @@ class Run(Task):
     summary: ClassVar[str] = "run along a flat corridor of 40 x 2 m at 1 m/s"
     full_forward: ClassVar[bool] = True  # dm_control's corridor writes `ctrl` in a way that makes it run one
 
-    target_velocity: float = 1.0  # m/s
-    pose_noise: float = 0.02  # rad; each hinge starts within this of its rest angle, so that episodes differ
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_target_velocity(self.target_velocity)
-        if not 0 <= self.pose_noise <= 0.2:
-            raise UsageError(f"pose_noise must lie in [0, 0.2] rad, not {self.pose_noise}")
+    target_velocity: float = parameter(1.0, TARGET_VELOCITY)
+    pose_noise: float = parameter(0.02, Admissible(0, 0.2, "rad"))  # each hinge starts within this of its rest angle
 
     @property
     def max_return(self) -> float:
@@ -71,9 +66,3 @@ def velocity_reward(state: State, body: Body, target: float) -> Tensor:
 def fell_off(state: State, body: Body) -> Tensor:
     """Where an end effector is below the corridor: (envs,) bool."""
     return (state.xpos[:, torch.from_numpy(body.end_effectors), 2] < FALL_HEIGHT).any(1)
-
-
-def check_target_velocity(velocity: float) -> None:
-    """Raise a UsageError unless it is above 0 m/s and finite."""
-    if not 0 < velocity < math.inf:
-        raise UsageError(f"target_velocity must be above 0 m/s, not {velocity}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,8 +16,9 @@ from rodent.arenas import compose_corridor, hide
 from rodent.body import Body
 from rodent.engine import State
 from rodent.senses import PRIVILEGED, Sense
-from rodent.tasks.base import Range, Start, Task, bounds, check_range, physics_spec
-from rodent.tasks.run import SPAWN_X, check_target_velocity, fell_off, velocity_reward
+from rodent.tasks.base import Path, Start, Task, physics_spec
+from rodent.tasks.parameters import Admissible, Range, bounds, parameter
+from rodent.tasks.run import SPAWN_X, TARGET_VELOCITY, fell_off, velocity_reward
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -27,6 +29,7 @@ FIRST_PLATFORM = 6.0  # m
 THICKNESS = 0.16  # m; half of a platform's
 LOOKED_AT = torch.linspace(-0.15, 0.85, 26, dtype=torch.float64)  # m from the torso along world x
 _SHORTEST_PLATFORM = 0.1  # m
+_NARROWEST_GAP = 1e-6  # m; less is rounding between platforms that touch
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,10 @@ class RunGaps(Task):
     varies: ClassVar[bool] = True
     full_forward: ClassVar[bool] = True  # as in `Run`
 
-    target_velocity: float = 1.0  # m/s
-    platform_length: Range = (0.4, 0.8)  # m; each platform's is drawn from this range
-    gap_length: Range = (0.05, 0.2)  # m; each gap's is drawn from this range
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_target_velocity(self.target_velocity)
-        check_range("platform_length", self.platform_length, _SHORTEST_PLATFORM, LENGTH, "m")
-        check_range("gap_length", self.gap_length, 0, LENGTH, "m")
+    target_velocity: float = parameter(1.0, TARGET_VELOCITY)
+    # Each platform's and each gap's length is drawn from these.
+    platform_length: Range = parameter((0.4, 0.8), Admissible(_SHORTEST_PLATFORM, LENGTH, "m", "range"))
+    gap_length: Range = parameter((0.05, 0.2), Admissible(0, LENGTH, "m", "range"))
 
     @property
     def max_return(self) -> float:
@@ -110,6 +108,17 @@ class RunGaps(Task):
 
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
         return {"fell_off": fell_off(state, body)}
+
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """gaps_crossed: mean number of gaps that lie behind the torso at an episode's end."""
+        return {"gaps_crossed": float(np.mean([self._gaps_behind(path, body) for path in paths]))}
+
+    def _gaps_behind(self, path: Path, body: Body) -> int:
+        floor = self.chart(path.model)
+        far_edges, near_edges = floor["begins"][1:], floor["ends"][:-1]
+        with np.errstate(invalid="ignore"):  # of platforms that are no more than padding
+            gaps = far_edges - near_edges > _NARROWEST_GAP
+        return int((gaps & (far_edges <= path.qpos[-1, body.root_qpos])).sum())
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
         ground = model.body("ground")

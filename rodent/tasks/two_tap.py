@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,9 +16,10 @@ from torch import Tensor
 from rodent.arenas import compose_two_touch, found_sensor
 from rodent.body import PREFIX, Body
 from rodent.engine import State, recent_samples
-from rodent.errors import UsageError
+from rodent.physics import CONTROL_TIMESTEP
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Memory, Range, Start, Task, bounds, check_range, physics_spec
+from rodent.tasks.base import Memory, Path, Start, Task, physics_spec
+from rodent.tasks.parameters import SWITCH, Admissible, Range, bounds, parameter
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -54,21 +56,13 @@ class TwoTap(Task):
     expanded: ClassVar[tuple[str, ...]] = ("geom_pos",)
     shown: ClassVar[tuple[str, ...]] = ("orb", "touched", "touched_again")
 
-    touch_interval: Range = 0.8  # s from the first tap to the second; a range: each episode draws one
-    interval_tolerance: Range = 0.1  # s more or less
-    orb_height: Range = 0.14  # m
-    failure_timeout: float = 1.2  # s
-    reset_delay: float = 0.0  # s
-    cue: bool = False  # add dm_control's observable `task_logic`, the phase
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("touch_interval", self.touch_interval, 0, 10, "s")
-        check_range("interval_tolerance", self.interval_tolerance, 0, 10, "s")
-        check_range("orb_height", self.orb_height, 0.03, 1, "m")
-        for name in ("failure_timeout", "reset_delay"):
-            if not 0 <= getattr(self, name) <= 60:
-                raise UsageError(f"{name} must lie in [0, 60] s, not {getattr(self, name)}")
+    # From a range, each episode draws one.
+    touch_interval: Range = parameter(0.8, Admissible(0, 10, "s", "range"))  # from the first tap to the second
+    interval_tolerance: Range = parameter(0.1, Admissible(0, 10, "s", "range"))  # more or less
+    orb_height: Range = parameter(0.14, Admissible(0.03, 1, "m", "range"))
+    failure_timeout: float = parameter(1.2, Admissible(0, 60, "s"))
+    reset_delay: float = parameter(0.0, Admissible(0, 60, "s"))
+    cue: bool = parameter(False, SWITCH)  # add dm_control's observable `task_logic`, the phase
 
     @property
     def max_return(self) -> float:
@@ -204,6 +198,22 @@ class TwoTap(Task):
             "second_tap": TAP_REWARD * memory["second_tap"].double(),
         }
 
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+        """What the rewards tell of the taps.
+
+        first_taps: mean number an episode; second_tap_fraction: second taps in their window per first tap, over all
+        episodes, None where nothing was tapped. Both are None where the parameters let another orb be tapped for the
+        first time while the window could still be open, so that the two cannot be told apart.
+        """
+        window = bounds(self.touch_interval)[1] + bounds(self.interval_tolerance)[1]
+        if DEBOUNCE + self.failure_timeout <= window:
+            return {"first_taps": None, "second_tap_fraction": None}
+        firsts, seconds = np.sum([_count_taps(path.rewards, window) for path in paths], axis=0)
+        return {
+            "first_taps": float(firsts / len(paths)),
+            "second_tap_fraction": float(seconds / firsts) if firsts else None,
+        }
+
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def orb(state: State) -> Tensor:
             return in_torso_frame(state.memory["orb"] - state.xpos[:, body.torso], state, body)
@@ -230,6 +240,17 @@ class TwoTap(Task):
         if not self.cue:
             return ()
         return (Sense("task_logic", 1, "phase (0 to 4)", lambda state: state.memory["seen_phase"][:, None].double()),)
+
+
+def _count_taps(rewards: np.ndarray, window: float) -> tuple[int, int]:
+    """Good first and second taps in an episode's rewards: a tap within `window` s of a first one is its second."""
+    firsts, seconds, first_at = 0, 0, -math.inf
+    for at in np.flatnonzero(rewards >= TAP_REWARD) * CONTROL_TIMESTEP:
+        if at - first_at < window + CONTROL_TIMESTEP / 2:
+            seconds, first_at = seconds + 1, -math.inf
+        else:
+            firsts, first_at = firsts + 1, at
+    return firsts, seconds
 
 
 def _notice_touches(state: State) -> None:

@@ -87,6 +87,12 @@ def test_an_assessment_keeps_the_contract(policy):
     json.dumps(report)
 
 
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_the_tasks_own_outcomes_are_among_the_measures_of_either_simulator(policy, simulator):
+    measures = assess(policy, "run-gaps", episodes=1, simulator=simulator)["measures"]
+    assert measures["gaps_crossed"] == 0 and "speed" in measures
+
+
 def test_a_policy_that_reads_other_senses_is_refused_by_name(tmp_path, capsys):
     senses = ObservationSpec((("walker/joints_pos", 30), ("walker/whiskers", 24)))
     make_policy(senses).save(tmp_path / "whiskered")

@@ -47,6 +47,34 @@ def test_make_and_make_vec_build_the_registered_task(env_id):
     assert reward.shape == terminated.shape == truncated.shape == (3,)
 
 
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_gymnasiums_checker_accepts_flat_observations(env_id):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(gymnasium.make(env_id, disable_env_checker=True, flatten=True).unwrapped, skip_render_check=True)
+    words = [str(w.message) for w in caught]
+    assert words and all("infinity" in w for w in words), words
+
+
+def test_a_flat_observation_holds_the_senses_in_the_order_of_their_names():
+    plain, flat = (RodentVectorEnv(SHORT, 2, flatten=flatten) for flatten in (False, True))
+    single = gymnasium.make("rodent/Run-v0", flatten=True)
+    (senses, _), (values, _) = plain.reset(seed=3), flat.reset(seed=3)
+    assert flat.observation_space.contains(values) and values.dtype == np.float64
+    assert np.array_equal(values, stack(senses))
+    first = {name: sense[0] for name, sense in senses.items()}
+    assert np.array_equal(values[0], gymnasium.spaces.flatten(plain.single_observation_space, first))
+    assert np.array_equal(values[0], single.reset(seed=3)[0])
+    for action in actions(2, 7):  # beyond the end of the first episodes
+        (senses, *_, told), (values, *_, flat_told) = plain.step(action), flat.step(action)
+        assert np.array_equal(values, stack(senses))
+        if "final_obs" in told:
+            assert np.array_equal(flat_told["final_obs"][1], stack(told["final_obs"][1]))
+            break
+    else:
+        raise AssertionError("no episode has ended")
+
+
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 def test_a_vector_of_three_equals_three_singles_over_several_episodes(mode):
     ours = RodentVectorEnv(SHORT, 3, autoreset_mode=mode)

@@ -126,6 +126,21 @@ def test_a_scene_is_the_same_arena_with_the_same_qpos(name):
     assert scene.ntex > 0 and world.ntex == 0
 
 
+def test_the_colours_of_a_maze_follow_from_its_episode():
+    task = make_task("maze-forage")
+
+    def colours(episode):
+        scene = task.scene(episode_rng(task, 3, episode))
+        used = {scene.mat(i).name: scene.mat_texid[i].tolist() for i in range(scene.nmat)}
+        return used, scene.tex_data.tobytes()
+
+    elsewhere = np.random.get_state()[1].copy()
+    first = colours(0)
+    assert first == colours(0)
+    assert any(colours(episode) != first for episode in (1, 2, 3))
+    assert np.array_equal(np.random.get_state()[1], elsewhere)
+
+
 @pytest.mark.parametrize("name", VARYING)
 def test_each_environment_is_drawn_in_its_own_arena(name):
     env = RodentVectorEnv(name, 2, render_mode="rgb_array", width=64, height=48, camera="back")
