@@ -7,6 +7,7 @@ then the same steps alone, by a twin environment from the same states under the 
 process of its own, so that its peak memory is its own too.
 """
 
+import itertools
 import json
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def measure(agent: str, threads: int, seconds: float) -> dict:
         twin = make_training_env(make_rodent_env, config, run.schedule.phases[0])
         twin.reset(seed=0)
         together = alone = updates = 0.0
-        for i in range(_WARM_UP + 10**6):
+        for i in itertools.count():
             state = run.env.state_dict()
             began = time.perf_counter()
             figures = run.iterate()
