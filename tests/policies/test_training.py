@@ -78,7 +78,7 @@ def test_a_longer_run_repeats_the_shorter_one_with_an_annealed_last_phase(small:
 def test_a_new_physics_preset_rebuilds_the_environment(small: Any) -> None:
     made = []
 
-    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         made.append(PointMasses(envs, physics, aids))
         return made[-1]
 
@@ -90,7 +90,7 @@ def test_a_new_physics_preset_rebuilds_the_environment(small: Any) -> None:
 def test_a_phase_may_have_aids_of_its_own(small: Any) -> None:
     made = []
 
-    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         made.append(PointMasses(envs, physics, aids))
         return made[-1]
 
@@ -269,7 +269,7 @@ def test_a_run_that_loses_its_numbers_says_so(small: Any) -> None:
 def test_training_seeds_reach_the_environments_spread_out(small: Any) -> None:
     env = None
 
-    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         nonlocal env
         env = PointMasses(envs, physics, aids)
         return env
