@@ -241,7 +241,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint_from_which_it_goes_on(
             return super().step(actions)
 
     run = small(run_dir=tmp_path / "parts", seeds=(0,))
-    train(run, lambda task, envs, physics, threads, aids: Interrupting(envs, physics, aids))
+    train(run, lambda task, envs, physics, threads, aids, **named: Interrupting(envs, physics, aids))
     assert newest(tmp_path / "parts")[1]["steps"] == 256
     assert Policy.load(tmp_path / "parts").facts["steps"] == 256
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -263,7 +263,7 @@ def test_a_run_that_loses_its_numbers_says_so(small: Any) -> None:
             return observation, reward * np.nan, *rest
 
     with pytest.raises(UsageError, match="no longer finite"):
-        train(small(), lambda task, envs, physics, threads, aids: Broken(envs, physics, aids))
+        train(small(), lambda task, envs, physics, threads, aids, **named: Broken(envs, physics, aids))
 
 
 def test_training_seeds_reach_the_environments_spread_out(small: Any) -> None:
