@@ -22,8 +22,9 @@ from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP, Physics, find_physics
 from rodent.senses import Sense, Senses
 from rodent.tasks import Task, episode_rng, make_task
+from rodent.vision import PICTURE, SIZE, Eyes, VisionSettings, vision_settings
 
-Observation = dict[str, NDArray[np.float64]]
+Observation = dict[str, NDArray[Any]]
 _METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_TIMESTEP)}
 
 
@@ -44,7 +45,10 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         pool_seed: what the pool's arenas are drawn from.
         privileged: add the task's privileged senses, whose names begin with `privileged/`: what no animal senses.
         flatten: give each observation as one array (envs, sum of sizes) float64, for learners that want one: the
-            senses one after the other in the order of their names, as `gymnasium.spaces.flatten` has them.
+            senses one after the other in the order of their names, as `gymnasium.spaces.flatten` has them. With vision,
+            a dict of that array, as `flat`, and of the pictures.
+        vision: whether the rats see, or how: `walker/egocentric_camera` (envs, 64, 64, 3) uint8 joins the observation.
+            `metadata["vision"]` says how pictures are made.
 
     Observations are dicts of float64 (envs, size) under dm_control's names, unless `flatten`. Episode k of environment
     i is drawn from (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])`
@@ -55,7 +59,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     cause `diverged`; `divergences` counts them.
 
     Raises:
-        UsageError: an unknown task or preset, a count below 1.
+        UsageError: an unknown task or preset, a count below 1; vision where nothing can draw.
     """
 
     metadata: dict[str, Any] = _METADATA
@@ -76,6 +80,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         pool_seed: int = 0,
         privileged: bool = False,
         flatten: bool = False,
+        vision: bool | VisionSettings = False,
     ) -> None:
         if pool < 0 or pool_seed < 0:
             raise UsageError(f"pool and pool_seed must be 0 or more, not {pool} and {pool_seed}")
@@ -108,6 +113,11 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._make_memory()
         self.senses = Senses(model, self._more_senses)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        settings = vision_settings(vision)
+        self.eyes = Eyes(self.task, num_envs, settings, self._pool) if settings else None
+        self._sight = f" with {settings}" if settings else ""
+        if self.eyes:
+            self.metadata["vision"] = self.eyes.description
         self.single_observation_space = self._space()
         self.single_action_space = Box(-1.0, 1.0, (model.nu,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -202,6 +212,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             for values in (reward, terminated, truncated, *_arrays(info)):
                 values[begin] = 0
         self._ended = terminated | truncated
+        if self.eyes:
+            self.eyes.look(np.flatnonzero((self._steps % self.eyes.settings.every == 0) & (self._steps > 0)), state)
         observation = self._observe()
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
             observation = self._begin_next(observation, info)
@@ -220,13 +232,16 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the renderers."""
+        if self.eyes:
+            self.eyes.close()
+            self.eyes = None
         while self._scenes:
             self._scenes.pop().close()
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All that is needed to continue bit for bit in an environment built alike."""
         return {
-            "kind": np.array(f"{self.task!r} under {self.physics.name}{self._pool_name}"),
+            "kind": np.array(f"{self.task!r} under {self.physics.name}{self._pool_name}{self._sight}"),
             "simulation": self.engine.snapshot(),
             "seeds": np.array([str(seed) for seed in self._seeds]),
             "episodes": self._episodes.copy(),
@@ -236,6 +251,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             "last_action": self._last_action.numpy().copy(),
             "divergences": np.array(self.divergences),
             "arenas": self._arenas.copy(),
+            **({"pictures": self.eyes.pictures.copy()} if self.eyes else {}),
             **{f"memory.{name}": values.numpy().copy() for name, values in self.engine.state.memory.items()},
         }
 
@@ -255,6 +271,9 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         if self.task.varies:
             begun = np.flatnonzero(self._episodes >= 0).tolist()
             self.engine.use(begun, [self._arena(i, self._rng(i)) for i in begun])
+        if self.eyes:
+            self._open_eyes(np.flatnonzero(self._episodes >= 0))
+            self.eyes.pictures[:] = state["pictures"]
         self.engine.restore(snapshot)
         self._steps[:] = state["steps"]
         self._limits[:] = state["limits"]
@@ -336,6 +355,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         rows = self.engine.state.rows(ids)
         for name, values in self.senses.observe(rows).items():
             observation[name][ids] = values.numpy()
+        if self.eyes:
+            observation[PICTURE][ids] = self.eyes.pictures[ids]
         return observation
 
     def _begin_episodes(self, ids: NDArray[np.intp]) -> None:
@@ -362,7 +383,17 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self.engine.state.qpos[i] = torch.from_numpy(start.qpos)
             self.engine.state.qvel[i] = torch.from_numpy(start.qvel)
         self.engine.forward_at_rest(ids)
+        if self.eyes:
+            self._open_eyes(ids)
+            self.eyes.look(ids, self.engine.state)
         self.engine.diverged()  # a reset clears MuJoCo's counters or leaves them: either way, start from here
+
+    def _open_eyes(self, ids: NDArray[np.intp]) -> None:
+        """Tell the eyes of some environments which episode it is."""
+        assert self.eyes is not None
+        for i in ids:
+            looks = self._rng(i).spawn(1)[0]  # of its own, so that vision changes nothing else
+            self.eyes.begin(i, self.engine.model_of(i), self._arenas[i], looks)
 
     def _rng(self, env: int) -> np.random.Generator:
         """What the present episode of an environment is drawn from."""
@@ -404,18 +435,28 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return limit
 
     def _observe(self) -> Observation:
-        return {name: values.numpy() for name, values in self.senses.observe(self.engine.state).items()}
+        observation: Observation = {
+            name: values.numpy() for name, values in self.senses.observe(self.engine.state).items()
+        }
+        if self.eyes:
+            observation[PICTURE] = self.eyes.pictures.copy()
+        return dict(sorted(observation.items()))
 
     def _outward(self, observation: Observation) -> Any:
         """The observation as the caller wants it; see `flatten`."""
-        return np.concatenate(list(observation.values()), axis=-1) if self.flatten else observation
+        if not self.flatten:
+            return observation
+        flat = np.concatenate([observation[name] for name in self.senses.sizes], axis=-1)
+        return {"flat": flat, PICTURE: observation[PICTURE]} if self.eyes else flat
 
     def _space(self) -> gymnasium.Space[Any]:
         """Of one environment's observations."""
         sizes = self.senses.sizes
+        picture = {PICTURE: Box(0, 255, (SIZE, SIZE, 3), np.uint8)} if self.eyes else {}
         if self.flatten:
-            return Box(-np.inf, np.inf, (sum(sizes.values()),), np.float64)
-        return Dict({name: Box(-np.inf, np.inf, (size,), np.float64) for name, size in sizes.items()})
+            flat = Box(-np.inf, np.inf, (sum(sizes.values()),), np.float64)
+            return Dict({"flat": flat, **picture}) if picture else flat
+        return Dict({name: Box(-np.inf, np.inf, (size,), np.float64) for name, size in sizes.items()} | picture)
 
 
 def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
@@ -444,6 +485,7 @@ class RodentEnv(gymnasium.Env[Any, NDArray[Any]]):
         pool_seed: int = 0,
         privileged: bool = False,
         flatten: bool = False,
+        vision: bool | VisionSettings = False,
     ) -> None:
         self.vector = RodentVectorEnv(
             task,
@@ -460,7 +502,9 @@ class RodentEnv(gymnasium.Env[Any, NDArray[Any]]):
             pool_seed,
             privileged,
             flatten,
+            vision,
         )
+        self.metadata = {name: value for name, value in self.vector.metadata.items() if name != "autoreset_mode"}
         self.render_mode = render_mode
         self.task = self.vector.task
         self.observation_space = self.vector.single_observation_space
