@@ -539,7 +539,8 @@ class _WarpPainter:
         """Copy to the stage where everything is, and from where it is seen."""
         model = self._scene.model
         identity = np.broadcast_to(np.eye(3), (model.nskin, 3, 3))
-        position = np.concatenate([data.geom_xpos[self._geoms], self._place_skins(scene)])
+        skins = self._place_skins(scene) if view.own_body else np.zeros((model.nskin, 3))
+        position = np.concatenate([data.geom_xpos[self._geoms], skins])
         hidden = np.isin(model.geom_group[self._geoms], _hidden_groups(model, view)) | self._invisible()
         position[np.concatenate([hidden, np.full(model.nskin, not view.own_body)])] = _OUT_OF_SIGHT
         _assign(self._data.geom_xpos, position)
@@ -584,7 +585,7 @@ class _WarpPainter:
         ids = self._context.hfield_bvh_id.numpy()  # of an array on the CPU: a view
         with self._warp.ScopedDevice("cpu"):
             mesh, self._context.hfield_bounds_size.numpy()[i] = build_hfield_bvh(self._scene.model, i)
-        del self._context.hfield_registry[int(ids[i])]  # which keeps the meshes alive
+        self._context.hfield_registry.pop(int(ids[i]), None)  # which keeps the meshes alive
         self._context.hfield_registry[mesh.id] = mesh
         ids[i] = mesh.id
 
