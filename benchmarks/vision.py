@@ -105,18 +105,17 @@ def picture_ms(task: str) -> dict:
 
 def resets(task: str) -> dict:
     """Seconds of resetting one of 64 environments, the median, beside those of a control step of all."""
-    found = {}
-    for name, pool in (("pool", 64), ("no_pool", 0)):
-        env = RodentVectorEnv(task, ENVS, "fast", vision=True, pool=pool)
-        env.reset(seed=0)
-        one = []
-        for i in range(12):
-            mask = np.arange(ENVS) == i
-            one.append(seconds(lambda mask=mask: env.reset(options={"reset_mask": mask})))
-        steps = [seconds(lambda: env.step(np.zeros(env.action_space.shape))) for _ in range(8)]
-        found[name] = {"reset_of_one": round(float(np.median(one)), 4), "step_of_64": round(float(np.median(steps)), 4)}
-        env.close()
-    return found
+    return {"pool": reset_beside_step(task, 64), "no_pool": reset_beside_step(task, 0)}
+
+
+def reset_beside_step(task: str, pool: int) -> dict:
+    env = RodentVectorEnv(task, ENVS, "fast", vision=True, pool=pool)
+    env.reset(seed=0)
+    masks = [np.arange(ENVS) == i for i in range(12)]
+    one = [seconds(lambda mask=mask: env.reset(options={"reset_mask": mask})) for mask in masks]
+    steps = [seconds(lambda: env.step(np.zeros(env.action_space.shape))) for _ in range(8)]
+    env.close()
+    return {"reset_of_one": round(float(np.median(one)), 4), "step_of_64": round(float(np.median(steps)), 4)}
 
 
 def speed(flags: Flags, task: str, preset: str) -> dict:

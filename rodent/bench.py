@@ -2,8 +2,8 @@
 
 The limit is what MuJoCo itself needs for the same steps: bare `mj_step` of the same model from the same states under
 the same controls on the same cores, plus the one forward pass that the observation needs; with vision, after them one
-picture of each environment by the same renderer with the same flags, of a scene that already shows it. Episodes end, and
-others begin, as often as they do in the long run. dm_control's environment runs on one core, as it does for its users.
+picture of each environment by the same renderer with the same flags, of a scene that already shows it. Episodes end and
+others begin as often as in the long run. dm_control's environment runs on one core, as it does for its users.
 """
 
 from __future__ import annotations

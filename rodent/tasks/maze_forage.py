@@ -108,7 +108,7 @@ class MazeForage(Task):
         walls = [_box(wall) for wall in make_walls(grid, wall_char="*", make_odd_sized_walls=True)]
         floor = labyrinth.variations_layer
         tiles = [
-            _box(tile)
+            _box(tile) * ((1, 1, 0), (1, 1, 1))  # they lie on the ground
             for variation in f".{string.ascii_uppercase}"
             if variation in floor
             for tile in make_walls(floor, wall_char=variation, make_odd_sized_walls=True)
@@ -117,9 +117,8 @@ class MazeForage(Task):
             _place(*np.nonzero(cells == token))
             for token in (labmaze.defaults.OBJECT_TOKEN, labmaze.defaults.SPAWN_TOKEN)
         )
-        tiles = np.array(tiles) * ((1, 1, 0), (1, 1, 1))  # they lie on the ground
         texture = np.random.RandomState(colours_seed(rng)).choice(_WALL_TEXTURES)  # dm_control's first draw
-        return Maze(seed, cells != "*", np.array(walls), tiles, int(texture), orbs, spawns)
+        return Maze(seed, cells != "*", np.array(walls), np.array(tiles), int(texture), orbs, spawns)
 
     def build(self, arena: Maze, substeps: int = 20) -> mujoco.MjModel:
         if len(arena.walls) > _MOST_WALLS:
@@ -147,7 +146,7 @@ class MazeForage(Task):
         composed.root_entity._maze = self._labyrinth(arena.seed)
 
     def stage(self, arenas: int = 1, terrain_step: int = 1) -> mujoco.MjSpec:
-        """A stock of planes of each size, since a renderer reads a plane's size but once, and as many orbs as may be."""
+        """A stock of planes of each size, since renderers read a plane's size but once, and as many orbs as can be."""
         spec = _emptied_scene(self)
         spec.stat.extent = _EXTENT
         for kind, (_, _, orientation) in _PLANES.items():
