@@ -118,9 +118,7 @@ class Eyes:
     def pose(self, env: int, state: State) -> mujoco.MjData:
         """Let the stage show an environment, and return its data."""
         if self._looks[env] is not self._shown:
-            self._shown = self._looks[env]
-            for name, values in self._shown.items():
-                getattr(self.stage, name)[:] = values
+            self._show(self._looks[env])
         self._task.dress(self.stage, {name: state.memory[name][env] for name in self._task.shown})
         self._data.qpos[:] = state.qpos[env].numpy()
         update_positions(self.stage, self._data)
@@ -130,8 +128,14 @@ class Eyes:
         """Free the renderer."""
         self.renderer.close()
 
+    def _show(self, look: Look) -> None:
+        for name, values in look.items():
+            getattr(self.stage, name)[:] = values
+        self._shown = look
+
     def _look(self, place: int, world: mujoco.MjModel) -> Look:
         """How the stage shows an arena; one with a terrain has it in the stage's height field number `place`."""
+        self._show(self._plain)
         look = self._task.look(self.stage, world)
         if "hfield_data" in look:
             heights, start = look.pop("hfield_data"), self.stage.hfield_adr[place]
