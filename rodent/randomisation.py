@@ -16,7 +16,7 @@ from rodent.tasks.base import Look
 RANDOMISED = ("geom_rgba", "mat_texid", "light_diffuse", "light_poscom0")  # fields of MjModel
 _RGB = int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
 _DEFAULT_RGBA = (0.5, 0.5, 0.5, 1.0)  # MuJoCo's: a geom that has it shows its material's
-_PATTERN_CELLS = (3, 6, 12, 24)  # spots along each side of a pattern
+_PATTERN_CELLS = (12, 24, 48, 96)  # spots along each side of a pattern; fewer would fill an eye near the ground
 _PATTERN_PIXELS = 96
 
 
