@@ -38,7 +38,7 @@ class VisionSettings:
     every: int = 1  # control steps from one picture to the next; in between the last one stays
     shadows: bool = False  # whether lights cast them
     antialias: bool = False  # whether edges are smoothed
-    terrain_step: int = 2  # the bowl is drawn from every so-manieth row and column of its elevations; divides 200
+    terrain_step: int = 2  # the bowl is drawn from each such row and column of its elevations: 1, 2, 4, 5, 8, 10
     randomisation: Randomisation | None = None  # of lights, textures and colours, for each episode
 
     def __post_init__(self) -> None:
