@@ -27,7 +27,7 @@ class Output(NamedTuple):
     log_std: Tensor
     """(..., A), logarithm of its standard deviation."""
     value: Tensor
-    """(...), the critic's estimate."""
+    """(...), the critic's estimate; NaN where the critic reads more than it was given."""
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """An action of each distribution, (..., A), not clipped."""
@@ -64,23 +64,32 @@ class Agent(nn.Module, ABC):
     """A network that acts. It keeps no hidden state: state goes in and comes out, to be recorded, forked, perturbed.
 
     Every agent normalises its observations itself and has a standard deviation that does not depend on the state.
+    Its critic may read more than its policy does, which serves training alone ("asymmetric actor critic", Pinto et al.
+    2018): an observation is what the policy reads, (..., D), or that and what only the critic reads, (..., D + P).
 
     Args:
         observation_size: D, the length of a flat observation.
         action_size: A.
         initial_std: standard deviation of the actions at first.
+        critic_size: P.
     """
 
     name: ClassVar[str]
     settings_type: ClassVar[type[Any]]
     recurrent: ClassVar[bool]
     """Whether the agent has hidden state, so that learners must keep its sequences whole."""
+    READS: ClassVar[dict[str, str]]
+    """Which weights have an input for each number of an observation, in their last columns: of what the `policy` reads,
+    of `all`, or of what only the `critic` reads."""
+    MIRROR: ClassVar[tuple[str, ...]] = ()
+    """What is saved with the weights but follows from what the agent reads."""
 
-    def __init__(self, observation_size: int, action_size: int, initial_std: float) -> None:
+    def __init__(self, observation_size: int, action_size: int, initial_std: float, critic_size: int = 0) -> None:
         super().__init__()
         self.observation_size = observation_size
         self.action_size = action_size
-        self.normaliser = Normaliser(observation_size)
+        self.critic_size = critic_size
+        self.normaliser = Normaliser(observation_size + critic_size)
         self.log_std = nn.Parameter(torch.full((action_size,), math.log(initial_std)))
 
     @abstractmethod
@@ -92,7 +101,7 @@ class Agent(nn.Module, ABC):
         """One control step.
 
         Args:
-            observation: (batch, D) float32, as sensed (not normalised).
+            observation: (batch, D) or (batch, D + P) float32, as sensed (not normalised).
             state: what `initial` or the last `step` returned; see `reset_state` for environments that start anew.
 
         Returns:
@@ -104,7 +113,7 @@ class Agent(nn.Module, ABC):
         """Many steps at once, with gradients through time.
 
         Args:
-            observations: (time, batch, D) float32.
+            observations: (time, batch, D) or (time, batch, D + P) float32.
             state: hidden state before the first step, (batch, ...).
             starts: (time, batch) bool; where true, an episode begins with the step: the state is zeroed before it.
 
@@ -117,8 +126,11 @@ class Agent(nn.Module, ABC):
         return []
 
     def value(self, observations: Tensor) -> Tensor:
-        """The estimates (...) of observations (..., D) by a critic that shares no weight with the policy."""
+        """The estimates (...) of observations (..., D + P) by a critic that shares no weight with the policy."""
         raise TypeError(f"the critic of agent {self.name} shares weights with its policy")
+
+    def _critic_is_told(self, observation: Tensor) -> bool:
+        return observation.shape[-1] == self.observation_size + self.critic_size
 
 
 def mlp(sizes: Sequence[int], output: int | None = None, output_gain: float = 1.0) -> nn.Sequential:

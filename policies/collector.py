@@ -37,7 +37,7 @@ class Collector:
         self.agent = agent
         self.senses = senses
         self.generator = generator
-        self.observation = senses.flatten(env.reset(seed=[*seeds])[0])
+        self.observation = senses.flatten(env.reset(seed=[*seeds])[0], critic=True)
         self.state: AgentState = agent.initial(env.num_envs)
         self.starts = torch.ones(env.num_envs, dtype=torch.bool)
         self._returns = np.zeros(env.num_envs)  # of the episodes under way, the task's own reward alone
@@ -77,13 +77,13 @@ class Collector:
         tally.add(info, self._returns[ended], self._lengths[ended])
         self._returns[ended] = 0
         self._lengths[ended] = 0
-        self.observation = self.senses.flatten(observation)
+        self.observation = self.senses.flatten(observation, critic=True)
         self.starts = torch.from_numpy(ended)
 
     def _final_values(self, info: dict[str, Any], truncated: NDArray[np.bool_]) -> Tensor:
         """The critic's values of the observations in which episodes were cut off; zero elsewhere. (envs,)."""
         where = torch.from_numpy(truncated)
-        final = self.senses.flatten_each(info["final_obs"][truncated])
+        final = self.senses.flatten_each(info["final_obs"][truncated], critic=True)
         state = {name: value[where] for name, value in self.state.items()}
         values = torch.zeros(len(truncated))
         values[where] = self.agent.step(final, state)[0].value

@@ -83,7 +83,8 @@ def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> T
     presets = phase.physics.split("+")
     sizes = [len(part) for part in np.array_split(np.arange(config.envs), len(presets))]
     pool = config.pool if TASKS[config.task].varies else 0
-    named: dict[str, Any] = ({"pool": pool} if pool else {}) | ({"privileged": True} if config.privileged else {})
+    privileged = config.privileged or config.privileged_critic
+    named: dict[str, Any] = ({"pool": pool} if pool else {}) | ({"privileged": True} if privileged else {})
     began = time.monotonic()
     envs = [
         make_env(config.task, size, preset, config.threads, phase.aids, **named)

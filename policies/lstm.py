@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,32 +41,39 @@ class LSTMAgent(Agent):
     name: ClassVar[str] = "lstm"
     settings_type = LSTMSettings
     recurrent = True
+    READS: ClassVar[dict[str, str]] = {"encoder.0.weight": "policy", "critic.0.weight": "critic"}
 
-    def __init__(self, observation_size: int, action_size: int, settings: LSTMSettings) -> None:
-        super().__init__(observation_size, action_size, settings.initial_std)
+    def __init__(self, observation_size: int, action_size: int, settings: LSTMSettings, critic_size: int = 0) -> None:
+        super().__init__(observation_size, action_size, settings.initial_std, critic_size)
         self.encoder = mlp((observation_size, *settings.encoder))
         self.core = LSTMCore(settings.encoder[-1], settings.core)
-        head = (settings.encoder[-1] + settings.core, *settings.head)
-        self.actor = mlp(head, action_size, output_gain=0.01)
-        self.critic = mlp(head, 1, output_gain=0.01)
+        features = settings.encoder[-1] + settings.core
+        self.actor = mlp((features, *settings.head), action_size, output_gain=0.01)
+        self.critic = mlp((features + critic_size, *settings.head), 1, output_gain=0.01)
 
     def initial(self, batch: int) -> AgentState:
         zeros = torch.zeros(batch, self.core.units, device=self.log_std.device)
         return {"core.h": zeros, "core.c": zeros.clone()}
 
     def step(self, observation: Tensor, state: AgentState) -> tuple[Output, AgentState]:
-        encoded = self.encoder(self.normaliser(observation))
+        seen = self.normaliser(observation)
+        encoded = self.encoder(seen[..., : self.observation_size].contiguous())
         h, c = self.core.step(self.core.drive(encoded), state["core.h"], state["core.c"])
-        return self._heads(encoded, h), {"core.h": h, "core.c": c}
+        return self._heads(encoded, h, seen), {"core.h": h, "core.c": c}
 
     def unroll(self, observations: Tensor, state: AgentState, starts: Tensor) -> Output:
-        encoded = self.encoder(self.normaliser(observations))
-        return self._heads(encoded, self.core.unroll(encoded, state["core.h"], state["core.c"], starts))
+        seen = self.normaliser(observations)
+        encoded = self.encoder(seen[..., : self.observation_size].contiguous())
+        return self._heads(encoded, self.core.unroll(encoded, state["core.h"], state["core.c"], starts), seen)
 
-    def _heads(self, encoded: Tensor, h: Tensor) -> Output:
+    def _heads(self, encoded: Tensor, h: Tensor, seen: Tensor) -> Output:
         features = torch.cat([encoded, h], -1)
         mean = self.actor(features)
-        return Output(mean, self.log_std.expand_as(mean), self.critic(features).squeeze(-1))
+        if self._critic_is_told(seen):
+            value = self.critic(torch.cat([features, seen[..., self.observation_size :]], -1)).squeeze(-1)
+        else:
+            value = torch.full(mean.shape[:-1], math.nan, device=mean.device)
+        return Output(mean, self.log_std.expand_as(mean), value)
 
 
 class LSTMCore(nn.Module):

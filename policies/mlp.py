@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,16 +40,18 @@ class MLPAgent(Agent):
     name: ClassVar[str] = "mlp"
     settings_type = MLPSettings
     recurrent = False
+    READS: ClassVar[dict[str, str]] = {"actor.0.weight": "policy", "critic.0.weight": "all"}
+    MIRROR = ("sense_index", "sense_sign", "action_index", "action_sign")
 
-    def __init__(self, observation_size: int, action_size: int, settings: MLPSettings) -> None:
-        super().__init__(observation_size, action_size, settings.initial_std)
-        sizes = (observation_size, *settings.hidden)
-        self.actor = mlp(sizes, action_size, output_gain=0.01)
-        self.critic = mlp(sizes, 1, output_gain=0.01)
+    def __init__(self, observation_size: int, action_size: int, settings: MLPSettings, critic_size: int = 0) -> None:
+        super().__init__(observation_size, action_size, settings.initial_std, critic_size)
+        everything = observation_size + critic_size
+        self.actor = mlp((observation_size, *settings.hidden), action_size, output_gain=0.01)
+        self.critic = mlp((everything, *settings.hidden), 1, output_gain=0.01)
         self.symmetric = settings.symmetric
         if self.symmetric:
-            self.register_buffer("sense_index", torch.arange(observation_size))
-            self.register_buffer("sense_sign", torch.ones(observation_size))
+            self.register_buffer("sense_index", torch.arange(everything))
+            self.register_buffer("sense_sign", torch.ones(everything))
             self.register_buffer("action_index", torch.arange(action_size))
             self.register_buffer("action_sign", torch.ones(action_size))
 
@@ -58,7 +61,10 @@ class MLPAgent(Agent):
     action_sign: Tensor
 
     def reflect(self, senses: Mirror, actions: Mirror) -> None:
-        """Tell a symmetric agent what its senses and actions become in a mirror; saved with its weights."""
+        """Tell a symmetric agent what its senses and actions become in a mirror; saved with its weights.
+
+        What the policy reads becomes what the policy reads.
+        """
         self.sense_index.copy_(torch.from_numpy(senses.index))
         self.sense_sign.copy_(torch.from_numpy(senses.sign))
         self.action_index.copy_(torch.from_numpy(actions.index))
@@ -77,28 +83,30 @@ class MLPAgent(Agent):
         return list(self.critic.parameters())
 
     def value(self, observations: Tensor) -> Tensor:
-        if self.symmetric:
-            seen, reflected = self._seen_and_reflected(observations)
-            return ((self.critic(seen) + self.critic(reflected)) / 2).squeeze(-1)
-        value: Tensor = self.critic(self.normaliser(observations))
-        return value.squeeze(-1)
+        return self._value(self._views(observations))
 
     def _forward(self, observation: Tensor) -> Output:
+        views = self._views(observation)
+        mean = self._mean(views)
+        log_std = (self.log_std + self.log_std[self.action_index]) / 2 if self.symmetric else self.log_std
+        told = self._critic_is_told(observation)
+        value = self._value(views) if told else torch.full(mean.shape[:-1], math.nan, device=mean.device)
+        return Output(mean, log_std.expand_as(mean), value)
+
+    def _mean(self, views: list[Tensor]) -> Tensor:
+        means = [self.actor(seen[..., : self.observation_size].contiguous()) for seen in views]
         if self.symmetric:
-            return self._forward_symmetric(observation)
-        senses = self.normaliser(observation)
-        mean = self.actor(senses)
-        return Output(mean, self.log_std.expand_as(mean), self.critic(senses).squeeze(-1))
+            means[1] = means[1][..., self.action_index] * self.action_sign
+        return sum(means[1:], means[0]) / len(means)
 
-    def _forward_symmetric(self, observation: Tensor) -> Output:
-        seen, reflected = self._seen_and_reflected(observation)
-        there = self.actor(reflected)[..., self.action_index] * self.action_sign
-        mean = (self.actor(seen) + there) / 2
-        log_std = (self.log_std + self.log_std[self.action_index]) / 2
-        value = (self.critic(seen) + self.critic(reflected)) / 2
-        return Output(mean, log_std.expand_as(mean), value.squeeze(-1))
+    def _value(self, views: list[Tensor]) -> Tensor:
+        values = [self.critic(seen) for seen in views]
+        return (sum(values[1:], values[0]) / len(values)).squeeze(-1)
 
-    def _seen_and_reflected(self, observation: Tensor) -> Tensor:
-        """Normalised observations (2, ..., D): as they are, and in a mirror."""
-        seen: Tensor = self.normaliser(torch.stack((observation, observation[..., self.sense_index] * self.sense_sign)))
-        return seen
+    def _views(self, observation: Tensor) -> list[Tensor]:
+        """The normalised observation (..., D or D + P) as it is and, of a symmetric agent, in a mirror."""
+        if not self.symmetric:
+            return [self.normaliser(observation)]
+        size = observation.shape[-1]
+        reflected = observation[..., self.sense_index[:size]] * self.sense_sign[:size]
+        return [self.normaliser(observation), self.normaliser(reflected)]

@@ -22,25 +22,41 @@ class ObservationSpec:
     """The senses that a network reads: their names, in order, and the size of each."""
 
     senses: tuple[tuple[str, int], ...]
+    """What the policy reads."""
+    critic_senses: tuple[tuple[str, int], ...] = ()
+    """What only its critic reads, in training, besides."""
 
     @classmethod
-    def of(cls, space: gymnasium.Space[Any]) -> ObservationSpec:
-        """The spec of a single environment's Dict of flat Boxes."""
+    def of(cls, space: gymnasium.Space[Any], privileged_critic: bool = False) -> ObservationSpec:
+        """The spec of a single environment's Dict of flat Boxes.
+
+        Args:
+            space: the environment's.
+            privileged_critic: keep privileged senses to the critic.
+        """
         assert isinstance(space, gymnasium.spaces.Dict)
-        return cls(tuple((name, int(np.prod(box.shape or (1,)))) for name, box in space.spaces.items()))
+        sizes = tuple((name, int(np.prod(box.shape or (1,)))) for name, box in space.spaces.items())
+        if not privileged_critic:
+            return cls(sizes)
+        privileged = tuple(each for each in sizes if each[0].startswith(PRIVILEGED))
+        return cls(tuple(each for each in sizes if each not in privileged), privileged)
 
     @classmethod
-    def from_json(cls, data: Any) -> ObservationSpec:
-        """The inverse of `to_json`. Raises TypeError or ValueError for anything else."""
-        return cls(tuple((str(name), int(size)) for name, size in data))
+    def from_json(cls, senses: Any, critic_senses: Any = ()) -> ObservationSpec:
+        """The spec of pairs of name and size. Raises TypeError or ValueError for anything else."""
+        return cls(
+            tuple((str(name), int(size)) for name, size in senses),
+            tuple((str(name), int(size)) for name, size in critic_senses),
+        )
 
-    def to_json(self) -> list[list[Any]]:
-        """Pairs of name and size."""
-        return [[name, size] for name, size in self.senses]
+    def to_json(self) -> dict[str, list[list[Any]]]:
+        """Pairs of name and size, under `senses` and, where there are any, `critic_senses`."""
+        groups = {"senses": self.senses} | ({"critic_senses": self.critic_senses} if self.critic_senses else {})
+        return {name: [[*pair] for pair in group] for name, group in groups.items()}
 
     @property
     def privileged(self) -> bool:
-        """Whether it has senses that no animal has."""
+        """Whether the policy has senses that no animal has."""
         return any(name.startswith(PRIVILEGED) for name, _ in self.senses)
 
     @property
@@ -48,29 +64,41 @@ class ObservationSpec:
         """D, the length of a flat observation."""
         return sum(size for _, size in self.senses)
 
-    def flatten(self, observation: Observation) -> Tensor:
-        """Concatenate senses of shape (n, d) each, by name, into (n, D) float32.
+    @property
+    def critic_size(self) -> int:
+        """P, the length of what the critic reads besides."""
+        return sum(size for _, size in self.critic_senses)
+
+    def flatten(self, observation: Observation, critic: bool = False) -> Tensor:
+        """Concatenate senses of shape (n, d) each, by name, into (n, D) float32; with `critic`, into (n, D + P).
 
         Senses that the spec does not name are ignored: `check` says so beforehand where that would be a mistake.
 
         Raises:
             UsageError: a sense is missing or has another shape.
         """
+        senses = self.senses + self.critic_senses if critic else self.senses
         try:
-            flat = np.concatenate([observation[name] for name, _ in self.senses], axis=1, dtype=np.float32)
+            flat = np.concatenate([observation[name] for name, _ in senses], axis=1, dtype=np.float32)
         except (KeyError, ValueError):
             flat = np.empty((0, 0), np.float32)
-        if flat.shape[1] != self.size:
+        if flat.shape[1] != self.size + critic * self.critic_size:
             self.check({name: np.shape(value)[-1] for name, value in observation.items() if np.ndim(value) == 2})
             raise UsageError("observations must have the shape (n, d) each, n the same for every sense")
         return torch.from_numpy(flat)
 
-    def flatten_each(self, observations: np.ndarray) -> Tensor:
-        """Flatten a sequence of single observations, each a dict of (d,), as in Gymnasium's `final_obs`: (n, D)."""
-        return self.flatten({name: np.stack([each[name] for each in observations]) for name, _ in self.senses})
+    def flatten_each(self, observations: np.ndarray, critic: bool = False) -> Tensor:
+        """Flatten a sequence of single observations, each a dict of (d,), as in Gymnasium's `final_obs`."""
+        names = [name for name, _ in self.senses + self.critic_senses]
+        stacked = {name: np.stack([each[name] for each in observations]) for name in names if name in observations[0]}
+        return self.flatten(stacked, critic)
 
-    def check(self, offered: ObservationSpec | Mapping[str, int]) -> None:
-        """Compare with what an environment offers.
+    def check(self, offered: ObservationSpec | Mapping[str, int], more: bool = False) -> None:
+        """Compare what the policy reads with what is offered.
+
+        Args:
+            offered: sizes by name.
+            more: whether more may be offered.
 
         Raises:
             UsageError: a sense is missing, is not known here, or has another size.
@@ -78,7 +106,7 @@ class ObservationSpec:
         there = dict(offered.senses) if isinstance(offered, ObservationSpec) else dict(offered)
         here = dict(self.senses)
         faults = [f"{name} is missing" for name in here if name not in there]
-        faults += [f"{name} is not one the policy knows" for name in there if name not in here]
+        faults += [f"{name} is not one the policy knows" for name in there if name not in here and not more]
         faults += [
             f"{name} has {there[name]} numbers where the policy reads {size}"
             for name, size in self.senses
@@ -107,9 +135,10 @@ class Normaliser(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Normalise (..., D)."""
-        scale = (self.variance + 1e-8).rsqrt().to(observation.dtype)
-        return ((observation - self.mean.to(observation.dtype)) * scale).clamp(-self.CLIP, self.CLIP)
+        """Normalise (..., D), or the first numbers of it: (..., d)."""
+        size = observation.shape[-1]
+        scale = (self.variance[:size] + 1e-8).rsqrt().to(observation.dtype)
+        return ((observation - self.mean[:size].to(observation.dtype)) * scale).clamp(-self.CLIP, self.CLIP)
 
     @torch.no_grad()
     def update(self, observations: Tensor) -> None:

@@ -111,7 +111,7 @@ class Policy:
             "format": _FORMAT,
             "agent": self.agent.name,
             "settings": to_plain(asdict(self.settings)),
-            "senses": self.senses.to_json(),
+            **self.senses.to_json(),
             "actions": list(self.action_names),
             "privileged": False,
             "mujoco": mujoco.__version__,
@@ -132,10 +132,10 @@ class Policy:
         folder = find_policy(policy)
         description = _read_description(folder / DESCRIPTION_FILE)
         try:
-            senses = ObservationSpec.from_json(description["senses"])
+            senses = ObservationSpec.from_json(description["senses"], description.get("critic_senses", ()))
             names = tuple(str(name) for name in description["actions"])
             settings = build(find_agent(description["agent"]).settings_type, description["settings"], "settings")
-            agent = make_agent(description["agent"], senses.size, len(names), settings)
+            agent = make_agent(description["agent"], senses.size, len(names), settings, senses.critic_size)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedFileError(f"{folder / DESCRIPTION_FILE} is damaged: {_reason(error)}") from None
         weights, _ = read_tensors(folder / WEIGHTS_FILE)
@@ -145,7 +145,7 @@ class Policy:
             raise DamagedFileError(
                 f"{folder / WEIGHTS_FILE} does not hold the network that policy.json describes"
             ) from None
-        own = {"format", "agent", "settings", "senses", "actions"}
+        own = {"format", "agent", "settings", "senses", "critic_senses", "actions"}
         facts = {name: value for name, value in description.items() if name not in own}
         return cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
 

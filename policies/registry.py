@@ -37,10 +37,10 @@ def find_learner(name: str) -> type[Learner]:
     return LEARNERS[name]
 
 
-def make_agent(name: str, observation_size: int, action_size: int, settings: Any) -> Agent:
-    """A fresh agent; `settings` is an instance of its `settings_type`."""
+def make_agent(name: str, observation_size: int, action_size: int, settings: Any, critic_size: int = 0) -> Agent:
+    """A fresh agent; `settings` is an instance of its `settings_type`. See `Agent` for the sizes."""
     make: Any = find_agent(name)
-    agent: Agent = make(observation_size, action_size, settings)
+    agent: Agent = make(observation_size, action_size, settings, critic_size)
     return agent
 
 

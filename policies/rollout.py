@@ -16,7 +16,7 @@ class Rollout:
     """`time` steps of `envs` environments, and what the agent thought of them."""
 
     observations: Tensor
-    """(time, envs, D) float32, as sensed, before each action."""
+    """(time, envs, D + P) float32, as sensed, before each action."""
     actions: Tensor
     """(time, envs, A), as sampled: not clipped to the range that the environment admits."""
     log_probs: Tensor
@@ -52,7 +52,7 @@ class Rollout:
 
         actions = agent.action_size
         return cls(
-            observations=numbers(agent.observation_size),
+            observations=numbers(agent.observation_size + agent.critic_size),
             actions=numbers(actions),
             log_probs=numbers(),
             means=numbers(actions),

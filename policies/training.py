@@ -32,6 +32,7 @@ from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
 from policies.threads import torch_threads
+from policies.transfer import copy_weights
 from rodent.errors import UsageError
 from rodent.symmetry import mirror_actions, mirror_senses
 
@@ -184,7 +185,8 @@ class TrainingRun:
 
     def _make_env(self) -> None:
         self.env = make_training_env(self.make_env, self.config, self.schedule.phases[self.phase])
-        self.senses = ObservationSpec.of(self.env.single_observation_space)
+        space = self.env.single_observation_space
+        self.senses = ObservationSpec.of(space, privileged_critic=self.config.privileged_critic)
 
     def _make_collector(self) -> Collector:
         seeds = training_seeds(self.seed, self.phase, self.config.envs)
@@ -212,9 +214,12 @@ class TrainingRun:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             actions = len(action_names(self.env))
-            agent = make_agent(self.config.agent, self.senses.size, actions, self.config.agent_settings)
+            agent = make_agent(
+                self.config.agent, self.senses.size, actions, self.config.agent_settings, self.senses.critic_size
+            )
         if isinstance(agent, MLPAgent) and agent.symmetric:
-            agent.reflect(mirror_senses(self.env.body, dict(self.senses.senses)), mirror_actions(self.env.body))
+            sizes = dict(self.senses.senses + self.senses.critic_senses)
+            agent.reflect(mirror_senses(self.env.body, sizes), mirror_actions(self.env.body))
         return agent
 
     def _copy_weights(self, source: Policy) -> None:
@@ -223,10 +228,10 @@ class TrainingRun:
                 f"{self.config.init_from} is of agent {source.agent.name}, not {self.config.agent}: "
                 f"give --agent {source.agent.name}"
             )
-        source.senses.check(self.senses)
+        source.senses.check(dict(self.senses.senses), more=True)
         try:
-            self.agent.load_state_dict(source.agent.state_dict())
-        except RuntimeError:
+            copy_weights(source, self.agent, self.senses)
+        except ValueError:
             raise UsageError(
                 f"{self.config.init_from} is a network of other sizes: it has {source.settings}, "
                 f"the run {self.config.agent_settings}"

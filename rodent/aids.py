@@ -17,6 +17,8 @@ from rodent.tasks.base import Start
 
 _ON_BACK = -0.2  # world z of the torso's z axis
 _FALLEN_HEIGHT = 0.06  # m: high enough that no pose starts inside the floor
+_FALLEN_PITCH = 0.5  # rad, to either side
+_FORWARD, _TO_THE_LEFT, _UP = np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class TrainingAids:
     episode_seconds: float | None = 10.0  # truncate episodes after this (None: the task's own limit)
     spread_starts: bool = True  # first episodes get random lengths, so that environments do not end in step
     end_on_back: bool = False  # end an episode (discount 0) when the rat lies on its back
-    fallen_starts: float = 0.0  # share of episodes that start tumbled, from a random orientation and pose
+    fallen_starts: float = 0.0  # share of episodes that start tumbled: rolled and pitched at random, in a random pose
     start_offset: float = 0.0  # m; episodes start up to this far to either side
-    start_yaw: float = 0.0  # rad; and turned by up to this much to either side
+    start_yaw: float = 0.0  # rad; and turned by up to this much to either side, tumbled ones too
     upright: float = 0.0  # weight of the torso's uprightness, from 0 upside down to 1 upright
     jerk: float = 0.0  # weight against the mean square change of the action
     backward: float = 0.0  # weight against speed (m/s) along negative x
@@ -44,18 +46,21 @@ class TrainingAids:
                 raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
 
     def start(self, start: Start, body: Body, rng: np.random.Generator) -> Start:
-        """The task's own start, displaced and turned; with probability `fallen_starts` a tumbled one instead."""
+        """The task's own start, displaced and turned; with probability `fallen_starts` a tumbled one.
+
+        A tumbled rat keeps its heading, which it does not sense: one that faced anywhere could not learn to get up
+        without turning round, and what its running earned would be chance.
+        """
         qpos = start.qpos.copy()
         root = body.root_qpos
+        orientation = qpos[root + 3 : root + 7]
         qpos[root + 1] += rng.uniform(-self.start_offset, self.start_offset)
+        _rotate(orientation, _UP, rng.uniform(-self.start_yaw, self.start_yaw), of_world=True)
         if rng.random() >= self.fallen_starts:
-            half = rng.uniform(-self.start_yaw, self.start_yaw) / 2
-            turn = np.array([np.cos(half), 0.0, 0.0, np.sin(half)])
-            mujoco.mju_mulQuat(qpos[root + 3 : root + 7], turn, qpos[root + 3 : root + 7].copy())
             return Start(qpos, start.qvel)
         qpos[root + 2] += _FALLEN_HEIGHT
-        quaternion = rng.normal(size=4)
-        qpos[root + 3 : root + 7] = quaternion / np.linalg.norm(quaternion)
+        _rotate(orientation, _TO_THE_LEFT, rng.uniform(-_FALLEN_PITCH, _FALLEN_PITCH))
+        _rotate(orientation, _FORWARD, rng.uniform(-math.pi, math.pi))
         share = rng.uniform(0.2, 0.8, len(body.hinge_qpos))
         qpos[body.hinge_qpos] = body.hinge_range[:, 0] + share * np.ptp(body.hinge_range, axis=1)
         return Start(qpos, start.qvel)
@@ -85,3 +90,11 @@ class TrainingAids:
         if not self.end_on_back:
             return {}
         return {"on_back": state.xmat[:, body.torso, 8] < _ON_BACK}
+
+
+def _rotate(quaternion: np.ndarray, axis: np.ndarray, angle: float, of_world: bool = False) -> None:
+    """Turns an orientation in place about an axis of the body, or of the world."""
+    turn = np.zeros(4)
+    mujoco.mju_axisAngle2Quat(turn, axis, angle)
+    first, second = (turn, quaternion.copy()) if of_world else (quaternion.copy(), turn)
+    mujoco.mju_mulQuat(quaternion, first, second)

@@ -16,7 +16,8 @@ from rodent.body import APPENDAGES, END_EFFECTORS, PREFIX, TOUCH_SENSORS, Body
 from rodent.senses import PRIVILEGED
 
 _POLAR = (1.0, -1.0, 1.0)  # a vector in a frame whose y axis points sideways
-_VECTORS = {f"{PREFIX}origin", *(f"{PRIVILEGED}{name}" for name in ("waypoint", "outward", "orb"))}  # torso's frame
+_PRIVILEGED_VECTORS = ("forward", "midline", "orb", "outward", "waypoint")
+_VECTORS = {f"{PREFIX}origin", *(f"{PRIVILEGED}{name}" for name in _PRIVILEGED_VECTORS)}  # in the torso's frame
 _AXIAL = (-1.0, 1.0, -1.0)  # a rotation about it
 
 
@@ -33,23 +34,25 @@ def mirror_actions(body: Body) -> Mirror:
     return mirror_by_names([actuator.name for actuator in body.actuators])
 
 
-def mirror_senses(body: Body, more: Mapping[str, int] | None = None) -> Mirror:
-    """The reflection of the rat's senses, concatenated in dm_control's (alphabetical) order.
+def mirror_senses(body: Body, sizes: Mapping[str, int] | None = None) -> Mirror:
+    """The reflection of the rat's senses, one after the other.
 
     Args:
         body: tables of the rat.
-        more: sizes by name of the senses that there are, if they may be more than the rat's own: vectors in the torso's
-            frame, or what stays itself in a mirror.
+        sizes: sizes by name of the senses, in their order (None: the rat's own, in dm_control's order). What is not the
+            rat's own is a vector in the torso's frame, or stays itself in a mirror.
     """
-    parts = _mirrors_of_own_senses(body)
-    for name, size in (more or {}).items():
-        if name not in parts:
-            parts[name] = _vector(_POLAR) if name in _VECTORS else Mirror(np.arange(size), np.ones(size, np.float32))
-    parts = dict(sorted(parts.items()))
-    starts = np.cumsum([0, *(len(part.index) for part in parts.values())])
+    own = _mirrors_of_own_senses(body)
+
+    def mirror(name: str, size: int) -> Mirror:
+        still = Mirror(np.arange(size), np.ones(size, np.float32))
+        return own.get(name) or (_vector(_POLAR) if name in _VECTORS else still)
+
+    parts = [mirror(name, size) for name, size in sizes.items()] if sizes else list(own.values())
+    starts = np.cumsum([0, *(len(part.index) for part in parts)])
     return Mirror(
-        np.concatenate([part.index + start for part, start in zip(parts.values(), starts[:-1], strict=True)]),
-        np.concatenate([part.sign for part in parts.values()]),
+        np.concatenate([part.index + start for part, start in zip(parts, starts[:-1], strict=True)]),
+        np.concatenate([part.sign for part in parts]),
     )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from rodent.arenas import compose_corridor
 from rodent.body import Body
 from rodent.engine import State
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame
 from rodent.tasks.base import Start, Task
 from rodent.tasks.parameters import Admissible, parameter
 
@@ -56,11 +57,28 @@ class Run(Task):
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
         return {"fell_off": fell_off(state, body)}
 
+    def privileged(self, body: Body) -> tuple[Sense, ...]:
+        return where_in_corridor(body)
+
 
 def velocity_reward(state: State, body: Body, target: float) -> Tensor:
     """dm_control's linear tolerance around a velocity along world x: (envs,) in [0, 1]."""
     error = (state.subtree_linvel[:, body.torso, 0] - target).abs() / target
     return (1 - error).clamp(min=0)
+
+
+def where_in_corridor(body: Body) -> tuple[Sense, ...]:
+    """Privileged senses: which way the corridor leads, and where its midline is."""
+
+    def forward(state: State) -> Tensor:
+        return state.xmat[:, body.torso, :3].clone()
+
+    def midline(state: State) -> Tensor:
+        sideways = torch.zeros_like(state.xpos[:, body.torso])
+        sideways[:, 1] = -state.xpos[:, body.torso, 1]
+        return in_torso_frame(sideways, state, body)
+
+    return Sense(f"{PRIVILEGED}forward", 3, "1", forward), Sense(f"{PRIVILEGED}midline", 3, "m", midline)
 
 
 def fell_off(state: State, body: Body) -> Tensor:

@@ -18,7 +18,7 @@ from rodent.engine import State
 from rodent.senses import PRIVILEGED, Sense
 from rodent.tasks.base import Look, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import Admissible, Range, bounds, parameter
-from rodent.tasks.run import SPAWN_X, TARGET_VELOCITY, fell_off, velocity_reward
+from rodent.tasks.run import SPAWN_X, TARGET_VELOCITY, fell_off, velocity_reward, where_in_corridor
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -152,7 +152,8 @@ class RunGaps(Task):
             platform = torch.searchsorted(state.memory["begins"], x, right=True) - 1
             return (x <= state.memory["ends"].gather(1, platform.clamp(min=0))).double()
 
-        return (Sense(f"{PRIVILEGED}floor_ahead", len(LOOKED_AT), "floor (1) or gap (0)", floor_ahead),)
+        ahead = Sense(f"{PRIVILEGED}floor_ahead", len(LOOKED_AT), "floor (1) or gap (0)", floor_ahead)
+        return ahead, *where_in_corridor(body)
 
     @property
     def _most_platforms(self) -> int:

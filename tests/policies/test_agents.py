@@ -43,6 +43,19 @@ def test_nothing_of_an_episode_reaches_the_next(name: str) -> None:
     torch.testing.assert_close(ours.mean[4:], theirs.mean[4:])
 
 
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_only_the_critic_reads_changes_values_and_no_action(name: str) -> None:
+    torch.manual_seed(0)
+    agent = make_agent(name, D, A, AGENTS[name].settings_type(), critic_size=2)
+    own, more = torch.randn(B, D), torch.randn(2, B, 2)
+    state = agent.initial(B)
+    told, otherwise = (agent.step(torch.cat([own, each], 1), state)[0] for each in more)
+    alone = agent.step(own, state)[0]
+    assert torch.equal(told.mean, otherwise.mean) and torch.equal(told.mean, alone.mean)
+    assert (told.value != otherwise.value).all() and alone.value.isnan().all()
+    assert agent.normaliser.mean.shape == (D + 2,)
+
+
 def test_memory_lasts_within_an_episode() -> None:
     agent = make("lstm")
     starts = torch.zeros(T, B, dtype=torch.bool)

@@ -29,7 +29,7 @@ def test_a_spec_comes_from_a_space_and_survives_json() -> None:
     space = Dict({"touch": Box(-1, 1, (1,)), "joints": Box(-1, 1, (3,))})
     spec = ObservationSpec.of(space)
     assert dict(spec.senses) == dict(SPEC.senses) and spec.size == 4
-    assert ObservationSpec.from_json(json.loads(json.dumps(SPEC.to_json()))) == SPEC
+    assert ObservationSpec.from_json(**json.loads(json.dumps(SPEC.to_json()))) == SPEC
 
 
 @pytest.mark.parametrize(

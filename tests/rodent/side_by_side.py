@@ -11,6 +11,7 @@ from rodent.tasks import make_task
 NOT_BIT_EQUAL = {
     "walker/appendages_pos": 1e-9,
     "walker/origin": 1e-9,
+    "privileged/midline": 1e-9,
     "privileged/waypoint": 1e-9,
     "privileged/outward": 1e-9,
     "privileged/orb": 1e-9,

@@ -340,6 +340,8 @@ def test_fallen_starts_are_tumbled_above_the_floor_and_stay_finite():
     observation, _ = env.reset(seed=0)
     up = observation["walker/world_zaxis"][:, 2]
     assert (up < 0).any() and (up > 0).any()
+    w, x, y, z = env.qpos[:, 3:7].T
+    assert (w * w + x * x - y * y - z * z > np.cos(0.5) - 1e-9).all()  # its nose still points down the corridor
     for _ in range(50):
         observation, *_ = env.step(np.zeros((32, 38)))
     assert env.divergences == 0 and np.isfinite(stack(observation)).all()

@@ -5,14 +5,15 @@ import pytest
 import torch
 from side_by_side import SideBySide
 
+from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.tasks import TASKS
 from rodent.tasks.maze_forage import CELL_SIZE, ORB_HEIGHT
 from rodent.tasks.two_tap import Phase
 
 SENSES = {
-    "run": {},
-    "run-gaps": {"floor_ahead": 26},
+    "run": {"forward": 3, "midline": 3},
+    "run-gaps": {"floor_ahead": 26, "forward": 3, "midline": 3},
     "maze-forage": {"waypoint": 3},
     "escape-bowl": {"outward": 3},
     "two-tap": {"orb": 3, "phase": 5, "waited": 1},
@@ -37,12 +38,23 @@ def test_they_are_there_only_if_asked_for(name):
     assert more.observation_space.contains(observation)
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name != "run"])
+@pytest.mark.parametrize("name", TASKS)
 def test_dm_controls_environment_gives_the_same(name):
     both = SideBySide(name, privileged=True)
     both.random_steps(8)
     both.reset(3, 2)
     both.random_steps(8)
+
+
+def test_the_corridor_leads_along_x_and_its_midline_is_where_y_is_zero():
+    env = RodentVectorEnv("run", 1, privileged=True, aids=TrainingAids(fallen_starts=1.0, start_offset=0.5))
+    env.reset(seed=0)
+    state, torso = env.engine.state, env.body.torso
+    along = in_world(env, "forward") - state.xpos[0, torso].numpy()
+    np.testing.assert_allclose(along, [1, 0, 0], atol=1e-12)
+    there = in_world(env, "midline")
+    assert abs(state.xpos[0, torso, 1]) > 0.01 and there[1] == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(there[[0, 2]], state.xpos[0, torso].numpy()[[0, 2]], atol=1e-12)
 
 
 def test_the_floor_ahead_is_the_gaps():

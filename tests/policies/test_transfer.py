@@ -1,0 +1,43 @@
+"""Agents that start from the weights of policies that read less."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from policies.agent import Agent
+from policies.observation import ObservationSpec
+from policies.policy import Policy
+from policies.registry import AGENTS, make_agent
+from policies.transfer import copy_weights
+
+LESS = ObservationSpec((("joints", 3), ("touch", 1)), (("heading", 2),))
+MORE = ObservationSpec((("floor", 4), ("joints", 3), ("touch", 1)), (("depth", 1), ("heading", 2)))
+
+
+def make(name: str, senses: ObservationSpec, seed: int) -> Agent:
+    torch.manual_seed(seed)
+    agent = make_agent(name, senses.size, 2, AGENTS[name].settings_type(), senses.critic_size)
+    agent.normaliser.update(torch.randn(50, senses.size + senses.critic_size) * 3 + 1)
+    return agent
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_it_acts_and_values_as_the_policy_did_whatever_else_it_reads(name: str) -> None:
+    old, new = make(name, LESS, 0), make(name, MORE, 1)
+    copy_weights(Policy(old, AGENTS[name].settings_type(), LESS, ("a", "b")), new, MORE)
+    joints, touch, heading, floor, depth = (torch.randn(5, size) for size in (3, 1, 2, 4, 1))
+    then = old.step(torch.cat([joints, touch, heading], 1), old.initial(5))[0]
+    now = new.step(torch.cat([floor, joints, touch, depth, heading], 1), new.initial(5))[0]
+    for before, after in zip(then, now, strict=True):
+        torch.testing.assert_close(after, before)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_it_did_not_read_begins_unscaled_and_the_rest_as_it_was(name: str) -> None:
+    old, new = make(name, LESS, 0), make(name, MORE, 1)
+    copy_weights(Policy(old, AGENTS[name].settings_type(), LESS, ("a", "b")), new, MORE)
+    assert torch.equal(new.normaliser.mean[4:8], old.normaliser.mean[:4])
+    assert torch.equal(new.normaliser.variance[9:], old.normaliser.variance[4:])
+    assert new.normaliser.mean[:4].tolist() == [0.0] * 4 and new.normaliser.variance[:4].tolist() == [1.0] * 4
+    assert new.normaliser.count == 50
