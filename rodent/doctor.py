@@ -54,7 +54,6 @@ def format_report(report: dict[str, Any]) -> str:
         "rendering",
         f"  chosen, for films and the rats' eyes: {rendering['chosen']}",
         *([f"  OpenGL's own name: {rendering['gl_renderer']}"] if rendering["gl_renderer"] else []),
-        +(f" ({rendering['gl_renderer']})" if rendering["gl_renderer"] else ""),
         *(f"    {trial['name']}: {trial['outcome']}" for trial in rendering["tried"]),
         f"  display: {rendering['display'] or 'none (films yes, `rodent view` no)'}",
         f"  ffmpeg: {rendering['ffmpeg'] or 'missing'}",
