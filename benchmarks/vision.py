@@ -80,10 +80,11 @@ def picture_ms(task: str) -> dict:
     scene, pixels = painter._scene, np.empty((64, 64, 3), np.uint8)
     camera = mujoco.MjvCamera()
     camera.type, camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, eyes.stage.camera("walker/egocentric").id
+    data = eyes.pose(0, env.engine.state)  # one and the same for all
     for _ in range(5):
         env.step(np.zeros(env.action_space.shape))
         for i in range(env.num_envs):
-            data = eyes.pose((i + 1) % env.num_envs, env.engine.state)  # so that another was shown last
+            eyes.pose((i + 1) % env.num_envs, env.engine.state)  # so that another was shown last
             parts = {
                 "pose": seconds(lambda i=i: eyes.pose(i, env.engine.state)),
                 "update_scene": seconds(
