@@ -294,8 +294,8 @@ def _height(kind: str, b: int) -> float:
 
 
 def _stock(a: int, b: int) -> int:
-    """How many planes of a kind and a size there are: twice and more what 1,200 mazes had, but for 10 (7) of 3 x 3."""
-    return 4 + 60 // (a * b)
+    """How many planes of a kind and a size there are: three times and more what 1,200 mazes had, or all that fit."""
+    return 8 + 60 // (a * b)
 
 
 def _show_planes(look: Look, stage: mujoco.MjModel, kind: str, boxes: NDArray[np.float64]) -> None:
