@@ -45,7 +45,7 @@ class TrainingEnv(Protocol):
 
 
 class MakeEnv(Protocol):
-    """Makes an environment; see `RodentVectorEnv`. `pool` and `privileged` are named only where they say something."""
+    """Makes an environment; see `RodentVectorEnv`."""
 
     def __call__(
         self,
@@ -84,10 +84,9 @@ def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> T
     sizes = [len(part) for part in np.array_split(np.arange(config.envs), len(presets))]
     pool = config.pool if TASKS[config.task].varies else 0
     privileged = config.privileged or config.privileged_critic
-    named: dict[str, Any] = ({"pool": pool} if pool else {}) | ({"privileged": True} if privileged else {})
     began = time.monotonic()
     envs = [
-        make_env(config.task, size, preset, config.threads, phase.aids, **named)
+        make_env(config.task, size, preset, config.threads, phase.aids, pool=pool, privileged=privileged)
         for preset, size in zip(presets, sizes, strict=True)
     ]
     if pool:

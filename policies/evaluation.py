@@ -86,8 +86,7 @@ def evaluate(
     Raises:
         UsageError: the environment does not offer the senses that the policy reads.
     """
-    named = {"privileged": True} if policy.senses.privileged else {}
-    env = make_env(task, episodes, physics, threads, None, **named)
+    env = make_env(task, episodes, physics, threads, None, privileged=policy.senses.privileged)
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     generator = torch.Generator().manual_seed(seed)
     observation, _ = env.reset(seed=[seed] * episodes, options={"episode": np.arange(episodes)})

@@ -106,9 +106,9 @@ class PointMasses:
         return {"position": self.position.copy(), "velocity": self.velocity.copy(), "cue": shown}
 
 
-def make_point_masses(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+def make_point_masses(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
     return PointMasses(envs, physics, aids)
 
 
-def make_cued(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+def make_cued(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
     return PointMasses(envs, physics, aids, cue=True)

@@ -45,7 +45,7 @@ def test_each_episode_counts_once_and_to_its_end() -> None:
 
 
 def test_an_ended_episode_earns_no_more() -> None:
-    def make_falling(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+    def make_falling(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         class Falling(PointMasses):
             def step(self, actions: np.ndarray) -> Any:
                 self.position[0] = 2.5  # environment 0 ends at once, again and again
@@ -68,7 +68,7 @@ def test_a_seed_gives_the_same_returns_again() -> None:
 def test_evaluations_have_no_training_aids() -> None:
     seen = []
 
-    def make_env(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+    def make_env(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         seen.append((task, envs, physics, aids))
         return PointMasses(envs, physics, aids)
 
@@ -100,7 +100,7 @@ def test_the_rodent_is_evaluated_in_its_own_world() -> None:
     from rodent.env import RodentVectorEnv
     from rodent.tasks import Run
 
-    def make_short(task: str, envs: int, physics: str, threads: int, aids: Any) -> Any:
+    def make_short(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> Any:
         return RodentVectorEnv(Run(time_limit=0.2), envs, physics, threads, aids=aids)
 
     policy = make(RodentVectorEnv("run", 1, "fast", 1))

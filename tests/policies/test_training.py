@@ -78,7 +78,7 @@ def test_a_longer_run_repeats_the_shorter_one_with_an_annealed_last_phase(small:
 def test_a_new_physics_preset_rebuilds_the_environment(small: Any) -> None:
     made = []
 
-    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         made.append(PointMasses(envs, physics, aids))
         return made[-1]
 
@@ -90,7 +90,7 @@ def test_a_new_physics_preset_rebuilds_the_environment(small: Any) -> None:
 def test_a_phase_may_have_aids_of_its_own(small: Any) -> None:
     made = []
 
-    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         made.append(PointMasses(envs, physics, aids))
         return made[-1]
 
@@ -241,7 +241,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint_from_which_it_goes_on(
             return super().step(actions)
 
     run = small(run_dir=tmp_path / "parts", seeds=(0,))
-    train(run, lambda task, envs, physics, threads, aids: Interrupting(envs, physics, aids))
+    train(run, lambda task, envs, physics, threads, aids, **named: Interrupting(envs, physics, aids))
     assert newest(tmp_path / "parts")[1]["steps"] == 256
     assert Policy.load(tmp_path / "parts").facts["steps"] == 256
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -263,13 +263,13 @@ def test_a_run_that_loses_its_numbers_says_so(small: Any) -> None:
             return observation, reward * np.nan, *rest
 
     with pytest.raises(UsageError, match="no longer finite"):
-        train(small(), lambda task, envs, physics, threads, aids: Broken(envs, physics, aids))
+        train(small(), lambda task, envs, physics, threads, aids, **named: Broken(envs, physics, aids))
 
 
 def test_training_seeds_reach_the_environments_spread_out(small: Any) -> None:
     env = None
 
-    def make(task: str, envs: int, physics: str, threads: int, aids: Any) -> PointMasses:
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         nonlocal env
         env = PointMasses(envs, physics, aids)
         return env
