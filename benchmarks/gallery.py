@@ -2,7 +2,8 @@
 
     python benchmarks/gallery.py [--output assets/pictures/gallery.png]
 
-Each rat is put where there is something to see, and stands there for a moment under zero action.
+Each rat is put where there is something to see, and stands there for a moment under zero action. Text in the file says
+which renderer drew it (`PIL.Image.open(path).text`).
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 import tyro
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from rodent.env import RodentVectorEnv
 from rodent.rendering import Picture, Renderer, update_positions
@@ -73,8 +75,8 @@ EXHIBITS = (
 )
 
 
-def draw(exhibit: Exhibit) -> tuple[Picture, Picture]:
-    """The world from outside (HEIGHT, WIDTH, 3) and through the rat's eye (EYE, EYE, 3)."""
+def draw(exhibit: Exhibit) -> tuple[Picture, Picture, dict]:
+    """The world from outside (HEIGHT, WIDTH, 3), through the rat's eye (EYE, EYE, 3), and how they were made."""
     env = RodentVectorEnv(exhibit.task, 1)
     env.reset(seed=[0], options={"episode": exhibit.episode})
     x, y, yaw = exhibit.place(env)
@@ -91,7 +93,7 @@ def draw(exhibit: Exhibit) -> tuple[Picture, Picture]:
     camera.distance, camera.elevation = exhibit.distance, exhibit.elevation
     camera.azimuth = np.degrees(yaw) + exhibit.bearing
     with Renderer(scene, WIDTH, HEIGHT) as outside, Renderer(scene, EYE, EYE) as eye:
-        return outside.render(data, camera), eye.render(data, "egocentric")
+        return outside.render(data, camera), eye.render(data, "egocentric"), outside.description
 
 
 def put(env: RodentVectorEnv, x: float, y: float, yaw: float) -> None:
@@ -113,13 +115,13 @@ def free_way(model: mujoco.MjModel, data: mujoco.MjData, begin: np.ndarray, dire
     return mujoco.mj_ray(model, data, begin, direction, groups, True, -1, np.full(1, -1, np.int32))
 
 
-def assemble(pictures: list[tuple[Picture, Picture]]) -> Image.Image:
+def assemble(pictures: list[tuple[Picture, Picture, dict]]) -> Image.Image:
     """A column an exhibit: caption, outside, eye."""
     size = (len(pictures) * (WIDTH + MARGIN) - MARGIN, CAPTION + HEIGHT + MARGIN + EYE)
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 15)
-    for column, (exhibit, (outside, eye)) in enumerate(zip(EXHIBITS, pictures, strict=True)):
+    for column, (exhibit, (outside, eye, _)) in enumerate(zip(EXHIBITS, pictures, strict=True)):
         left = column * (WIDTH + MARGIN)
         pen.text((left + WIDTH / 2, CAPTION / 2), exhibit.task, "black", font, anchor="mm")
         sheet.paste(Image.fromarray(outside), (left, CAPTION))
@@ -128,9 +130,13 @@ def assemble(pictures: list[tuple[Picture, Picture]]) -> Image.Image:
 
 
 def main(flags: Flags) -> None:
-    sheet = assemble([draw(exhibit) for exhibit in EXHIBITS])
+    drawn = [draw(exhibit) for exhibit in EXHIBITS]
+    sheet = assemble(drawn)
+    how = PngInfo()
+    for name in ("renderer", "gl_renderer", "shadows", "antialias"):
+        how.add_text(name, str(drawn[0][2][name]))
     part = flags.output.with_suffix(".part.png")
-    sheet.save(part, optimize=True)
+    sheet.save(part, optimize=True, pnginfo=how)
     part.replace(flags.output)
     print(flags.output, flags.output.stat().st_size // 1000, "kB")
 

@@ -28,14 +28,15 @@ class ObservationSpec:
 
     @classmethod
     def of(cls, space: gymnasium.Space[Any], privileged_critic: bool = False) -> ObservationSpec:
-        """The spec of a single environment's Dict of flat Boxes.
+        """The spec of a single environment's Dict of flat Boxes; pictures, which no agent reads yet, are left out.
 
         Args:
             space: the environment's.
             privileged_critic: keep privileged senses to the critic.
         """
         assert isinstance(space, gymnasium.spaces.Dict)
-        sizes = tuple((name, int(np.prod(box.shape or (1,)))) for name, box in space.spaces.items())
+        flat = {name: box.shape or (1,) for name, box in space.spaces.items() if len(box.shape or ()) < 2}
+        sizes = tuple((name, shape[0]) for name, shape in flat.items())
         if not privileged_critic:
             return cls(sizes)
         privileged = tuple(each for each in sizes if each[0].startswith(PRIVILEGED))

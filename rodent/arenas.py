@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,8 +77,10 @@ def compose_bowl(terrain: NDArray[np.float64]) -> composer.Task:
 
     class GivenBowl(Bowl):
         def initialize_episode(self, physics: Any, random_state: Any) -> None:
-            # dm_control's own also asks for a rendering context, and so fails where there is no OpenGL.
             physics.model.hfield_data[:] = self.terrain.ravel()
+            if physics._contexts:  # dm_control's own asks for new ones, and so fails where there is no OpenGL
+                with physics.contexts.gl.make_current() as context:
+                    context.call(mujoco.mjr_uploadHField, physics.model.ptr, physics.contexts.mujoco.ptr, 0)
 
     arena = GivenBowl(size=(20.0, 20.0), aesthetic=AESTHETIC)
     arena.terrain = terrain
@@ -180,15 +183,20 @@ def compile_world(task: composer.Task, rng: np.random.Generator) -> mujoco.MjMod
     with without_opengl():
         from dm_control import mjcf
 
-    seed = int(rng.integers(2**32))
-    with _numpys_global_draws_from(seed):  # from which the maze takes its colours
+    seed = colours_seed(rng)
+    with numpys_global_draws_from(seed):  # from which the maze takes its colours
         task.initialize_episode_mjcf(np.random.RandomState(seed))
     physics = mjcf.Physics.from_mjcf_model(task.root_entity.mjcf_model)
     return physics.model.ptr
 
 
+def colours_seed(rng: np.random.Generator) -> int:
+    """What dm_control's own draws of an arena follow from, once `rng` has drawn what is ours; `rng` stays as it is."""
+    return int(copy.deepcopy(rng).integers(2**32))
+
+
 @contextmanager
-def _numpys_global_draws_from(seed: int) -> Iterator[None]:
+def numpys_global_draws_from(seed: int) -> Iterator[None]:
     """Seed NumPy's global generator for a while, and then put it back where it was."""
     before = np.random.get_state()
     np.random.seed(seed)
@@ -198,13 +206,24 @@ def _numpys_global_draws_from(seed: int) -> Iterator[None]:
         np.random.set_state(before)
 
 
-def without_pictures(task: composer.Task) -> mujoco.MjSpec:
-    """The spec of a composed task whose arena has been drawn, without materials, textures and skins.
+def draw_any_arena(task: composer.Task) -> None:
+    """Give a composed task some arena, the same each time."""
+    with numpys_global_draws_from(0):
+        task.initialize_episode_mjcf(np.random.RandomState(0))
+
+
+def export(task: composer.Task) -> mujoco.MjSpec:
+    """The spec of a composed task whose arena has been drawn.
 
     dm_control's own export, in which every number has 17 digits, so that it compiles to the same bits.
     """
     root = task.root_entity.mjcf_model
-    spec = mujoco.MjSpec.from_string(root.to_xml_string(), assets=root.get_assets())
+    return mujoco.MjSpec.from_string(root.to_xml_string(), assets=root.get_assets())
+
+
+def without_pictures(task: composer.Task) -> mujoco.MjSpec:
+    """The spec of a composed task whose arena has been drawn, without materials, textures and skins."""
+    spec = export(task)
     for geom in spec.geoms:
         geom.material = ""
     for element in (*spec.skins, *spec.materials, *spec.textures):
@@ -220,6 +239,13 @@ def hide(geom: mujoco.MjsGeom) -> None:
     """
     geom.contype, geom.conaffinity = 1 << 20, 0
     geom.pos = (0, 0, FAR_BELOW)
+
+
+def textured(spec: mujoco.MjSpec, name: str, texture: str, repeat: tuple[float, float] = (1.0, 1.0)) -> str:
+    """Add a material with a texture; returns its name."""
+    material = spec.add_material(name=name, texrepeat=repeat)
+    material.textures[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = texture
+    return name
 
 
 def found_sensor(spec: mujoco.MjSpec, name: str, geom: str, subtree: str = "", samples: int = 0) -> None:

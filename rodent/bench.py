@@ -1,13 +1,17 @@
 """How fast a task runs, beside two measures taken in the same run: the physics limit and dm_control.
 
 The limit is what MuJoCo itself needs for the same steps: bare `mj_step` of the same model from the same states under
-the same controls on the same cores, plus the one forward pass that the observation needs. dm_control's environment
-runs on one core, as it does for its users.
+the same controls on the same cores, plus the one forward pass that the observation needs; with vision, after them one
+picture of each environment by the same renderer with the same flags, of a scene that already shows it. Episodes end and
+others begin as often as in the long run. dm_control's environment runs on one core, as it does for its users.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +40,7 @@ def bench(
     threads: int = 0,
     seconds: float = 20.0,
     progress: Callable[[float], None] = lambda share: None,
+    vision: bool = False,
 ) -> dict[str, Any]:
     """Measure a task.
 
@@ -46,49 +51,53 @@ def bench(
         threads: worker threads, 0 for every core.
         seconds: about how long to measure ours and the limit, together.
         progress: called with the share that is done, 0 to 1.
+        vision: whether each rat gets a picture at each control step (50 Hz).
 
     Returns:
         The object that `rodent bench --json` prints. Rates count environments times control steps.
 
     Raises:
-        UsageError: an unknown task or preset, or a count that is not positive.
+        UsageError: an unknown task or preset, or a count that is not positive; vision where nothing can draw.
     """
     if not 0 < seconds < math.inf:
         raise UsageError(f"seconds must be above 0 and finite, not {seconds}")
-    env = RodentVectorEnv(make_task(task), envs, physics, threads, pool=_POOL)
+    env = RodentVectorEnv(make_task(task), envs, physics, threads, pool=_POOL, vision=vision)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
+    env._limits[:] = rng.integers(1, env.task.step_limit + 1, envs)  # so that not all end at once
     limit = _BareSimulations(env)
     phases = _Phases(env)
-    ours = bare = 0.0
+    ours = bare = pictures = 0.0
     steps = 0
     for _ in range(_SETTLING_STEPS):
         env.step(_actions(rng, env))
-    while ours + bare < seconds or steps == 0:
+    while ours + bare + pictures < seconds or steps == 0:
         # Short alternating stretches from the same states: whatever else the machine does falls on both alike.
         actions = [_actions(rng, env) for _ in range(5)]
         limit.copy_states()
         bare += _timed(limit.run, actions)
+        pictures += len(actions) * _bare_pictures(env)
         with phases:
             ours += _timed(_step_all, env, actions)
         steps += len(actions)
-        progress(min(1.0, (ours + bare) / seconds))
+        progress(min(1.0, (ours + bare + pictures) / seconds))
     limit.close()
     rate = steps * envs / ours
-    dm_control_rate = _dm_control_rate(task, rng, seconds=min(seconds / 4, 5.0))
+    dm_control_rate = _dm_control_rate_of(env, seconds=min(seconds / 4, 5.0))
     return {
         "task": task,
         "physics": physics,
-        "vision": False,
+        "vision": env.metadata.get("vision", False),
         "envs": envs,
         "threads": env.engine.threads,
         "control_steps_per_s": round(rate, 1),
         "physics_steps_per_s": round(rate * env.physics.substeps, 1),
         "simulated_s_per_s": round(rate * CONTROL_TIMESTEP, 2),
-        "limit_control_steps_per_s": round(steps * envs / bare, 1),
-        "limit_ratio": round(bare / ours, 3),
-        "dm_control_control_steps_per_s": round(dm_control_rate, 1),
-        "dm_control_ratio": round(rate / dm_control_rate, 2),
+        "limit_control_steps_per_s": round(steps * envs / (bare + pictures), 1),
+        "limit_ratio": round((bare + pictures) / ours, 3),
+        "limit_picture_ms": round(1e3 * pictures / (steps * envs), 3) if vision else None,
+        "dm_control_control_steps_per_s": dm_control_rate and round(dm_control_rate, 1),
+        "dm_control_ratio": dm_control_rate and round(rate / dm_control_rate, 2),
         "phases": phases.shares(ours),
         "peak_memory_gib": round(peak_memory_gib(), 2),
         "machine": describe_machine(),
@@ -136,7 +145,10 @@ class _BareSimulations:
 
 
 class _Phases:
-    """Time spent in parts of `env.step`, taken by wrapping them for as long as the context lasts."""
+    """Time spent in parts of `env.step`, taken by wrapping them for as long as the context lasts.
+
+    What one part does for another, such as the first pictures of episodes in `resets`, counts as the outer one's.
+    """
 
     def __init__(self, env: RodentVectorEnv) -> None:
         self._places: dict[str, tuple[Any, str]] = {
@@ -145,7 +157,10 @@ class _Phases:
             "rewards": (env, "_score"),
             "resets": (env, "_begin_next"),
         }
+        if env.eyes:
+            self._places["pictures"] = (env.eyes, "look")
         self._spent = dict.fromkeys(self._places, 0.0)
+        self._within = False
 
     def __enter__(self) -> None:
         for phase, (owner, method) in self._places.items():
@@ -157,8 +172,11 @@ class _Phases:
 
     def _counted(self, phase: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any) -> Any:
-            start = time.perf_counter()
+            if self._within:
+                return call(*args)
+            self._within, start = True, time.perf_counter()
             result = call(*args)
+            self._within = False
             self._spent[phase] += time.perf_counter() - start
             return result
 
@@ -169,8 +187,35 @@ class _Phases:
         return shares | {"other": round(1 - sum(shares.values()), 4)}
 
 
-def _dm_control_rate(task: str, rng: np.random.Generator, seconds: float) -> float:
-    env = DmControlEnv(task)
+def _bare_pictures(env: RodentVectorEnv) -> float:
+    """Seconds that the renderer alone needs for one picture of each environment; 0 without vision."""
+    spent = 0.0
+    if env.eyes:
+        for i in range(env.num_envs):
+            data = env.eyes.pose(i, env.engine.state)
+            spent += _timed(env.eyes.renderer.render, data, "egocentric")
+    return spent
+
+
+def _dm_control_rate_of(env: RodentVectorEnv, seconds: float) -> float | None:
+    """dm_control's control steps a second, with pictures where ours have them; None where it cannot draw.
+
+    It opens OpenGL when it is imported, so that with pictures it needs a process of its own.
+    """
+    if not env.eyes:
+        return dm_control_rate(env.task.name, seconds)
+    backend = env.eyes.renderer.backend
+    if not backend.is_opengl:
+        return None
+    code = f"from rodent.bench import dm_control_rate; print(dm_control_rate({env.task.name!r}, {seconds}, True))"
+    environment = {**os.environ, "MUJOCO_GL": backend.name, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return float(process.stdout.split()[-1])
+
+
+def dm_control_rate(task: str, seconds: float, vision: bool = False) -> float:
+    """Control steps a second of dm_control's environment under random actions, resets included."""
+    env, rng = DmControlEnv(task, vision=vision), np.random.default_rng(0)
     env.reset(seed=0)
     steps, spent = 0, 0.0
     while spent < seconds:

@@ -73,6 +73,7 @@ class BenchFlags:
     envs: int = 256
     threads: int = 0  # worker threads; 0: every core
     seconds: float = 20.0  # about how long to measure
+    vision: bool = False  # with a picture of each rat's eye at each control step
     json: bool = False  # print one JSON object
 
 
@@ -161,14 +162,18 @@ def bench(arguments: list[str]) -> None:
     from rodent.bench import bench as measure
 
     with _progress_bar("measuring") as progress:
-        report = measure(flags.task, flags.physics, flags.envs, flags.threads, flags.seconds, progress)
+        report = measure(flags.task, flags.physics, flags.envs, flags.threads, flags.seconds, progress, flags.vision)
     if flags.json:
         _print_json(report)
         return
     print(f"{report['task']}, {report['physics']} physics, {report['envs']} environments, {report['threads']} threads:")
     print(f"  {report['control_steps_per_s']:.0f} control steps/s, {report['physics_steps_per_s']:.0f} physics steps/s")
     print(f"  {report['simulated_s_per_s']:.1f} simulated seconds per second")
-    print(f"  {report['limit_ratio']:.3f} of the physics limit, {report['dm_control_ratio']:.2f} times dm_control")
+    beside = report["dm_control_ratio"]
+    print(
+        f"  {report['limit_ratio']:.3f} of the limit, "
+        + (f"{beside:.2f} times dm_control" if beside else "dm_control cannot draw here")
+    )
     print("  time: " + ", ".join(f"{name} {share:.1%}" for name, share in report["phases"].items()))
 
 

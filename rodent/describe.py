@@ -10,6 +10,7 @@ from rodent.env import RodentVectorEnv
 from rodent.registration import ENVIRONMENTS
 from rodent.tasks import TASKS
 from rodent.tasks.parameters import parameters
+from rodent.vision import PICTURE, SIZE
 
 
 def describe_tasks() -> dict[str, Any]:
@@ -34,6 +35,7 @@ def _describe(name: str) -> dict[str, Any]:
         "endings": list(info["endings"]),
         "arenas": "a new one for each episode" if task.varies else "one",
         "observations": {sense.name: {"size": sense.size, "unit": sense.unit} for sense in env.senses.list},
+        "pictures": {PICTURE: {"shape": [SIZE, SIZE, 3], "unit": "RGB, 0 to 255", "option": "vision"}},
         "actions": {actuator.name: actuator.effect for actuator in env.body.actuators},
         "parameters": {name: getattr(task, name) for name in admissible},
         "admissible_parameters": {name: each.to_json() for name, each in admissible.items()},

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from rodent.arenas import colours_seed, numpys_global_draws_from
 from rodent.body import Body, describe
 from rodent.engine import ARRAYS, State
 from rodent.errors import UsageError
@@ -23,16 +24,22 @@ class DmControlEnv:
     Args:
         task: a task's name, or a task.
         privileged: add the task's privileged senses, computed from dm_control's physics and its task.
+        vision: let dm_control add its own pictures, `walker/egocentric_camera` (64, 64, 3) uint8. It opens OpenGL when
+            it is imported, of the kind that `MUJOCO_GL` names.
 
     `environment` is dm_control's own object. Observations are ours in name, order and shape: (size,) each.
     """
 
-    def __init__(self, task: str | Task = "run", privileged: bool = False) -> None:
+    def __init__(self, task: str | Task = "run", privileged: bool = False, vision: bool = False) -> None:
         with without_opengl():
             from dm_control import composer
         self.task = make_task(task) if isinstance(task, str) else task
+        composed = self.task.compose()
+        for name, observable in composed.observables.items():
+            if name.endswith("egocentric_camera"):
+                observable.enabled = vision
         self.environment = composer.Environment(
-            self.task.compose(),
+            composed,
             time_limit=self.task.time_limit,
             random_state=0,  # whatever is drawn from it is replaced by our own draws below
             strip_singleton_obs_buffer_dim=True,
@@ -46,6 +53,7 @@ class DmControlEnv:
         """Begin episode `episode` of seed `seed`: the same world and start as `RodentVectorEnv` gives it."""
         rng = episode_rng(self.task, seed, episode)
         arena = self.task.draw(rng)
+        colours = colours_seed(rng)
         model = self.task.build(arena)
         if self._body is None:
             self._body = describe(model)
@@ -55,7 +63,8 @@ class DmControlEnv:
         self.task.instruct(self.environment.task, remembered)
         known = remembered | self.task.chart(model) if self.privileged else {}
         self._memory = {name: torch.from_numpy(np.array(value)[None]) for name, value in known.items()}
-        return self._observation(self.environment.reset().observation)
+        with numpys_global_draws_from(colours):  # of the maze
+            return self._observation(self.environment.reset().observation)
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool]:
         """One control step.

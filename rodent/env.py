@@ -20,10 +20,12 @@ from rodent.body import Body
 from rodent.engine import CpuEngine
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP, Physics, find_physics
+from rodent.pool import Arenas
 from rodent.senses import Sense, Senses
 from rodent.tasks import Task, episode_rng, make_task
+from rodent.vision import PICTURE, SIZE, Eyes, VisionSettings, vision_settings
 
-Observation = dict[str, NDArray[np.float64]]
+Observation = dict[str, NDArray[Any]]
 _METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_TIMESTEP)}
 
 
@@ -44,7 +46,10 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         pool_seed: what the pool's arenas are drawn from.
         privileged: add the task's privileged senses, whose names begin with `privileged/`: what no animal senses.
         flatten: give each observation as one array (envs, sum of sizes) float64, for learners that want one: the
-            senses one after the other in the order of their names, as `gymnasium.spaces.flatten` has them.
+            senses one after the other in the order of their names, as `gymnasium.spaces.flatten` has them. With vision,
+            a dict of that array, as `flat`, and of the pictures.
+        vision: whether the rats see, or how: `walker/egocentric_camera` (envs, 64, 64, 3) uint8 joins the observation.
+            `metadata["vision"]` says how pictures are made.
 
     Observations are dicts of float64 (envs, size) under dm_control's names, unless `flatten`. Episode k of environment
     i is drawn from (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])`
@@ -55,7 +60,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     cause `diverged`; `divergences` counts them.
 
     Raises:
-        UsageError: an unknown task or preset, a count below 1.
+        UsageError: an unknown task or preset, a count below 1; vision where nothing can draw.
     """
 
     metadata: dict[str, Any] = _METADATA
@@ -76,9 +81,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         pool_seed: int = 0,
         privileged: bool = False,
         flatten: bool = False,
+        vision: bool | VisionSettings = False,
     ) -> None:
-        if pool < 0 or pool_seed < 0:
-            raise UsageError(f"pool and pool_seed must be 0 or more, not {pool} and {pool_seed}")
         if width < 1 or height < 1:
             raise UsageError(f"a picture must be at least 1x1 pixels, not {width}x{height}")
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -89,10 +93,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self.aids = aids
         self.render_mode = render_mode
         self._picture = (width, height, camera)
-        self._pool_seed = pool_seed
-        self._pool_name = f" in {pool} arenas of seed {pool_seed}" if pool and self.task.varies else ""
-        self._pool = [self._world(episode_rng(self.task, pool_seed, i)) for i in range(pool if self.task.varies else 0)]
-        model = self._pool[0] if self._pool else self._world(np.random.default_rng(0))
+        self._arenas = Arenas(self.task, self.physics, pool, pool_seed)
+        model = self._arenas.first
         self.engine = CpuEngine(
             model,
             num_envs,
@@ -108,6 +110,11 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._make_memory()
         self.senses = Senses(model, self._more_senses)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        settings = vision_settings(vision)
+        self.eyes = Eyes(self.task, num_envs, settings, self._arenas.pool) if settings else None
+        self._sight = f" with {settings}" if settings else ""
+        if self.eyes:
+            self.metadata["vision"] = self.eyes.description
         self.single_observation_space = self._space()
         self.single_action_space = Box(-1.0, 1.0, (model.nu,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -117,7 +124,6 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._episodes = np.full(num_envs, -1)  # index of each environment's current episode; -1 before its first
         self._steps = np.zeros(num_envs, dtype=np.int64)  # control steps taken in it
         self._limits = np.full(num_envs, self.task.step_limit)  # control steps at which it is truncated
-        self._arenas = np.zeros(num_envs, dtype=np.int64)  # index in the pool of each environment's arena
         self._ended = np.zeros(num_envs, dtype=bool)
         self._last_action = torch.zeros(num_envs, model.nu, dtype=torch.float64)
         self._scenes: list[Any] = []
@@ -202,6 +208,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             for values in (reward, terminated, truncated, *_arrays(info)):
                 values[begin] = 0
         self._ended = terminated | truncated
+        if self.eyes:
+            self.eyes.look(np.flatnonzero((self._steps % self.eyes.settings.every == 0) & (self._steps > 0)), state)
         observation = self._observe()
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
             observation = self._begin_next(observation, info)
@@ -220,13 +228,16 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the renderers."""
+        if self.eyes:
+            self.eyes.close()
+            self.eyes = None
         while self._scenes:
             self._scenes.pop().close()
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All that is needed to continue bit for bit in an environment built alike."""
         return {
-            "kind": np.array(f"{self.task!r} under {self.physics.name}{self._pool_name}"),
+            "kind": np.array(f"{self.task!r} under {self.physics.name}{self._arenas.name}{self._sight}"),
             "simulation": self.engine.snapshot(),
             "seeds": np.array([str(seed) for seed in self._seeds]),
             "episodes": self._episodes.copy(),
@@ -235,7 +246,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             "ended": self._ended.copy(),
             "last_action": self._last_action.numpy().copy(),
             "divergences": np.array(self.divergences),
-            "arenas": self._arenas.copy(),
+            "arenas": np.array([self._arenas.places.get(i, 0) for i in range(self.num_envs)]),
+            **({"pictures": self.eyes.pictures.copy()} if self.eyes else {}),
             **{f"memory.{name}": values.numpy().copy() for name, values in self.engine.state.memory.items()},
         }
 
@@ -249,12 +261,15 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             )
         self._seeds = [int(seed) for seed in state["seeds"]]
         self._episodes[:] = state["episodes"]
-        self._arenas[:] = state["arenas"]
+        self._arenas.places = dict(enumerate(state["arenas"].tolist()))
         for name, values in self.engine.state.memory.items():
             values.copy_(torch.from_numpy(state[f"memory.{name}"].copy()))
         if self.task.varies:
             begun = np.flatnonzero(self._episodes >= 0).tolist()
-            self.engine.use(begun, [self._arena(i, self._rng(i)) for i in begun])
+            self.engine.use(begun, self._arenas.recall(begun, [self._rng(i) for i in begun]))
+        if self.eyes:
+            self._open_eyes(np.flatnonzero(self._episodes >= 0))
+            self.eyes.pictures[:] = state["pictures"]
         self.engine.restore(snapshot)
         self._steps[:] = state["steps"]
         self._limits[:] = state["limits"]
@@ -336,6 +351,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         rows = self.engine.state.rows(ids)
         for name, values in self.senses.observe(rows).items():
             observation[name][ids] = values.numpy()
+        if self.eyes:
+            observation[PICTURE][ids] = self.eyes.pictures[ids]
         return observation
 
     def _begin_episodes(self, ids: NDArray[np.intp]) -> None:
@@ -347,9 +364,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._last_action[torch.from_numpy(ids)] = 0
         rngs = [self._rng(i) for i in ids]
         if self.task.varies:
-            if self._pool:
-                self._arenas[ids] = [rng.integers(len(self._pool)) for rng in rngs]
-            self.engine.use(ids, [self._arena(i, rng) for i, rng in zip(ids, rngs, strict=True)])
+            self.engine.use(ids, self._arenas.choose(ids.tolist(), rngs))
         self.engine.reset(ids)
         for i, rng in zip(ids, rngs, strict=True):
             model = self.engine.model_of(i)
@@ -362,18 +377,21 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             self.engine.state.qpos[i] = torch.from_numpy(start.qpos)
             self.engine.state.qvel[i] = torch.from_numpy(start.qvel)
         self.engine.forward_at_rest(ids)
+        if self.eyes:
+            self._open_eyes(ids)
+            self.eyes.look(ids, self.engine.state)
         self.engine.diverged()  # a reset clears MuJoCo's counters or leaves them: either way, start from here
+
+    def _open_eyes(self, ids: NDArray[np.intp]) -> None:
+        """Tell the eyes of some environments which episode it is."""
+        assert self.eyes is not None
+        for i in ids:
+            looks = self._rng(i).spawn(1)[0]  # of its own, so that vision changes nothing else
+            self.eyes.begin(i, self.engine.model_of(i), self._arenas.places.get(int(i), 0), looks)
 
     def _rng(self, env: int) -> np.random.Generator:
         """What the present episode of an environment is drawn from."""
         return episode_rng(self.task, self._seeds[env], int(self._episodes[env]))
-
-    def _world(self, rng: np.random.Generator) -> mujoco.MjModel:
-        return self.physics.apply(self.task.world(rng, self.physics.substeps))
-
-    def _arena(self, env: int, rng: np.random.Generator) -> mujoco.MjModel:
-        """The arena of an environment's present episode: of the pool, or drawn from the episode's `rng`."""
-        return self._pool[self._arenas[env]] if self._pool else self._world(rng)
 
     def _remembered(self, model: mujoco.MjModel, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         chart = self.task.chart(model) if self.privileged else {}
@@ -384,9 +402,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def _arena_key(self, env: int) -> tuple[int, int]:
         """(seed, episode) from which the arena of an environment is drawn."""
-        if self._pool:
-            return self._pool_seed, int(self._arenas[env])
-        return self._seeds[env], int(self._episodes[env])
+        return self._arenas.key(env, self._seeds[env], int(self._episodes[env]))
 
     def _make_memory(self) -> None:
         """Room for what the task remembers of each environment's episode."""
@@ -404,18 +420,31 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return limit
 
     def _observe(self) -> Observation:
-        return {name: values.numpy() for name, values in self.senses.observe(self.engine.state).items()}
+        observation: Observation = {
+            name: values.numpy() for name, values in self.senses.observe(self.engine.state).items()
+        }
+        if self.eyes:
+            observation[PICTURE] = self.eyes.pictures.copy()
+        return dict(sorted(observation.items()))
 
     def _outward(self, observation: Observation) -> Any:
         """The observation as the caller wants it; see `flatten`."""
-        return np.concatenate(list(observation.values()), axis=-1) if self.flatten else observation
+        if not self.flatten:
+            return observation
+        flat = np.concatenate([observation[name] for name in self.senses.sizes], axis=-1)
+        return {"flat": flat, PICTURE: observation[PICTURE]} if self.eyes else flat
 
     def _space(self) -> gymnasium.Space[Any]:
         """Of one environment's observations."""
-        sizes = self.senses.sizes
-        if self.flatten:
-            return Box(-np.inf, np.inf, (sum(sizes.values()),), np.float64)
-        return Dict({name: Box(-np.inf, np.inf, (size,), np.float64) for name, size in sizes.items()})
+
+        def senses(size: int) -> gymnasium.Space[Any]:
+            return Box(-np.inf, np.inf, (size,), np.float64)
+
+        sizes = {"flat": sum(self.senses.sizes.values())} if self.flatten else self.senses.sizes
+        spaces = {name: senses(size) for name, size in sizes.items()}
+        if self.eyes:
+            spaces[PICTURE] = Box(0, 255, (SIZE, SIZE, 3), np.uint8)
+        return spaces["flat"] if self.flatten and not self.eyes else Dict(spaces)
 
 
 def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
@@ -444,6 +473,7 @@ class RodentEnv(gymnasium.Env[Any, NDArray[Any]]):
         pool_seed: int = 0,
         privileged: bool = False,
         flatten: bool = False,
+        vision: bool | VisionSettings = False,
     ) -> None:
         self.vector = RodentVectorEnv(
             task,
@@ -460,7 +490,9 @@ class RodentEnv(gymnasium.Env[Any, NDArray[Any]]):
             pool_seed,
             privileged,
             flatten,
+            vision,
         )
+        self.metadata = {name: value for name, value in self.vector.metadata.items() if name != "autoreset_mode"}
         self.render_mode = render_mode
         self.task = self.vector.task
         self.observation_space = self.vector.single_observation_space

@@ -312,6 +312,8 @@ class _Painter(Protocol):
 
     def paint(self, data: mujoco.MjData, view: _View) -> Picture: ...
 
+    def read_height_field(self, i: int) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -373,6 +375,10 @@ class Renderer:
         """
         return self._painter.paint(data, _view(self.model, data, camera))
 
+    def read_height_field(self, i: int) -> None:
+        """Draw the model's height field `i` as its `hfield_data` now is; all else is read anew for each picture."""
+        self._painter.read_height_field(i)
+
     def close(self) -> None:
         """Free the renderer's memory."""
         self._painter.close()
@@ -406,11 +412,15 @@ class _Scene:
         self.model = model
         self.scene = mujoco.MjvScene(model, maxgeom=4 * model.ngeom + 1000)
         self.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
+        self._shadows = shadows
         self._option = mujoco.MjvOption()
 
     def update(self, data: mujoco.MjData, view: _View) -> mujoco.MjvScene:
         self._option.geomgroup[list(_OWN_BODY_GROUPS)] = True
         self._option.geomgroup[list(_hidden_groups(self.model, view))] = False
+        # Bending the skin takes most of the time here. dm_control does so for the rat's own eye, too, to which the skin
+        # shows its back, that is nothing, but whose shadow it sees.
+        self._option.flags[mujoco.mjtVisFlag.mjVIS_SKIN] = view.own_body or self._shadows
         everything = mujoco.mjtCatBit.mjCAT_ALL
         mujoco.mjv_updateScene(self.model, data, self._option, None, view.camera, everything, self.scene)
         return self.scene
@@ -452,6 +462,10 @@ class _OpenGLPainter:
         mujoco.mjr_readPixels(picture, None, self._rectangle, self._context)
         return np.ascontiguousarray(picture[::-1])  # OpenGL's first row is the lowest
 
+    def read_height_field(self, i: int) -> None:
+        self._window.make_current()
+        mujoco.mjr_uploadHField(self._scene.model, self._context, i)
+
     def _draw_ruler(self, scene: mujoco.MjvScene, floor: int, around: NDArray[np.float64]) -> None:
         model = self._scene.model
         rgba = model.geom_rgba[floor] * np.array([_RULER_SHADE] * 3 + [1.0], np.float32)
@@ -488,7 +502,9 @@ class _WarpPainter:
         self._floor = _plain_floor(model)
         self._geoms = np.flatnonzero(model.geom_group < _VISIBLE_GROUPS)
         stage = _build_stage(model, self._geoms)
-        self._materials = stage.geom_matid.copy()
+        skins = slice(len(self._geoms), None)
+        self._skin_sizes, self._skin_data = stage.geom_size[skins].copy(), stage.geom_dataid[skins].copy()
+        self._ruler = (stage.mat_texid[-1:].copy(), stage.mat_texrepeat[-1:].copy(), stage.mat_rgba[-1:].copy())
         self._shape = (height, width)
         self._samples = 2 if antialias else 1  # per pixel, along each axis
         with self._warp.ScopedDevice("cpu"), _notice_if_slow(_COMPILING):
@@ -520,19 +536,16 @@ class _WarpPainter:
         return picture.mean(axis=(1, 3)).round().astype(np.uint8)
 
     def _place(self, data: mujoco.MjData, scene: mujoco.MjvScene, view: _View) -> None:
-        """Copy to the stage where everything is, how it is coloured, and from where it is seen."""
+        """Copy to the stage where everything is, and from where it is seen."""
         model = self._scene.model
         identity = np.broadcast_to(np.eye(3), (model.nskin, 3, 3))
-        position = np.concatenate([data.geom_xpos[self._geoms], self._place_skins(scene)])
-        hidden = np.isin(model.geom_group[self._geoms], _hidden_groups(model, view))
+        skins = self._place_skins(scene) if view.own_body else np.zeros((model.nskin, 3))
+        position = np.concatenate([data.geom_xpos[self._geoms], skins])
+        hidden = np.isin(model.geom_group[self._geoms], _hidden_groups(model, view)) | self._invisible()
         position[np.concatenate([hidden, np.full(model.nskin, not view.own_body)])] = _OUT_OF_SIGHT
         _assign(self._data.geom_xpos, position)
         _assign(self._data.geom_xmat, np.concatenate([data.geom_xmat[self._geoms].reshape(-1, 3, 3), identity]))
-        _assign(self._model.geom_rgba, np.concatenate([model.geom_rgba[self._geoms], model.skin_rgba]))
-        if self._floor is not None:
-            materials = self._materials.copy()
-            materials[: len(self._geoms)][self._geoms == self._floor] = model.nmat if view.ruler else -1
-            self._model.geom_matid.assign(materials[None])
+        self._dress(view)
         _assign(self._data.light_xpos, data.light_xpos)
         _assign(self._data.light_xdir, data.light_xdir)
         eye = scene.camera[0]
@@ -540,6 +553,41 @@ class _WarpPainter:
         _assign(self._data.cam_xpos, (np.array(eye.pos) + np.array(scene.camera[1].pos))[None] / 2)
         _assign(self._data.cam_xmat, np.stack([np.cross(forward, up), up, -forward], axis=1)[None])
         _assign(self._model.cam_fovy, np.degrees(2 * np.arctan2([eye.frustum_top], eye.frustum_near)))
+
+    def _dress(self, view: _View) -> None:
+        """Copy to the stage how everything looks, which may have changed since the last picture."""
+        model, texid, texrepeat, rgba = self._scene.model, *self._ruler
+        materials = np.concatenate([model.geom_matid[self._geoms], np.full(model.nskin, -1)]).astype(np.int32)
+        if self._floor is not None:
+            materials[: len(self._geoms)][self._geoms == self._floor] = model.nmat if view.ruler else -1
+        shapes = np.concatenate([model.geom_dataid[self._geoms], self._skin_data]).astype(np.int32)
+        self._model.geom_matid.assign(materials[None])
+        self._model.geom_dataid.assign(shapes[None])
+        self._model.mat_texid.assign(np.concatenate([model.mat_texid, texid])[None])
+        _assign(self._model.mat_texrepeat, np.concatenate([model.mat_texrepeat, texrepeat]))
+        _assign(self._model.mat_rgba, np.concatenate([model.mat_rgba, rgba]))
+        _assign(self._model.geom_rgba, np.concatenate([model.geom_rgba[self._geoms], model.skin_rgba]))
+        _assign(self._model.geom_size, np.concatenate([model.geom_size[self._geoms], self._skin_sizes]))
+        _assign(self._model.light_diffuse, model.light_diffuse)
+
+    def _invisible(self) -> NDArray[np.bool_]:
+        """Which geoms have an alpha of 0, their own or, where they have the default colour, their material's."""
+        model = self._scene.model
+        rgba, material = model.geom_rgba[self._geoms], model.geom_matid[self._geoms]
+        alpha = rgba[:, 3].copy()
+        theirs = (material >= 0) & (rgba == np.array([0.5, 0.5, 0.5, 1.0], np.float32)).all(1)
+        alpha[theirs] = model.mat_rgba[material[theirs], 3]
+        return alpha == 0
+
+    def read_height_field(self, i: int) -> None:
+        from mujoco_warp._src.bvh import build_hfield_bvh
+
+        ids = self._context.hfield_bvh_id.numpy()  # of an array on the CPU: a view
+        with self._warp.ScopedDevice("cpu"):
+            mesh, self._context.hfield_bounds_size.numpy()[i] = build_hfield_bvh(self._scene.model, i)
+        self._context.hfield_registry.pop(int(ids[i]), None)  # which keeps the meshes alive
+        self._context.hfield_registry[mesh.id] = mesh
+        ids[i] = mesh.id
 
     def _place_skins(self, scene: mujoco.MjvScene) -> NDArray[np.float64]:
         """Move the skins' vertices; returns the centres about which they now stand, (skins, 3)."""

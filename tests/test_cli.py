@@ -106,6 +106,15 @@ def test_bench_json_keeps_the_contract(capsys):
     assert sum(report["phases"].values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_bench_with_vision_tells_how_pictures_were_made(capsys, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "disabled")  # so that the ray tracer draws
+    main(["bench", "--envs", "2", "--seconds", "0.5", "--physics", "fast", "--vision", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["vision"]["renderer"] == "warp" and report["vision"]["every"] == 1
+    assert report["limit_picture_ms"] > 0 and report["phases"]["pictures"] > 0
+    assert report["dm_control_ratio"] is None  # it needs OpenGL
+
+
 @pytest.mark.parametrize("chosen", ["disabled", "osmesa"])
 def test_the_doctor_answers_whatever_opengl_was_chosen(chosen):
     found = run("doctor", "--json", env={**os.environ, "MUJOCO_GL": chosen})

@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 from torch import Tensor
 
-from rodent.arenas import compile_world, without_pictures
+from rodent.arenas import compile_world, draw_any_arena, export, without_pictures
 from rodent.body import Body
 from rodent.engine import State
 from rodent.physics import CONTROL_TIMESTEP, PRESETS
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Memory = dict[str, Tensor]
 """What a task remembers of an episode; see `Task.begin`."""
+
+Look = dict[str, np.ndarray]
+"""What an arena changes of a stage: names of MjModel's fields, and the values that they have; see `Task.look`."""
 
 TIME_LIMIT = Admissible(CONTROL_TIMESTEP, math.inf, "s")
 _PAPER_SUBSTEPS = PRESETS["paper"].substeps
@@ -127,8 +130,28 @@ class Task(ABC):
         self.install(composed, self.draw(rng))
         return compile_world(composed, rng)
 
+    def stage(self, arenas: int = 1, terrain_step: int = 1) -> mujoco.MjSpec:
+        """A scene in which each arena can be shown after the other; see `look`.
+
+        Its compiled model needs `geom_sameframe` 0 throughout, or MuJoCo would not read where geoms are put.
+
+        Args:
+            arenas: how many height fields it holds, where the task has any.
+            terrain_step: they have every `terrain_step`-th row and column of the terrain.
+        """
+        del arenas, terrain_step
+        return scene_spec(self)
+
+    def look(self, stage: mujoco.MjModel, world: mujoco.MjModel) -> Look:
+        """How a stage shows the arena of a physics model `world`, by values that take a fraction of a millisecond.
+
+        `hfield_data` means one of the stage's height fields; all else are whole fields. Nothing is changed.
+        """
+        del stage, world
+        return {}
+
     def dress(self, scene: mujoco.MjModel, memory: Memory) -> None:
-        """Let a scene show the entries `shown` of an episode's memory, each without the environment axis."""
+        """Let a scene or a stage show the entries `shown` of an episode's memory, each without the environment axis."""
         del scene, memory
 
     @abstractmethod
@@ -199,8 +222,15 @@ def physics_spec(task: Task) -> mujoco.MjSpec:
     It takes a second to make, a copy of it milliseconds to compile.
     """
     composed = task.compose()
-    composed.initialize_episode_mjcf(np.random.RandomState(0))
+    draw_any_arena(composed)
     return without_pictures(composed)
+
+
+def scene_spec(task: Task) -> mujoco.MjSpec:
+    """The spec of some arena of `task` with all textures and with the rat."""
+    composed = task.compose()
+    draw_any_arena(composed)
+    return export(composed)
 
 
 def episode_rng(task: Task, seed: int, episode: int) -> np.random.Generator:

@@ -19,7 +19,7 @@ from rodent.arenas import compose_bowl
 from rodent.body import PREFIX, Body
 from rodent.engine import State
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import TIME_LIMIT, Path, Start, Task, physics_spec
+from rodent.tasks.base import TIME_LIMIT, Look, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import SWITCH, Admissible, parameter
 
 if TYPE_CHECKING:
@@ -80,6 +80,19 @@ class EscapeBowl(Task):
         model = super().scene(rng)
         model.hfield_data[:] = terrain.ravel()  # which dm_control, too, writes after it has compiled
         return model
+
+    def stage(self, arenas: int = 1, terrain_step: int = 1) -> mujoco.MjSpec:
+        spec = scene_spec(self)
+        first = spec.hfields[0]
+        first.nrow = first.ncol = side = (RESOLUTION - 1) // terrain_step + 1
+        first.userdata = [0.0] * side**2
+        for i in range(1, arenas):
+            spec.add_hfield(name=f"terrain {i}", size=first.size, nrow=side, ncol=side, userdata=[0.0] * side**2)
+        return spec
+
+    def look(self, stage: mujoco.MjModel, world: mujoco.MjModel) -> Look:
+        step = (RESOLUTION - 1) // (stage.hfield_nrow[0] - 1)
+        return {"hfield_data": world.hfield_data.reshape(RESOLUTION, RESOLUTION)[::step, ::step].ravel()}
 
     def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
         """A random orientation in the bowl's middle, raised until nothing touches anything."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +17,12 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from torch import Tensor
 
-from rodent.arenas import compose_maze, found_sensor, hide
+from rodent.arenas import colours_seed, compose_maze, found_sensor, hide, textured
 from rodent.body import Body
 from rodent.engine import State, recent_samples
 from rodent.opengl import without_opengl
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame
-from rodent.tasks.base import Memory, Path, Start, Task, physics_spec
+from rodent.tasks.base import Look, Memory, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import Admissible, parameter
 
 if TYPE_CHECKING:
@@ -34,6 +36,23 @@ ORB_REWARD = 50.0
 _FAR = 10_000  # steps: no path
 _COUNT = Admissible(1, 4, kind="integer")
 _MOST_WALLS = 60  # boxes that cover all walls; in 600 mazes there were 8 to 23
+_WALL_TEXTURES = 8  # dm_control's, of which each maze has one
+_FIRST_WALL_TEXTURE = "labmaze_style_01/blue"
+_FLOOR_TEXTURE = "aesthetic_texture"
+_EXTENT = 9.54  # m; MuJoCo's measure of a maze, by which it limits shadows and distances: 9.0 to 10.5 in dm_control's
+_INVISIBLE = (0.0, 0.0, 0.0, 0.0)  # RGBA
+_MATERIALS_OWN_COLOUR = (0.5, 0.5, 0.5, 1.0)  # MuJoCo's default, which lets a geom have its material's
+_SIDES = tuple(range(1, CELLS + 1, 2))  # cells; of the rectangles that cover walls and floor
+# The planes that carry pictures, five a wall and one a tile: the axis they are perpendicular to, on which side of the
+# middle they are, and their orientation.
+_PLANES = {
+    "wall -x": (0, -1, (-1, -1, 1, 1)),
+    "wall +x": (0, 1, (1, 1, 1, 1)),
+    "wall -y": (1, -1, (1, 1, 0, 0)),
+    "wall +y": (1, 1, (0, 0, 1, 1)),
+    "wall top": (2, 1, (1, 0, 0, 0)),
+    "floor": (2, 0, (1, 0, 0, 0)),
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,8 @@ class Maze:
     seed: int  # of labmaze's generator, whose first regenerated maze it is
     open: NDArray[np.bool_]  # (CELLS, CELLS), by row (-y) and column (x): no wall
     walls: NDArray[np.float64]  # (walls, 2, 3), each box's centre and half its sides
+    tiles: NDArray[np.float64]  # (tiles, 2, 3), the same of the floor's planes
+    texture: int  # which of dm_control's textures the walls bear
     orbs: NDArray[np.float64]  # (orbs, 2)
     spawns: NDArray[np.float64]  # (spawns, 2), one in each room
 
@@ -85,11 +106,19 @@ class MazeForage(Task):
         grid = labyrinth.entity_layer
         cells = np.array([list(row) for row in str(grid).strip().split("\n")])
         walls = [_box(wall) for wall in make_walls(grid, wall_char="*", make_odd_sized_walls=True)]
+        floor = labyrinth.variations_layer
+        tiles = [
+            _box(tile) * ((1, 1, 0), (1, 1, 1))  # they lie on the ground
+            for variation in f".{string.ascii_uppercase}"
+            if variation in floor
+            for tile in make_walls(floor, wall_char=variation, make_odd_sized_walls=True)
+        ]
         orbs, spawns = (
             _place(*np.nonzero(cells == token))
             for token in (labmaze.defaults.OBJECT_TOKEN, labmaze.defaults.SPAWN_TOKEN)
         )
-        return Maze(seed, cells != "*", np.array(walls), orbs, spawns)
+        texture = np.random.RandomState(colours_seed(rng)).choice(_WALL_TEXTURES)  # dm_control's first draw
+        return Maze(seed, cells != "*", np.array(walls), np.array(tiles), int(texture), orbs, spawns)
 
     def build(self, arena: Maze, substeps: int = 20) -> mujoco.MjModel:
         if len(arena.walls) > _MOST_WALLS:
@@ -106,6 +135,8 @@ class MazeForage(Task):
                 spec.body(f"orb {i}").pos = (*arena.orbs[i], 0)
             else:
                 hide(geom)
+        spec.add_numeric(name="tiles", data=arena.tiles.ravel())
+        spec.add_numeric(name="texture", data=[arena.texture])
         spec.add_numeric(name="open", data=arena.open.ravel().astype(float))
         spec.add_numeric(name="spawns", data=arena.spawns.ravel())
         spec.add_numeric(name="orbs", data=arena.orbs.ravel())
@@ -114,13 +145,51 @@ class MazeForage(Task):
     def install(self, composed: composer.Task, arena: Maze) -> None:
         composed.root_entity._maze = self._labyrinth(arena.seed)
 
+    def stage(self, arenas: int = 1, terrain_step: int = 1) -> mujoco.MjSpec:
+        """A stock of planes of each size, since renderers read a plane's size but once, and as many orbs as can be."""
+        spec = _emptied_scene(self)
+        spec.stat.extent = _EXTENT
+        for kind, (_, _, orientation) in _PLANES.items():
+            for a, b in _rectangles(kind):
+                repeat = (a, _height(kind, b) / CELL_SIZE)
+                material = textured(spec, f"{kind} {a} {b}", _FLOOR_TEXTURE, repeat)
+                for i in range(_stock(a, b)):
+                    plane = spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, name=f"{kind} {a} {b} {i}")
+                    plane.size = (a * CELL_SIZE / 2, _height(kind, b) / 2, CELL_SIZE)
+                    plane.quat, plane.material, plane.contype, plane.conaffinity = orientation, material, 0, 0
+        for i in range(self._most_orbs):
+            geom = spec.worldbody.add_body(name=f"target_0_{i}/").add_geom(name=f"target_0_{i}/geom")
+            geom.pos, geom.size = (0, 0, ORB_HEIGHT), (ORB_RADIUS, 0, 0)
+            geom.material = textured(spec, f"target_0_{i}/target_sphere", "target_0_0/target_sphere")
+        return spec
+
+    def look(self, stage: mujoco.MjModel, world: mujoco.MjModel) -> Look:
+        look = {name: getattr(stage, name).copy() for name in ("geom_pos", "geom_rgba", "mat_texid", "body_pos")}
+        planes = stage.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+        look["geom_rgba"][planes] = _INVISIBLE
+        real = (world.geom_bodyid == world.body("maze_body").id) & (world.geom_conaffinity > 0)
+        walls = np.stack([world.geom_pos[real], world.geom_size[real]], axis=1)
+        tiles = world.numeric("tiles").data.reshape(-1, 2, 3)
+        for kind in _PLANES:
+            _show_planes(look, stage, kind, tiles if kind == "floor" else walls)
+        texture = stage.texture(_FIRST_WALL_TEXTURE).id + int(world.numeric("texture").data[0])
+        last = stage.mat("floor 1 1").id  # the walls' materials come before the floor's
+        look["mat_texid"][:last, mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture
+        orbs, most = world.numeric("orbs").data.reshape(-1, 2), np.arange(self._most_orbs)
+        present = most < len(orbs)
+        look["body_pos"][stage.body("target_0_0/").id + most[present], :2] = orbs
+        look["geom_rgba"][stage.geom("target_0_0/geom").id + most] = np.where(
+            present[:, None], _MATERIALS_OWN_COLOUR, _INVISIBLE
+        )
+        return look
+
     def dress(self, scene: mujoco.MjModel, memory: Memory) -> None:
         """Make the orbs that were taken invisible, as dm_control does."""
         places = memory["places"].numpy()
-        for geom in range(scene.ngeom):
-            if scene.geom(geom).name.startswith("target_"):
-                which = np.abs(places - scene.body_pos[scene.geom_bodyid[geom], :2]).sum(1).argmin()
-                scene.mat_rgba[scene.geom_matid[geom], 3] = not memory["touched"][which]
+        places = places[np.isfinite(places[:, 0])]
+        orbs = scene.geom("target_0_0/geom").id + np.arange(len(places))
+        distance = np.abs(scene.body_pos[scene.geom_bodyid[orbs], None, :2] - places).sum(2)
+        scene.mat_rgba[scene.geom_matid[orbs], 3] = ~memory["touched"].numpy()[distance.argmin(1)]
 
     def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
         spawns = model.numeric("spawns").data.reshape(-1, 2)
@@ -198,6 +267,51 @@ class MazeForage(Task):
         mujoco.mj_fwdPosition(model, data)
         touching = set(data.contact.geom.ravel().tolist())
         return np.array([model.geom(f"orb {i}").id in touching for i in range(self._most_orbs)])
+
+
+def _emptied_scene(task: MazeForage) -> mujoco.MjSpec:
+    """A maze's scene without its walls, floor and orbs, and without their materials."""
+    spec = scene_spec(task)
+    for geom in (*spec.worldbody.geoms, *spec.body("maze_body").geoms):
+        if geom.name != "ground":
+            spec.delete(geom)
+    for body in spec.worldbody.bodies:
+        if body.name.startswith("target_"):
+            spec.delete(body)
+    for material in spec.materials:
+        spec.delete(material)
+    return spec
+
+
+def _rectangles(kind: str) -> list[tuple[int, int]]:
+    """The sizes that planes of a kind can have, in cells; the height of a wall counts as one."""
+    return [(a, b) for a in _SIDES for b in (_SIDES if kind in ("wall top", "floor") else (1,))]
+
+
+def _height(kind: str, b: int) -> float:
+    """A plane's extent along its own y, m."""
+    return b * CELL_SIZE if kind in ("wall top", "floor") else WALL_HEIGHT
+
+
+def _stock(a: int, b: int) -> int:
+    """How many planes of a kind and a size there are: three times and more what 1,200 mazes had, or all that fit."""
+    return 8 + 60 // (a * b)
+
+
+def _show_planes(look: Look, stage: mujoco.MjModel, kind: str, boxes: NDArray[np.float64]) -> None:
+    """Take planes of a kind from the stock and put them on boxes (n, 2, 3), each a centre and half the sides."""
+    axis, side, _ = _PLANES[kind]
+    centres = boxes[:, 0].copy()
+    centres[:, axis] += side * boxes[:, 1, axis]
+    sides = np.rint(2 * np.delete(boxes[:, 1], axis, axis=1) / CELL_SIZE).astype(int)
+    used: Counter[str] = Counter()
+    for centre, (a, b) in zip(centres, sides.tolist(), strict=True):
+        size = f"{kind} {a} {b}"
+        if used[size] == _stock(a, b):
+            raise RuntimeError(f"a maze does not fit the stage: it has more than {used[size]} planes {size!r}")
+        geom = stage.geom(f"{size} {used[size]}").id
+        used[size] += 1
+        look["geom_pos"][geom], look["geom_rgba"][geom] = centre, 1.0
 
 
 @lru_cache(maxsize=16)

@@ -16,7 +16,7 @@ from rodent.arenas import compose_corridor, hide
 from rodent.body import Body
 from rodent.engine import State
 from rodent.senses import PRIVILEGED, Sense
-from rodent.tasks.base import Path, Start, Task, physics_spec
+from rodent.tasks.base import Look, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import Admissible, Range, bounds, parameter
 from rodent.tasks.run import SPAWN_X, TARGET_VELOCITY, fell_off, velocity_reward, where_in_corridor
 
@@ -98,6 +98,23 @@ class RunGaps(Task):
         corridor._platform_length = _InTurn(arena.lengths[1:])
         corridor._gap_length = _InTurn(arena.gaps[1:])
 
+    def stage(self, arenas: int = 1, terrain_step: int = 1) -> mujoco.MjSpec:
+        spec = scene_spec(self)
+        ground = spec.body("ground")
+        material = ground.geoms[0].material
+        for geom in ground.geoms:
+            spec.delete(geom)
+        for _ in range(self._most_platforms):
+            ground.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=(THICKNESS,) * 3, material=material)
+        return spec
+
+    def look(self, stage: mujoco.MjModel, world: mujoco.MjModel) -> Look:
+        boxes, floor = _floor(stage), _floor(world)
+        look = {name: getattr(stage, name).copy() for name in ("geom_pos", "geom_size", "geom_rgba")}
+        look["geom_pos"][boxes], look["geom_size"][boxes] = world.geom_pos[floor], world.geom_size[floor]
+        look["geom_rgba"][boxes, 3] = world.geom_conaffinity[floor] > 0
+        return look
+
     def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
         qpos = model.qpos0.copy()
         qpos[body.root_qpos : body.root_qpos + 7] = (SPAWN_X, 0, 0, 1, 0, 0, 0)
@@ -121,8 +138,7 @@ class RunGaps(Task):
         return int((gaps & (far_edges <= path.qpos[-1, body.root_qpos])).sum())
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
-        ground = model.body("ground")
-        geoms = slice(int(ground.geomadr[0]), int(ground.geomadr[0] + ground.geomnum[0]))
+        geoms = _floor(model)
         middle, half = model.geom_pos[geoms, 0], model.geom_size[geoms, 0]
         real = model.geom_conaffinity[geoms] > 0
         return {
@@ -143,6 +159,12 @@ class RunGaps(Task):
     def _most_platforms(self) -> int:
         shortest = bounds(self.platform_length)[0] + bounds(self.gap_length)[0]
         return 1 + math.ceil((LENGTH - FIRST_PLATFORM) / shortest)
+
+
+def _floor(model: mujoco.MjModel) -> slice:
+    """The platforms' geoms."""
+    ground = model.body("ground")
+    return slice(int(ground.geomadr[0]), int(ground.geomadr[0] + ground.geomnum[0]))
 
 
 class _InTurn:

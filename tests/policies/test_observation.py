@@ -25,6 +25,11 @@ def test_single_observations_are_flattened_as_a_batch() -> None:
     assert SPEC.flatten_each(singles).tolist() == [[1, 0, 0, 0], [0, 1, 1, 1]]
 
 
+def test_pictures_are_no_part_of_a_spec() -> None:
+    space = Dict({"eye": Box(0, 255, (64, 64, 3), np.uint8), "touch": Box(-1, 1, (1,))})
+    assert ObservationSpec.of(space).senses == (("touch", 1),)
+
+
 def test_a_spec_comes_from_a_space_and_survives_json() -> None:
     space = Dict({"touch": Box(-1, 1, (1,)), "joints": Box(-1, 1, (3,))})
     spec = ObservationSpec.of(space)
