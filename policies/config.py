@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 import yaml
@@ -20,7 +20,7 @@ from rodent.aids import TrainingAids
 from rodent.errors import UsageError
 from rodent.flags import parse_flags
 from rodent.physics import find_physics
-from rodent.tasks import make_task
+from rodent.tasks import Task, make_task
 
 CONFIG_FILE = "config.yaml"
 _NO_SUBCOMMANDS = (tyro.conf.AvoidSubcommands,)  # a phase's aids have flags where a file gives the phase some
@@ -43,6 +43,17 @@ class Phase:
     action_std: float | None = None  # reached at the end of the phase, from what it was (None: learnt)
     rate: float | None = None  # learning rate, held (None: the learner's own rule)
     aids: TrainingAids | None = None  # aids of this phase, all of them (None: the run's)
+    # Parameters of the task that differ from its own in this phase, so that a curriculum may end at the task itself.
+    parameters: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict)
+
+    def task(self, name: str) -> Task:
+        """The task of that name, as it is in this phase.
+
+        Raises:
+            UsageError: it has no such parameters, or may not have these values.
+        """
+        ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in self.parameters.items()}
+        return make_task(name, **ranges)
 
     def __post_init__(self) -> None:
         if not self.share > 0 or (self.steps is not None and self.steps < 1):
@@ -103,7 +114,8 @@ class TrainConfig:
     ppo: PPOSettings = field(default_factory=PPOSettings)
 
     def __post_init__(self) -> None:
-        make_task(self.task)
+        for phase in (Phase(), *self.schedule):
+            phase.task(self.task)
         find_agent(self.agent)
         find_learner(self.learner)
         for names in (self.physics, self.evaluation.physics, *(p.physics for p in self.schedule if p.physics)):

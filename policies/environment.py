@@ -15,7 +15,7 @@ from policies.config import Phase, TrainConfig
 from policies.storage import Arrays
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
-from rodent.tasks import TASKS
+from rodent.tasks import TASKS, Task
 
 Step = tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
@@ -49,7 +49,7 @@ class MakeEnv(Protocol):
 
     def __call__(
         self,
-        task: str,
+        task: str | Task,
         envs: int,
         physics: str,
         threads: int,
@@ -61,7 +61,7 @@ class MakeEnv(Protocol):
 
 
 def make_rodent_env(
-    task: str,
+    task: str | Task,
     envs: int,
     physics: str,
     threads: int,
@@ -86,7 +86,7 @@ def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> T
     privileged = config.privileged or config.privileged_critic
     began = time.monotonic()
     envs = [
-        make_env(config.task, size, preset, config.threads, phase.aids, pool=pool, privileged=privileged)
+        make_env(phase.task(config.task), size, preset, config.threads, phase.aids, pool=pool, privileged=privileged)
         for preset, size in zip(presets, sizes, strict=True)
     ]
     if pool:

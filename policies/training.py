@@ -177,7 +177,7 @@ class TrainingRun:
             self._evaluate()
         before, after = self.schedule.phases[self.phase], self.schedule.phases[phase]
         self.phase = phase
-        if (after.physics, after.aids) != (before.physics, before.aids):
+        if (after.physics, after.aids, after.parameters) != (before.physics, before.aids, before.parameters):
             self.env.close()
             self._make_env()
             self.collector = self._make_collector()

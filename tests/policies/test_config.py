@@ -12,6 +12,7 @@ from policies.config import Phase, TrainConfig, load_yaml, parse_arguments, to_y
 from policies.ppo import PPOSettings
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
+from rodent.tasks.run_gaps import RunGaps
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +25,14 @@ def test_a_configuration_survives_yaml(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(to_yaml(config))
     assert load_yaml(tmp_path / "config.yaml") == config
     assert yaml.safe_load(to_yaml(config))["ppo"]["rate_rule"] == "fixed"
+
+
+def test_a_phase_may_have_an_easier_task(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("task: run-gaps\nschedule: [{parameters: {gap_length: [0.03, 0.08]}}, {}]")
+    config = load_yaml(tmp_path / "c.yaml")
+    assert [phase.task(config.task).gap_length for phase in config.phases] == [(0.03, 0.08), RunGaps().gap_length]
+    (tmp_path / "again.yaml").write_text(to_yaml(config))
+    assert load_yaml(tmp_path / "again.yaml") == config
 
 
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
@@ -44,6 +53,9 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
         ("ppo: 3", "ppo must be a mapping of fields to values, not 3"),
         ("ppo: {rate_rule: wild}", "ppo.rate_rule must be one of adaptive, fixed, not 'wild'"),
         ("schedule: [{physics: jelly}]", "unknown physics preset 'jelly'"),
+        ("schedule: [{parameters: 3}]", "schedule.0.parameters must be dict"),
+        ("schedule: [{parameters: {gap_length: 1}}]", "task 'run' has no such parameters: gap_length"),
+        ("schedule: [{parameters: {pose_noise: 9}}]", "pose_noise must lie in [0, 0.2] rad, not 9"),
         ("schedule: [{steps: 1}, {}]", "either every phase of the schedule has steps, or none"),
         ("task: [", "is not YAML"),
         ("!!python/object/apply:os.system ['true']", "is not YAML"),

@@ -19,6 +19,7 @@ from policies.storage import read_tensors
 from policies.training import train
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
+from rodent.tasks import Task
 
 
 def newest(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -97,6 +98,17 @@ def test_a_phase_may_have_aids_of_its_own(small: Any) -> None:
     whole, hard = TrainingAids(start_offset=0.1), TrainingAids(start_offset=0.9)
     train(small(aids=whole, schedule=(Phase(), Phase(aids=hard), Phase(aids=hard), Phase())), make)
     assert [env.aids.start_offset for env in made] == [0.1, 0.9, 0.1]
+
+
+def test_a_curriculum_makes_the_task_anew(small: Any) -> None:
+    made = []
+
+    def make(task: Task, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
+        made.append(task.target_velocity)
+        return PointMasses(envs, physics, aids)
+
+    train(small(schedule=(Phase(parameters={"target_velocity": 0.5}), Phase(), Phase())), make)
+    assert made == [0.5, 1.0]
 
 
 def test_a_held_rate_stays_and_is_released_by_the_next_phase(small: Any, tmp_path: Path) -> None:
