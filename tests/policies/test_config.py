@@ -27,6 +27,13 @@ def test_a_configuration_survives_yaml(tmp_path: Path) -> None:
     assert yaml.safe_load(to_yaml(config))["ppo"]["rate_rule"] == "fixed"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "assets" / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_configurations_in_the_box_load_and_their_phases_last_as_long_as_the_run(path: Path) -> None:
+    config = load_yaml(path)
+    if config.phases[0].steps is not None:
+        assert sum(phase.steps or 0 for phase in config.phases) >= config.steps
+
+
 def test_a_phase_may_have_an_easier_task(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("task: run-gaps\nschedule: [{parameters: {gap_length: [0.03, 0.08]}}, {}]")
     config = load_yaml(tmp_path / "c.yaml")
