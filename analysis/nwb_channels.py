@@ -20,8 +20,8 @@ Values = dict[str, NDArray[Any]]
 POSE = "pose."  # how the names of keypoints begin among the series
 MEMORY = "memory."  # and of what a task remembers that pictures show
 KEYPOINTS = (
-    "skull", "jaw", "vertebra_atlant", "vertebra_cervical_3", "torso", "vertebra_1", "vertebra_3", "vertebra_6", "pelvis",
-    "vertebra_C1", "vertebra_C10", "vertebra_C20", "vertebra_C30",
+    "skull", "jaw", "vertebra_atlant", "vertebra_cervical_3", "torso", "vertebra_1", "vertebra_3", "vertebra_6",
+    "pelvis", "vertebra_C1", "vertebra_C10", "vertebra_C20", "vertebra_C30",
     "scapula_L", "upper_arm_L", "lower_arm_L", "hand_L", "finger_L",
     "scapula_R", "upper_arm_R", "lower_arm_R", "hand_R", "finger_R",
     "upper_leg_L", "lower_leg_L", "foot_L", "toe_L", "upper_leg_R", "lower_leg_R", "foot_R", "toe_R",
@@ -107,10 +107,11 @@ class Channels:
 
     def _state_series(self, model: mujoco.MjModel) -> list[Series]:
         unit = "mixed: m and rad, quaternion of the root"
+        positions, speeds = _coordinates(model)
         actuators = tuple(plain(each.name) for each in self._env.body.actuators)
         series = [
-            Series("qpos", unit, f"MuJoCo's generalised positions. {_STATE}", numbered(model.nq), True, exact=True),
-            Series("qvel", "mixed: m/s and rad/s", f"Generalised velocities. {_STATE}", numbered(model.nv), True, exact=True),
+            Series("qpos", unit, f"MuJoCo's generalised positions. {_STATE}", positions, True, exact=True),
+            Series("qvel", "mixed: m/s and rad/s", f"Generalised velocities. {_STATE}", speeds, True, exact=True),
             Series("act", "1", f"MuJoCo's actuator activations. {_STATE}", actuators, True, exact=True),
         ]
         memory = self._env.engine.state.memory
@@ -136,9 +137,7 @@ class Channels:
 
     def _action_series(self) -> list[Series]:
         actuators = tuple(plain(each.name) for each in self._env.body.actuators)
-        terms = [
-            Series(f"reward.{name}", "reward", f"The reward's term `{name}`. {_AFTER}") for name in self._rewards
-        ]
+        terms = [Series(f"reward.{name}", "reward", f"The reward's term `{name}`. {_AFTER}") for name in self._rewards]
         return [
             Series("action", "1", "The control of each actuator, in [-1, 1], taken at each time stamp.", actuators),
             Series("actuator_force", "N m", f"What each actuator exerts in the last physics step. {_AFTER}", actuators),
@@ -158,6 +157,18 @@ def skeleton(model: mujoco.MjModel) -> NDArray[np.uint8]:
         if parent:
             edges.append((index[parent], i))
     return np.array(edges, dtype=np.uint8)
+
+
+def _coordinates(model: mujoco.MjModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of MuJoCo's generalised positions and velocities."""
+    positions: list[str] = []
+    speeds: list[str] = []
+    for i in range(model.njnt):
+        name = plain(model.joint(i).name)
+        free = model.jnt_type[i] == mujoco.mjtJoint.mjJNT_FREE
+        positions += [f"{name}.{part}" for part in ("x", "y", "z", "qw", "qx", "qy", "qz")] if free else [name]
+        speeds += [f"{name}.{part}" for part in ("vx", "vy", "vz", "wx", "wy", "wz")] if free else [name]
+    return tuple(positions), tuple(speeds)
 
 
 def plain(name: str) -> str:

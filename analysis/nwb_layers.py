@@ -29,10 +29,10 @@ class Layer:
 class Layers:
     """Steps an agent and tells what its layers did.
 
-    A feed-forward part of the network gives one layer for each of its hidden ones, counted from the input and read after
-    the nonlinearity (`policy.0`, `value.1`, `encoder.0`); hidden state gives one for each of its entries, after the
-    step (`core.h`, `core.c`); `policy.mean` is the mean action, before it is clipped. Of an agent that also looks at
-    the mirror image of what it senses, activations are those of the plain view.
+    A feed-forward part of the network gives one layer for each of its hidden ones, counted from the input and read
+    after the nonlinearity (`policy.0`, `value.1`, `encoder.0`); hidden state gives one for each of its entries, after
+    the step (`core.h`, `core.c`); `policy.mean` is the mean action, before it is clipped. Of an agent that also looks
+    at the mirror image of what it senses, activations are those of the plain view.
 
     Use it as a context manager: it leaves the agent as it was.
     """

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.nwb_channels import Series, Values
+from policies.storage import write_atomically
 from rodent.errors import UsageError
 
 PIECE = 128
@@ -74,10 +75,10 @@ class Parts:
                 leftover.unlink()
             if known.exists() and known.read_text() != text:
                 raise UsageError(
-                    f"{self.folder} holds episodes of an interrupted recording by another policy, seed, task or physics: "
-                    "finish that one, remove the folder, or give another -o"
+                    f"{self.folder} holds episodes of an interrupted recording by another policy, seed, task or "
+                    "physics: finish that one, remove the folder, or give another -o"
                 )
-            known.write_text(text)
+            write_atomically(known, text)
         except OSError as error:
             raise UsageError(f"cannot record to {output}: {error.strerror}") from None
 
@@ -131,7 +132,9 @@ class PartWriters:
         self._files[env] = (file, path)
         self._at[env] = 0
         for each in self._series:
-            file.create_dataset(each.name, (0, *each.row), each.dtype, maxshape=(None, *each.row), chunks=(PIECE, *each.row))
+            file.create_dataset(
+                each.name, (0, *each.row), each.dtype, maxshape=(None, *each.row), chunks=(PIECE, *each.row)
+            )
 
     @property
     def running(self) -> NDArray[np.intp]:

@@ -71,9 +71,7 @@ def record(
     }
     parts = Parts(output, protocol)
     for i, task in enumerate(chosen):
-        play_and_record(
-            actor, task, episodes, conditions, parts, threads, lambda share, i=i: progress((i + share) / len(chosen))
-        )
+        play_and_record(actor, task, episodes, conditions, parts, threads, _share(progress, i, len(chosen)))
     found = [(task, parts.find(task.name, k)) for task in chosen for k in range(episodes)]
     whole = [(task, part) for task, part in found if part is not None]
     films = [_film(task, part, output) for task, part in whole] if film else []
@@ -85,9 +83,12 @@ def record(
     return output
 
 
-def _check(
-    output: Path, episodes: int, seed: int, steps: int | None, threads: int, spikes: float | None
-) -> None:
+def _share(progress: Callable[[float], None], index: int, count: int) -> Callable[[float], None]:
+    """The progress of one of several equal pieces of work."""
+    return lambda share: progress((index + share) / count)
+
+
+def _check(output: Path, episodes: int, seed: int, steps: int | None, threads: int, spikes: float | None) -> None:
     if output.suffix != ".nwb":
         raise UsageError(f"cannot record to {output}: its name must end with .nwb")
     if not output.parent.is_dir():

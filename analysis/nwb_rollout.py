@@ -59,9 +59,7 @@ def play_and_record(
         return
     rounds = math.ceil(episodes / MOST_AT_ONCE)
     envs = math.ceil(episodes / rounds)  # of all episodes, so that one that is played later is played alike
-    env = RodentVectorEnv(
-        task, envs, conditions.physics, threads, "Disabled", privileged=policy.senses.privileged
-    )
+    env = RodentVectorEnv(task, envs, conditions.physics, threads, "Disabled", privileged=policy.senses.privileged)
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     with ExitStack() as stack:
         layers = stack.enter_context(Layers(policy.agent))
@@ -147,7 +145,7 @@ class _Rollout:
         """Close episodes that are over, and begin others in their place."""
         self._writers.put(self._channels.state())
         last_values = self._think()[0].value.numpy() * ~terminated if self._error else None
-        for env in np.intersect1d(np.flatnonzero(over), self._writers.running):
+        for env in np.intersect1d(np.flatnonzero(over), self._writers.running).tolist():
             causes = [cause for cause, mask in endings.items() if mask[env]]
             facts = Facts(
                 task=self._env.task.name,
@@ -166,7 +164,7 @@ class _Rollout:
 
     def _begin(self, where: NDArray[np.bool_]) -> None:
         """Begin waiting episodes; an environment for which there is none goes on without being recorded."""
-        for env in np.flatnonzero(where):
+        for env in np.flatnonzero(where).tolist():
             if self._waiting:
                 self._episodes[env] = self._waiting.pop(0)
                 self._noise[env] = _noise(self._env.task, self._conditions.seed, int(self._episodes[env]))

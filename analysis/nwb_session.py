@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from hdmf.backends.hdf5.h5_utils import H5DataIO
 from hdmf.common import DynamicTable, VectorData, VectorIndex
-from ndx_pose import PoseEstimation, PoseEstimationSeries, Skeleton
+from ndx_pose import PoseEstimation, PoseEstimationSeries, Skeleton, Skeletons
 from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 from pynwb.epoch import TimeIntervals
@@ -243,7 +243,11 @@ def _table(name: str, description: str, columns: Mapping[str, Any], sizes: Seque
     """A table of columns that are given block by block; a block of one value stands for as many as its size."""
     data = []
     for column, (told, blocks) in columns.items():
-        values = [v for block, size in zip(blocks, sizes, strict=True) for v in (block if len(block) == size else [*block] * size)]
+        values = [
+            v
+            for block, size in zip(blocks, sizes, strict=True)
+            for v in (block if len(block) == size else [*block] * size)
+        ]
         data.append(VectorData(name=column, description=told, data=values))
     return DynamicTable(name=name, description=description, columns=data)
 
@@ -260,13 +264,7 @@ def _add_pose(nwb: NWBFile, behaviour: Any, pose: Sequence[Any], edges: NDArray[
             skeleton=skeleton,
         )
     )
-    behaviour.add(_skeletons(skeleton))
-
-
-def _skeletons(skeleton: Skeleton) -> Any:
-    from ndx_pose import Skeletons
-
-    return Skeletons(skeletons=[skeleton])
+    behaviour.add(Skeletons(skeletons=[skeleton]))
 
 
 def _add_trials(nwb: NWBFile, trials: Sequence[_Trial]) -> None:
@@ -343,7 +341,9 @@ def _film(trial: _Trial, film: Path, output: Path) -> ImageSeries:
 
 def _units(trials: Sequence[_Trial], layers: Sequence[Series], rate: float) -> Units:
     """Synthetic spikes of every unit of every layer; see `synthetic_spikes`."""
-    times, ends, names, indices = [], [], [], []
+    times, ends = [], []
+    names: list[str] = []
+    indices: list[int] = []
     before = 0
     for position, layer in enumerate(layers):
         mine = [trial for trial in trials if layer in trial.part.series]
@@ -359,7 +359,9 @@ def _units(trials: Sequence[_Trial], layers: Sequence[Series], rate: float) -> U
         names += [layer.name] * len(spikes.ends)
         indices += range(len(spikes.ends))
     spike_times = VectorData(
-        name="spike_times", description="s", data=H5DataIO(np.concatenate(times), compression="gzip", compression_opts=1)
+        name="spike_times",
+        description="s",
+        data=H5DataIO(np.concatenate(times), compression="gzip", compression_opts=1),
     )
     return Units(
         name="units",
@@ -370,7 +372,7 @@ def _units(trials: Sequence[_Trial], layers: Sequence[Series], rate: float) -> U
             spike_times,
             VectorIndex(name="spike_times_index", target=spike_times, data=np.concatenate(ends)),
             VectorData(name="layer", description="The unit's layer.", data=names),
-            VectorData(name="index", description="The unit's column in it.", data=indices),
+            VectorData(name="unit_index", description="The unit's column in it.", data=indices),
         ],
     )
 
