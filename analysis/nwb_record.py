@@ -70,8 +70,12 @@ def record(
         **asdict(conditions),
     }
     parts = Parts(output, protocol)
-    for i, task in enumerate(chosen):
-        play_and_record(actor, task, episodes, conditions, parts, threads, _share(progress, i, len(chosen)))
+    try:
+        for i, task in enumerate(chosen):
+            play_and_record(actor, task, episodes, conditions, parts, threads, _share(progress, i, len(chosen)))
+    except UsageError:
+        parts.remove([])
+        raise
     found = [(task, parts.find(task.name, k)) for task in chosen for k in range(episodes)]
     whole = [(task, part) for task, part in found if part is not None]
     films = [_film(task, part, output) for task, part in whole] if film else []

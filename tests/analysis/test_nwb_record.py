@@ -20,6 +20,7 @@ from analysis.nwb_record import record
 from analysis.nwb_session import runs
 from analysis.recording import Session
 from policies.mlp import MLPAgent, MLPSettings
+from policies.observation import ObservationSpec
 from policies.play import play
 from rodent.cli import main
 from rodent.errors import UsageError
@@ -288,6 +289,14 @@ def test_what_cannot_be_recorded_is_refused_in_one_line_and_leaves_nothing(
     out, err = capsys.readouterr()
     assert exit_.value.code == 2 and out == "" and err.count("\n") == 1 and words in err
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "policy", "there.nwb"]
+
+
+def test_a_policy_that_reads_other_senses_is_refused_and_leaves_nothing(tmp_path):
+    policy = make_policy()
+    policy.senses = ObservationSpec((*policy.senses.senses, ("walker/whiskers", 24)))
+    with pytest.raises(UsageError, match="walker/whiskers is missing"):
+        record(policy, tmp_path / "session.nwb", ["run"], 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_records(mlp, tmp_path, capsys):
