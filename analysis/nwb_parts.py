@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,10 +47,10 @@ class Part:
     facts: Facts
     series: tuple[Series, ...]
 
-    def read(self, name: str, rows: slice = slice(None)) -> NDArray[Any]:
-        """Rows of a series."""
+    def read(self, name: str) -> NDArray[Any]:
+        """A series."""
         with h5py.File(self.path) as file:
-            values: NDArray[Any] = file[name][rows]
+            values: NDArray[Any] = file[name][:]
         return values
 
 
@@ -121,6 +121,7 @@ class PartWriters:
     def __init__(self, series: Sequence[Series], late: Sequence[Series], envs: int) -> None:
         self._series = tuple(series)
         self._late = tuple(late)
+        self._described = json.dumps([asdict(each) for each in (*series, *late)])
         self._rows = {each.name: np.empty((envs, PIECE, *each.row), each.dtype) for each in series}
         self._at = np.zeros(envs, dtype=np.int64)
         self._files: dict[int, tuple[h5py.File, Path]] = {}
@@ -171,7 +172,7 @@ class PartWriters:
         for each in self._late:
             file.create_dataset(each.name, data=late[each.name].astype(each.dtype))
         file.attrs["facts"] = json.dumps(asdict(facts))
-        file.attrs["series"] = json.dumps([asdict(each) for each in (*self._series, *self._late)])
+        file.attrs["series"] = self._described
         file.close()
         del self._files[env]
         temporary = path.with_suffix(".tmp")
@@ -196,9 +197,3 @@ class PartWriters:
         before = len(dataset)
         dataset.resize(before + len(rows), axis=0)
         dataset[before:] = rows
-
-
-def pieces(parts: Sequence[Part], name: str) -> Iterator[NDArray[Any]]:
-    """A series episode by episode."""
-    for part in parts:
-        yield part.read(name)

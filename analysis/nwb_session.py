@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from hdmf.backends.hdf5.h5_utils import H5DataIO
 from hdmf.common import DynamicTable, VectorData, VectorIndex
@@ -384,14 +385,21 @@ def _write(nwb: NWBFile, pending: Sequence[tuple[Series, Sequence[_Trial], H5Dat
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # room for data is not data yet
                 io.write(nwb)
-            for series, trials, data in pending:
-                at = 0
-                for trial in trials:
-                    values = trial.part.read(series.name)
-                    data.dataset[at : at + len(values)] = values
-                    at += len(values)
+            _fill(pending)
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _fill(pending: Sequence[tuple[Series, Sequence[_Trial], H5DataIO]]) -> None:
+    """Copy the series, an episode at a time."""
+    filled = [0] * len(pending)
+    for part in dict.fromkeys(trial.part.path for _, trials, _ in pending for trial in trials):
+        with h5py.File(part) as file:
+            for i, (series, trials, data) in enumerate(pending):
+                if any(trial.part.path == part for trial in trials):
+                    values = file[series.name][:]
+                    data.dataset[filled[i] : filled[i] + len(values)] = values
+                    filled[i] += len(values)
