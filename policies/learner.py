@@ -50,6 +50,10 @@ class Learner(ABC):
     def rate(self, value: float) -> None:
         self.optimizer.param_groups[0]["lr"] = value
 
+    def value_facts(self) -> dict[str, float]:
+        """What the critic's values mean, for the policy's card: `discount` and `reward_scale`, where they are fixed."""
+        return {}
+
     def state_dict(self) -> dict[str, Tensor]:
         """The optimiser's moments by parameter, and the rate, as tensors."""
         state = {"rate": torch.tensor(self.rate, dtype=torch.float64)}

@@ -92,6 +92,9 @@ class PPO(Learner):
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], eps=1e-5, fused=True)
         self._adapts = settings.rate_rule == "adaptive"
 
+    def value_facts(self) -> dict[str, float]:
+        return {"discount": self.settings.gamma, "reward_scale": self.settings.reward_scale * (1 - self.settings.gamma)}
+
     def fix_rate(self, rate: float | None) -> None:
         self._adapts = rate is None and self.settings.rate_rule == "adaptive"
         if rate is not None:

@@ -243,6 +243,7 @@ class TrainingRun:
             "tasks": [self.config.task],
             "privileged": self.senses.privileged,
             "learner": self.config.learner,
+            **self.learner.value_facts(),
             "physics": list(dict.fromkeys(phase.physics for phase in self.schedule.phases[: self.phase + 1])),
             "seed": self.seed,
             "steps": self.steps,

@@ -55,6 +55,23 @@ class RenderFlags:
 
 
 @dataclass(frozen=True)
+class RecordFlags:
+    """Record a policy's network, body and senses as one NWB session (docs/recordings.md)."""
+
+    policy: Positional[str]  # a policy, a run folder, or the name of a shipped policy
+    output: Annotated[Path, arg(aliases=["-o"])]  # .nwb
+    task: tuple[str, ...] = ()  # one or several tasks (default: the policy's own)
+    episodes: int = 25  # of each task
+    seed: int = 0
+    physics: str = "paper"  # a preset; only what is done under paper is science
+    sample: bool = False  # sample actions instead of taking their mean
+    steps: int | None = None  # cut episodes after so many control steps (default: at the task's end)
+    threads: int = 0  # worker threads; 0: every core
+    film: bool = False  # draw each episode, too, into NAME_films beside the session
+    spikes: float | None = None  # add synthetic Poisson spikes with this mean rate, Hz
+
+
+@dataclass(frozen=True)
 class ViewFlags:
     """Watch a policy live, where there is a display."""
 
@@ -148,6 +165,19 @@ def render(arguments: list[str]) -> None:
     print(flags.output)
 
 
+def record(arguments: list[str]) -> None:
+    """Record a policy's network and body."""
+    flags = _parse(RecordFlags, "record", arguments)
+    try:
+        from analysis.nwb_record import record as record_session
+    except ImportError as error:
+        raise UsageError(f"recording needs {error.name}: pip install 'virtual-rodent[lab]'") from None
+
+    with _progress_bar("recording") as progress:
+        given = asdict(flags)
+        print(record_session(tasks=given.pop("task"), **given, progress=progress))
+
+
 def view(arguments: list[str]) -> None:
     """Watch a policy live."""
     flags = _parse(ViewFlags, "view", arguments)
@@ -214,7 +244,7 @@ def curves(arguments: list[str]) -> None:
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    command.__name__: command for command in (train, evaluate, render, view, bench, tasks, doctor, curves)
+    command.__name__: command for command in (train, evaluate, render, record, view, bench, tasks, doctor, curves)
 }
 
 

@@ -172,6 +172,14 @@ class CpuEngine:
                 model.opt.disableflags &= ~disabled
             self._batch.set_models(self._models)
 
+    def output(self, name: str) -> Tensor:
+        """A live view (envs, ...) of another of MjData's computed arrays, brought up to date by each call like `state`.
+
+        One that depends on acceleration (`actuator_force`, ...) is that of the state before the last physics step
+        without `full_forward`; see `step`.
+        """
+        return self._tensor(name)
+
     def snapshot(self) -> np.ndarray:
         """Everything the future depends on: (envs, nstate) float64."""
         return self._batch.state.copy()

@@ -1,0 +1,63 @@
+"""Films of recorded episodes: one frame a control step, drawn from the recorded states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from analysis.nwb_channels import MEMORY
+from rodent.physics import CONTROL_TIMESTEP
+from rodent.rendering import probe
+from rodent.tasks import Task, episode_rng
+from rodent.video import film_states
+
+CAMERA = "side"
+SIZE = (480, 360)  # pixels, width and height
+
+
+def film_episode(task: Task, seed: int, episode: int, states: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Film a recorded episode: frame k shows its k-th state.
+
+    Args:
+        task: the episode's.
+        seed: the episode's.
+        episode: which episode of the seed.
+        states: `qpos` (states, nq), and (states, numbers) of each `memory.` series of the task.
+        path: .mp4, .webm or .gif.
+    """
+    scene = task.scene(episode_rng(task, seed, episode))
+    memory = remembered(task, states)
+
+    def dress(step: int) -> None:
+        task.dress(scene, {entry: values[step] for entry, values in memory.items()})
+
+    film_states(
+        scene,
+        states["qpos"],
+        path,
+        CAMERA,
+        fps=1 / CONTROL_TIMESTEP,
+        width=SIZE[0],
+        height=SIZE[1],
+        antialias=probe().is_opengl,  # the ray tracer would need several times as long
+        dress=dress,
+    )
+
+
+def remembered(task: Task, states: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """What a task remembers of each recorded state and `Task.dress` shows, in its own shapes and types."""
+    if not task.shown:
+        return {}
+    rng = np.random.default_rng(0)
+    alike = task.begin(task.world(rng), rng)
+    flat = {entry: states[f"{MEMORY}{task.name}.{entry}"] for entry in task.shown}
+    return {
+        entry: torch.from_numpy(values.reshape(-1, *alike[entry].shape).astype(alike[entry].dtype))
+        for entry, values in flat.items()
+    }

@@ -1,0 +1,145 @@
+"""Records a policy's network and body through episodes of one or several tasks: what `rodent record` does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from analysis.nwb_channels import skeleton
+from analysis.nwb_film import film_episode
+from analysis.nwb_parts import Part, Parts
+from analysis.nwb_rollout import Conditions, error_series, play_and_record
+from analysis.nwb_session import About, join
+from policies.plain import to_plain
+from policies.policy import Policy
+from rodent.errors import UsageError
+from rodent.physics import find_physics
+from rodent.tasks import Task, episode_rng, make_task
+
+
+def record(
+    policy: str | Path | Policy,
+    output: Path,
+    tasks: Sequence[str | Task] = (),
+    episodes: int = 25,
+    seed: int = 0,
+    physics: str = "paper",
+    sample: bool = False,
+    steps: int | None = None,
+    threads: int = 0,
+    film: bool = False,
+    spikes: float | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Path:
+    """Record the first episodes of a seed of each task as one session; docs/recordings.md says what it holds.
+
+    Each episode is a file of its own until all are there and are joined. The same call, after one that was killed,
+    goes on from the episodes that are whole.
+
+    Args:
+        policy: a policy, or what `Policy.load` takes.
+        output: .nwb; must not be there yet.
+        tasks: tasks or their names (none: the policy's own).
+        episodes: how many of each task.
+        seed: of the worlds, and of the actions' noise if there is any.
+        physics: a preset's name; only what is done under `paper` is science.
+        sample: sample actions instead of taking their mean.
+        steps: cut episodes after so many control steps.
+        threads: worker threads, 0 for every core; nothing recorded depends on it.
+        film: draw each episode, too, into the folder NAME_films beside the session.
+        spikes: add synthetic spikes with this mean rate, Hz.
+        progress: called with the share that is done, 0 to 1.
+
+    Raises:
+        UsageError: whatever of these cannot be used; it is found out before anything is simulated.
+    """
+    _check(output, episodes, seed, steps, threads, spikes)
+    name = "policy" if isinstance(policy, Policy) else Path(policy).resolve().name
+    actor = policy if isinstance(policy, Policy) else Policy.load(policy)
+    chosen = [make_task(task) if isinstance(task, str) else task for task in tasks or [actor.task]]
+    if len({task.name for task in chosen}) < len(chosen):
+        raise UsageError(f"each task can be recorded once: {', '.join(task.name for task in chosen)} repeats one")
+    find_physics(physics)
+    conditions = Conditions(seed, physics, not sample, steps)
+    protocol = {
+        "policy": actor.describe(),
+        "weights_sha256": _digest(actor),
+        "tasks": {task.name: to_plain(asdict(task)) for task in chosen},
+        **asdict(conditions),
+    }
+    parts = Parts(output, protocol)
+    try:
+        for i, task in enumerate(chosen):
+            play_and_record(actor, task, episodes, conditions, parts, threads, _share(progress, i, len(chosen)))
+    except UsageError:
+        parts.remove([])
+        raise
+    found = [(task, parts.find(task.name, k)) for task in chosen for k in range(episodes)]
+    whole = [(task, part) for task, part in found if part is not None]
+    films = [_film(task, part, output) for task, part in whole] if film else []
+    about = About(name, actor.card(), protocol, _remarks(actor, conditions))
+    edges = skeleton(chosen[0].world(episode_rng(chosen[0], seed, 0)))
+    joined = [part for _, part in whole]
+    join(joined, about, output, films, edges, spikes)
+    parts.remove(joined)
+    return output
+
+
+def _share(progress: Callable[[float], None], index: int, count: int) -> Callable[[float], None]:
+    """The progress of one of several equal pieces of work."""
+    return lambda share: progress((index + share) / count)
+
+
+def _check(output: Path, episodes: int, seed: int, steps: int | None, threads: int, spikes: float | None) -> None:
+    if output.suffix != ".nwb":
+        raise UsageError(f"cannot record to {output}: its name must end with .nwb")
+    if not output.parent.is_dir():
+        raise UsageError(f"cannot record to {output}: there is no folder {output.parent}")
+    if output.exists():
+        raise UsageError(f"{output} is there already: remove it, or give another -o")
+    if episodes < 1:
+        raise UsageError(f"the number of episodes must be at least 1, not {episodes}")
+    if seed < 0:
+        raise UsageError(f"a seed must be 0 or more, not {seed}")
+    if steps is not None and steps < 1:
+        raise UsageError(f"an episode must have at least 1 control step, not {steps}")
+    if threads < 0:
+        raise UsageError(f"the number of threads must be 0 (all cores) or more, not {threads}")
+    if spikes is not None and not 0 < spikes <= 1000:
+        raise UsageError(f"the mean rate of spikes must be above 0 and at most 1000 Hz, not {spikes}")
+
+
+def _remarks(policy: Policy, conditions: Conditions) -> list[str]:
+    """What a reader of the session must know."""
+    action = "Actions are the policy's means." if conditions.deterministic else "Actions are sampled."
+    remarks = [f"Physics preset {conditions.physics}.", action]
+    if conditions.physics != "paper":
+        remarks.append("Only behaviour under the preset paper is meant for science.")
+    if policy.senses.privileged:
+        remarks.append("The policy reads privileged senses, which no animal has: never analyse it as one.")
+    if getattr(policy.settings, "symmetric", False):
+        remarks.append("The network also looks at the mirror image of its senses; activations are of the plain view.")
+    if policy.senses.critic_size:
+        remarks.append("Value and prediction error are left out: the critic reads privileged senses in training alone.")
+    elif error_series(policy) is None:
+        remarks.append("The prediction error is left out: the policy's card does not tell discount and reward scale.")
+    return remarks
+
+
+def _film(task: Task, part: Part, output: Path) -> Path:
+    folder = output.with_name(f"{output.stem}_films")
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{task.name}-{part.facts.episode:06d}.mp4"
+    states = {each.name: part.read(each.name) for each in part.series if each.of_states}
+    film_episode(task, part.facts.seed, part.facts.episode, states, path)
+    return path
+
+
+def _digest(policy: Policy) -> str:
+    """SHA-256 of the network's weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(policy.agent.state_dict().items()):
+        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,323 @@
+"""What a recording holds, and that it survives being killed."""
+
+import json
+
+import h5py
+import numpy as np
+import pynwb
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from nwbinspector import inspect_nwbfile, load_config
+
+from analysis import nwb_film, nwb_parts, nwb_rollout
+from analysis.nwb_channels import KEYPOINTS
+from analysis.nwb_film import remembered
+from analysis.nwb_layers import Layers
+from analysis.nwb_record import record
+from analysis.nwb_session import runs
+from analysis.recording import Session
+from policies.mlp import MLPAgent, MLPSettings
+from policies.observation import ObservationSpec
+from policies.play import play
+from rodent.cli import main
+from rodent.errors import UsageError
+from rodent.symmetry import Mirror
+from rodent.tasks import make_task
+from tests.analysis.conftest import FACTS, STEPS, Fleeting, make_policy
+
+
+@pytest.fixture(params=["mlp_session", "lstm_session"])
+def path(request):
+    return request.getfixturevalue(request.param)
+
+
+def flat(policy, session):
+    """What the network read, from the recorded senses."""
+    names = [name.removeprefix("walker/") for name, _ in policy.senses.senses]
+    return torch.from_numpy(np.concatenate([session.behaviour[f"sense.{name}"].read() for name in names], 1))
+
+
+def test_validators_find_nothing(path):
+    assert pynwb.validate(path=str(path)) == []
+    found = list(inspect_nwbfile(nwbfile_path=path, config=load_config("dandi")))
+    assert [each.message for each in found] == []
+
+
+def test_pynwb_reads_what_the_session_says_of_itself(mlp_session):
+    with pynwb.NWBHDF5IO(mlp_session, "r") as io:
+        nwb = io.read()
+        assert nwb.subject.species == "Rattus norvegicus" and "Simulated" in nwb.subject.description
+        assert sorted({name for name, _ in nwb.was_generated_by} & {"mujoco", "virtual-rodent"}) == [
+            "mujoco",
+            "virtual-rodent",
+        ]
+        assert nwb.notes.startswith("# A virtual rodent")
+        assert "t_k stand the state" in nwb.data_collection
+        assert set(nwb.processing["behavior"]["pose"].pose_estimation_series) == set(KEYPOINTS)
+        assert len(nwb.processing["behavior"]["Skeletons"]["rat"].edges) == len(KEYPOINTS) - 1
+
+
+def test_recorded_activity_is_what_the_network_computes_from_the_recorded_senses(mlp, mlp_session):
+    with Session(mlp_session) as session:
+        seen = mlp.agent.normaliser(flat(mlp, session))
+        for part, name in ((mlp.agent.actor, "policy"), (mlp.agent.critic, "value")):
+            np.testing.assert_allclose(session.layers[f"{name}.0"].read(), part[:2](seen), atol=1e-5)
+            np.testing.assert_allclose(session.layers[f"{name}.1"].read(), part[:4](seen), atol=1e-4)
+        mean = session.layers["policy.mean"].read()
+        np.testing.assert_allclose(mean, mlp.agent.actor(seen), atol=1e-4)
+        np.testing.assert_array_equal(session.behaviour["action"].read(), mean.clip(-1, 1))
+        np.testing.assert_allclose(session.behaviour["value"].read(), mlp.agent.critic(seen)[:, 0], atol=1e-4)
+
+
+def test_recorded_hidden_state_is_that_after_the_step_of_its_time_stamp(lstm, lstm_session):
+    with Session(lstm_session) as session:
+        assert [session.layers[name].kind for name in ("encoder.0", "core.h", "core.c", "policy.mean")] == [
+            "activation", "hidden state", "cell state", "mean action"
+        ]  # fmt: skip
+        observations = flat(lstm, session).reshape(2, STEPS, -1)
+        recorded = dict(session.layers["core.h"].by_trial())
+        for trial in range(2):
+            state = lstm.initial(1)
+            for t in range(STEPS):
+                _, state = lstm.agent.step(observations[trial, t][None], state)
+                np.testing.assert_allclose(recorded[trial][t], state["core.h"][0], atol=1e-5)
+
+
+def test_a_mirrored_networks_activity_is_that_of_the_plain_view():
+    agent = MLPAgent(3, 2, MLPSettings(hidden=(4,), symmetric=True)).requires_grad_(False)
+    agent.reflect(Mirror(np.array([0, 1, 2]), -np.ones(3)), Mirror(np.array([1, 0]), np.ones(2)))
+    seen = torch.tensor([[0.5, -1.0, 2.0]])
+    with Layers(agent) as layers:
+        _, _, activity = layers.step(seen, {})
+    torch.testing.assert_close(activity["policy.0"], agent.actor[:2](agent.normaliser(seen)))
+    assert not any(each._forward_hooks for each in agent.modules())  # the agent is left as it was
+
+
+@pytest.mark.parametrize("task", ["two-tap"])
+def test_recorded_states_are_those_that_were_played_to_the_bit(mlp, mlp_session, task):
+    played = play(mlp, task, [0, 1, 2], seed=3, steps=STEPS, threads=1)
+    with Session(mlp_session) as session:
+        mine = session.where(task=task)
+        names = {"qpos": "qpos", **{f"memory.{task}.{entry}": entry for entry in make_task(task).shown}}
+        states = {name: mine.behaviour[name].read() for name in names}
+        pieces = {name: dict(mine.behaviour[name].by_trial()) for name in names}
+        for trial, episode in zip(mine.trials.index, played, strict=True):
+            np.testing.assert_array_equal(pieces["qpos"][trial], episode.qpos)
+        memory = remembered(make_task(task), states)
+        for entry, values in memory.items():
+            after = values.reshape(3, STEPS + 1, *values.shape[1:])[:, 1:]
+            told = torch.stack([torch.stack([shown[entry] for shown in episode.shown]) for episode in played])
+            assert after.dtype == told.dtype and torch.equal(after, told)
+
+
+def test_body_parts_and_joints_are_those_of_the_recorded_state(mlp_session):
+    import mujoco
+
+    with Session(mlp_session) as session:
+        model = make_task("run").scene(np.random.default_rng(0))
+        data = mujoco.MjData(model)
+        mine = session.where(task="run")
+        data.qpos[:] = mine.behaviour["qpos"].read()[7]
+        mujoco.mj_kinematics(model, data)
+        np.testing.assert_allclose(mine.behaviour["pose.hand_L"].read()[7], data.body("walker/hand_L").xpos, atol=1e-6)
+        angles = mine.behaviour["joint_angles"]
+        np.testing.assert_allclose(angles.read()[7], data.qpos[7:], atol=1e-6)
+        assert angles.columns == mine.behaviour["qpos"].columns[7:]
+
+
+def test_trials_say_how_each_episode_ended_and_what_it_returned(mlp_session):
+    with Session(mlp_session) as session:
+        trials = session.trials
+        assert trials.task.tolist() == ["run"] * 3 + ["two-tap"] * 3
+        assert trials.outcome.tolist() == ["fell"] * 3 + ["cut"] * 3
+        assert trials.episode.tolist() == [0, 1, 2] * 2 and (trials.seed == 3).all()
+        assert len(set(trials.steps[:3])) > 1 and (trials.steps[3:] == STEPS).all()
+        for trial, reward in session.behaviour["reward"].by_trial():
+            assert len(reward) == trials.steps[trial]
+            assert reward.sum() == pytest.approx(trials["return"][trial], rel=1e-5)
+        terms = [session.behaviour[f"reward.{name}"].read() for name in ("closeness", "first_tap", "second_tap")]
+        np.testing.assert_allclose(sum(terms), session.where(task="two-tap").behaviour["reward"].read(), rtol=1e-6)
+
+
+def test_prediction_error_ends_with_no_value_after_a_fall_and_with_the_last_observations_value_after_a_cut(
+    mlp, mlp_session
+):
+    with Session(mlp_session) as session:
+        values, rewards = (dict(session.behaviour[name].by_trial()) for name in ("value", "reward"))
+        for trial, error in session.behaviour["prediction_error"].by_trial():
+            value, reward = values[trial], rewards[trial]
+            inner = FACTS["reward_scale"] * reward[:-1] + FACTS["discount"] * value[1:] - value[:-1]
+            np.testing.assert_allclose(error[:-1], inner, atol=1e-5)
+            last = (error[-1] + value[-1] - FACTS["reward_scale"] * reward[-1]) / FACTS["discount"]
+            if session.trials.outcome[trial] == "fell":
+                assert last == pytest.approx(0, abs=1e-5)
+            else:
+                assert abs(last) > 1e-3
+
+
+def test_footfalls_are_stretches_of_touch(mlp_session):
+    with Session(mlp_session) as session:
+        touch, times = session.behaviour["sense.sensors_touch"].read(), session.behaviour["sense.sensors_touch"].times()
+    with h5py.File(mlp_session) as file:
+        table = file["intervals/footfalls"]
+        paws = table["paw"].asstr()[:]
+        for column, paw in enumerate(("palm_L", "palm_R", "sole_L", "sole_R")):
+            spans = np.stack([table["start_time"][:], table["stop_time"][:]], 1)[paws == paw]
+            inside = ((times[:, None] >= spans[:, 0] - 1e-3) & (times[:, None] < spans[:, 1] - 1e-3)).any(1)
+            np.testing.assert_array_equal(inside, touch[:, column] > 0)
+
+
+@given(arrays.arrays(bool, st.integers(0, 30)))
+def test_runs_cover_what_is_true_and_nothing_else(flags):
+    again = np.zeros_like(flags)
+    stretches = runs(flags)
+    for begin, end in stretches:
+        again[begin:end] = True
+    assert np.array_equal(again, flags)
+    assert (stretches[1:, 0] > stretches[:-1, 1]).all()
+
+
+def test_sampled_actions_follow_from_the_seed_and_episode(lstm, lstm_session, tmp_path, monkeypatch):
+    monkeypatch.setattr(nwb_rollout, "MOST_AT_ONCE", 1)
+    alone = record(lstm, tmp_path / "alone.nwb", ["run"], 2, seed=3, steps=4, threads=1, sample=True)
+    with Session(alone) as one, Session(lstm_session) as other:
+        actions = [dict(each.behaviour["action"].by_trial()) for each in (one, other)]
+        for trial in range(2):
+            np.testing.assert_allclose(actions[0][trial], actions[1][trial][:4], atol=1e-3)
+        assert not np.array_equal(actions[0][0], one.layers["policy.mean"].read()[:4].clip(-1, 1))
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_recording_keeps_whole_episodes_and_the_next_one_goes_on_from_them(mlp, tmp_path, monkeypatch):
+    monkeypatch.setattr(nwb_rollout, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(nwb_parts, "PIECE", 4)  # so that episodes are written piece by piece
+
+    def kill(share):
+        if share > 0.5:  # in the second episode
+            raise KilledError
+
+    arguments = {"tasks": [Fleeting()], "episodes": 2, "seed": 3, "threads": 1, "physics": "fast"}
+    path = tmp_path / "session.nwb"
+    with pytest.raises(KilledError):
+        record(mlp, path, progress=kill, **arguments)
+    folder = tmp_path / ".session.nwb.parts"
+    assert [each.name for each in tmp_path.iterdir()] == [folder.name]
+    assert sorted(each.name for each in folder.iterdir()) == ["recipe.json", "run-000000.h5"]
+    with pytest.raises(UsageError, match="by another policy, seed, task or physics"):
+        record(mlp, path, **{**arguments, "seed": 4})
+
+    record(mlp, path, **arguments)
+    assert [each.name for each in tmp_path.iterdir()] == ["session.nwb"]
+    monkeypatch.setattr(nwb_parts, "PIECE", 128)
+    record(mlp, tmp_path / "whole.nwb", **arguments)
+    with Session(path) as resumed, Session(tmp_path / "whole.nwb") as whole:
+        for name in ("qpos", "value", "actuator_force", "prediction_error"):
+            np.testing.assert_array_equal(resumed.behaviour[name].read(), whole.behaviour[name].read())
+
+
+def test_more_episodes_than_are_played_at_once_begin_in_their_own_worlds(mlp, tmp_path, monkeypatch):
+    monkeypatch.setattr(nwb_rollout, "MOST_AT_ONCE", 2)
+    task = Fleeting()
+    path = record(mlp, tmp_path / "session.nwb", [task], 5, seed=1, threads=1, physics="fast")
+    starts = [episode.qpos[0] for episode in play(mlp, task, list(range(5)), seed=1, steps=1)]
+    with Session(path) as session:
+        assert len(session.trials) == 5
+        for trial, qpos in session.behaviour["qpos"].by_trial():
+            np.testing.assert_array_equal(qpos[0], starts[trial])
+        assert (session.trials.outcome == "fell").all()
+
+
+def test_films_show_each_state_and_are_linked_as_external_video(mlp, tmp_path, monkeypatch):
+    monkeypatch.setattr(nwb_film, "SIZE", (64, 48))
+    path = record(mlp, tmp_path / "session.nwb", ["two-tap"], 1, steps=2, threads=1, physics="fast", film=True)
+    assert [each.name for each in (tmp_path / "session_films").iterdir()] == ["two-tap-000000.mp4"]
+    with pynwb.NWBHDF5IO(path, "r") as io:
+        film = io.read().acquisition["film.two-tap.000000"]
+        assert film.external_file[:].tolist() == ["session_films/two-tap-000000.mp4"]
+        assert film.num_samples == 3 and film.rate == 50 and film.starting_time == 0
+    found = inspect_nwbfile(nwbfile_path=path, config=load_config("dandi"))
+    assert [each.message for each in found if "film" in str(each.object_name)] == []
+
+
+def test_without_what_it_needs_the_prediction_error_is_left_out_and_the_session_says_why(tmp_path):
+    untold = make_policy()
+    del untold.facts["discount"]
+    privileged = make_policy(critic_senses=(("privileged/floor", 5),))
+    for name, policy, words, value in (
+        ("untold", untold, "does not tell discount and reward scale", True),
+        ("privileged", privileged, "the critic reads privileged senses in training alone", False),
+    ):
+        with Session(record(policy, tmp_path / f"{name}.nwb", ["run"], 1, steps=2, physics="fast")) as session:
+            assert "prediction_error" not in session.behaviour
+            assert ("value" in session.behaviour) is value and ("value.0" in session.layers) is value
+            assert words in session.description and "Only behaviour under the preset paper" in session.description
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "session.h5"], "its name must end with .nwb"),
+        (["-o", "missing/session.nwb"], "there is no folder"),
+        (["-o", "file/session.nwb"], "there is no folder"),
+        (["-o", "there.nwb"], "is there already"),
+        (["-o", "s.nwb", "--episodes", "0"], "episodes must be at least 1"),
+        (["-o", "s.nwb", "--steps", "0"], "at least 1 control step"),
+        (["-o", "s.nwb", "--seed", "-1"], "a seed must be 0 or more"),
+        (["-o", "s.nwb", "--threads", "-1"], "threads must be 0"),
+        (["-o", "s.nwb", "--spikes", "0"], "spikes must be above 0"),
+        (["-o", "s.nwb", "--spikes", "nan"], "spikes must be above 0"),
+        (["-o", "s.nwb", "--task", "fly"], "unknown task 'fly'"),
+        (["-o", "s.nwb", "--task", "run", "run"], "each task can be recorded once"),
+        (["-o", "s.nwb", "--physics", "quick"], "unknown physics preset 'quick'"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_in_one_line_and_leaves_nothing(
+    mlp, tmp_path, capsys, monkeypatch, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    mlp.save("policy")
+    for name in ("file", "there.nwb"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(SystemExit) as exit_:
+        main(["record", "policy", *arguments])
+    out, err = capsys.readouterr()
+    assert exit_.value.code == 2 and out == "" and err.count("\n") == 1 and words in err
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "policy", "there.nwb"]
+
+
+def test_a_policy_that_reads_other_senses_is_refused_and_leaves_nothing(tmp_path):
+    policy = make_policy()
+    policy.senses = ObservationSpec((*policy.senses.senses, ("walker/whiskers", 24)))
+    with pytest.raises(UsageError, match="walker/whiskers is missing"):
+        record(policy, tmp_path / "session.nwb", ["run"], 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_records(mlp, tmp_path, capsys):
+    mlp.save(tmp_path / "policy")
+    path = tmp_path / "session.nwb"
+    main([
+        "record", str(tmp_path / "policy"), "--task", "run", "-o", str(path), "--episodes", "1", "--steps", "3",
+        "--physics", "fast",
+    ])  # fmt: skip
+    assert capsys.readouterr().out.strip() == str(path)
+    with Session(path) as session:
+        assert session.protocol["policy"]["agent"] == "mlp" and session.protocol["physics"] == "fast"
+        assert session.layers["policy.0"].shape == (3, 16)
+        json.dumps(session.protocol)
+
+
+def test_without_the_laboratorys_packages_it_says_what_to_install(monkeypatch, capsys):
+    import sys
+
+    monkeypatch.delitem(sys.modules, "analysis.nwb_record")
+    monkeypatch.setitem(sys.modules, "analysis.nwb_session", None)
+    with pytest.raises(SystemExit) as exit_:
+        main(["record", "run", "-o", "session.nwb"])
+    assert exit_.value.code == 2 and "pip install 'virtual-rodent[lab]'" in capsys.readouterr().err
