@@ -12,6 +12,7 @@ import tyro
 import yaml
 
 from policies.lstm import LSTMSettings
+from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
 from policies.plain import build, to_plain
 from policies.ppo import PPOSettings
@@ -76,7 +77,7 @@ class TrainConfig:
     """Train an agent on a task. Everything a run writes goes to its run folder."""
 
     task: str = "run"  # see `rodent tasks`
-    agent: str = "mlp"  # mlp or lstm
+    agent: str = "mlp"  # mlp, lstm or merel2020
     learner: str = "ppo"  # ppo
     physics: str = "fast"  # preset of the phases that name none: fast or paper
     envs: int = 256  # environments stepped together
@@ -100,6 +101,7 @@ class TrainConfig:
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     mlp: MLPSettings = field(default_factory=MLPSettings)
     lstm: LSTMSettings = field(default_factory=LSTMSettings)
+    merel2020: Merel2020Settings = field(default_factory=Merel2020Settings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
 
     def __post_init__(self) -> None:

@@ -70,6 +70,18 @@ class ObservationSpec:
         """P, the length of what the critic reads besides."""
         return sum(size for _, size in self.critic_senses)
 
+    def units(self, sense: str) -> range:
+        """Which numbers of a flat observation are of one sense that the policy reads.
+
+        Raises:
+            UsageError: it reads no such sense.
+        """
+        names = [name for name, _ in self.senses]
+        if sense not in names:
+            raise UsageError(f"the policy reads no sense {sense!r}: choose one of {', '.join(names)}")
+        before = sum(size for _, size in self.senses[: names.index(sense)])
+        return range(before, before + dict(self.senses)[sense])
+
     def flatten(self, observation: Observation, critic: bool = False) -> Tensor:
         """Concatenate senses of shape (n, d) each, by name, into (n, D) float32; with `critic`, into (n, D + P).
 

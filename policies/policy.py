@@ -17,6 +17,7 @@ from policies.agent import Agent, AgentState
 from policies.card import write_card
 from policies.observation import ObservationSpec
 from policies.plain import build, to_plain
+from policies.probe import NOTHING, Probe
 from policies.registry import find_agent, make_agent
 from policies.storage import DamagedFileError, read_tensors, write_atomically, write_tensors
 from rodent.errors import UsageError
@@ -72,6 +73,7 @@ class Policy:
         *,
         deterministic: bool = True,
         generator: torch.Generator | None = None,
+        probe: Probe = NOTHING,
     ) -> tuple[NDArray[np.float32], AgentState]:
         """Choose actions.
 
@@ -80,6 +82,7 @@ class Policy:
             state: hidden state, as the last call returned it; None at the start of episodes.
             deterministic: take the mean action; else sample.
             generator: of the samples (None: torch's own).
+            probe: is handed every named activation, which it may change; see `policies.probe.Experiment`.
 
         Returns:
             Actions (n, A), clipped to [-1, 1], and the hidden state to pass in the next step.
@@ -88,7 +91,8 @@ class Policy:
             UsageError: a sense is missing or has another size.
         """
         flat = self.senses.flatten(observation)
-        output, state = self.agent.step(flat, self.initial(len(flat)) if state is None else state)
+        state = self.initial(len(flat)) if state is None else state
+        output, state = self.agent.step(flat, state, probe=probe)
         action = output.mean if deterministic else output.sample(generator or torch.default_generator)
         return action.clamp(-1, 1).numpy(), state
 

@@ -7,11 +7,12 @@ from typing import Any
 from policies.agent import Agent
 from policies.learner import Learner
 from policies.lstm import LSTMAgent
+from policies.merel2020 import Merel2020Agent
 from policies.mlp import MLPAgent
 from policies.ppo import PPO
 from rodent.errors import UsageError
 
-AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent)}
+AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent, Merel2020Agent)}
 LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO,)}
 
 
