@@ -77,6 +77,10 @@ class Agent(nn.Module, ABC):
 
     name: ClassVar[str]
     settings_type: ClassVar[type[Any]]
+    sees: ClassVar[bool] = False
+    """Whether the agent can read pictures."""
+    picture_shape: tuple[int, int, int] | None = None
+    """Rows, columns and colours of the pictures that it does read; None for one that does not see."""
     recurrent: bool
     """Whether the agent has hidden state, so that learners must keep its sequences whole."""
     READS: Mapping[str, str]
@@ -132,7 +136,8 @@ class Agent(nn.Module, ABC):
         """The shape of every activation that a probe sees in a step, by name, without the batch."""
         snapshot = Snapshot()
         device = self.log_std.device
-        self.step(torch.zeros(1, self.observation_size, device=device), self.initial(1), self._blank(), snapshot)
+        picture = torch.zeros(1, *self.picture_shape, dtype=torch.uint8, device=device) if self.picture_shape else None
+        self.step(torch.zeros(1, self.observation_size, device=device), self.initial(1), picture, snapshot)
         return {name: tuple(activation.shape[1:]) for name, activation in snapshot.activations.items()}
 
     def critic_parameters(self) -> list[nn.Parameter]:
@@ -142,10 +147,6 @@ class Agent(nn.Module, ABC):
     def value(self, observations: Tensor) -> Tensor:
         """The estimates (...) of observations (..., D + P) by a critic that shares no weight with the policy."""
         raise TypeError(f"the critic of agent {self.name} shares weights with its policy")
-
-    def _blank(self) -> Tensor | None:
-        """A picture of nothing, (1, rows, columns, 3), for an agent that sees."""
-        return None
 
     def _critic_is_told(self, observation: Tensor) -> bool:
         return observation.shape[-1] == self.observation_size + self.critic_size

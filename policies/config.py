@@ -88,6 +88,7 @@ class TrainConfig:
     pool: int = 64  # arenas to compile beforehand where a task's vary; 0: a new one for each episode, which is slower
     privileged: bool = False  # let the agent read the task's privileged senses: an expert, never the animal
     privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
+    vision: bool = False  # let the agent see, through the rat's eye
     threads: int = 2  # of the simulation
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
@@ -122,6 +123,8 @@ class TrainConfig:
             raise UsageError(f"seeds must be different integers of 0 or more, not {self.seeds}")
         if self.privileged and self.privileged_critic:
             raise UsageError("privileged lets the critic read what privileged_critic lets it read: give one of them")
+        if self.vision and not find_agent(self.agent).sees:
+            raise UsageError(f"agent {self.agent} can't see: leave out --vision, or give --agent merel2020")
         if self.resume and self.overwrite:
             raise UsageError("--resume keeps the run that --overwrite deletes: give one of them")
         if len({phase.steps is None for phase in self.schedule}) > 1:

@@ -86,6 +86,7 @@ class Merel2020Agent(Agent):
 
     name: ClassVar[str] = "merel2020"
     settings_type = Merel2020Settings
+    sees = True
 
     def __init__(
         self,
@@ -191,11 +192,6 @@ class Merel2020Agent(Agent):
     def _cells(self) -> dict[str, Cell]:
         policy = {f"policy.{layer}": cast(Cell, cell) for layer, cell in enumerate(self.policy)}
         return {"core": self.core, **policy}
-
-    def _blank(self) -> Tensor | None:
-        if self.picture_shape is None:
-            return None
-        return torch.zeros(1, *self.picture_shape, dtype=torch.uint8, device=self.log_std.device)
 
 
 class PictureEncoder(nn.Module):

@@ -90,7 +90,13 @@ def play(
         return _play_in_dm_control(policy, task, episodes, seed, deterministic, threads, limit, progress)
     # With autoreset at the next step, the state after an episode's last step is still its own.
     env = RodentVectorEnv(
-        task, len(episodes), physics, threads, AutoresetMode.NEXT_STEP, privileged=policy.senses.privileged
+        task,
+        len(episodes),
+        physics,
+        threads,
+        AutoresetMode.NEXT_STEP,
+        privileged=policy.senses.privileged,
+        vision=policy.senses.sees,
     )
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     return _play_together(policy, env, episodes, seed, deterministic, limit, progress)
@@ -148,13 +154,14 @@ def _play_in_dm_control(
 
 def _dm_control_worker(policy: Policy, task: Task, episode: int, seed: int, deterministic: bool, limit: int) -> Episode:
     torch.set_num_threads(1)
-    return _play_one(policy, _dm_control_env(task, policy.senses.privileged), episode, seed, deterministic, limit)
+    env = _dm_control_env(task, policy.senses.privileged, policy.senses.sees)
+    return _play_one(policy, env, episode, seed, deterministic, limit)
 
 
 @cache
-def _dm_control_env(task: Task, privileged: bool) -> DmControlEnv:
+def _dm_control_env(task: Task, privileged: bool, vision: bool) -> DmControlEnv:
     """One a process: composing it takes longer than resetting it."""
-    return DmControlEnv(task, privileged)
+    return DmControlEnv(task, privileged, vision)
 
 
 def _play_one(policy: Policy, env: DmControlEnv, index: int, seed: int, deterministic: bool, limit: int) -> Episode:
