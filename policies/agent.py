@@ -6,7 +6,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +86,8 @@ class Agent(nn.Module, ABC):
     READS: Mapping[str, str]
     """Which weights have an input for each number of an observation, in their last columns: of what the `policy` reads,
     of `all`, or of what only the `critic` reads."""
+    critic: nn.Sequential
+    """What says the value, in the end; made by `mlp`."""
     MIRROR: ClassVar[tuple[str, ...]] = ()
     """What is saved with the weights but follows from what the agent reads."""
 
@@ -139,6 +141,11 @@ class Agent(nn.Module, ABC):
         picture = torch.zeros(1, *self.picture_shape, dtype=torch.uint8, device=device) if self.picture_shape else None
         self.step(torch.zeros(1, self.observation_size, device=device), self.initial(1), picture, snapshot)
         return {name: tuple(activation.shape[1:]) for name, activation in snapshot.activations.items()}
+
+    @property
+    def value_layer(self) -> nn.Linear:
+        """The last layer of the critic, whose one output is the value."""
+        return cast(nn.Linear, self.critic[-1])
 
     def critic_parameters(self) -> list[nn.Parameter]:
         """The critic's weights, where it shares none with the policy and may learn alone (see `value`); else none."""

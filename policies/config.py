@@ -17,6 +17,7 @@ from policies.mlp import MLPSettings
 from policies.plain import build, to_plain
 from policies.ppo import PPOSettings
 from policies.registry import find_agent, find_learner
+from policies.vmpo import VMPOSettings
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
 from rodent.flags import parse_flags
@@ -78,7 +79,7 @@ class TrainConfig:
 
     task: str = "run"  # see `rodent tasks`
     agent: str = "mlp"  # mlp, lstm or merel2020
-    learner: str = "ppo"  # ppo
+    learner: str = "ppo"  # ppo or vmpo
     physics: str = "fast"  # preset of the phases that name none: fast or paper
     envs: int = 256  # environments stepped together
     steps: int = 2_000_000  # environment steps of the whole run
@@ -104,6 +105,7 @@ class TrainConfig:
     lstm: LSTMSettings = field(default_factory=LSTMSettings)
     merel2020: Merel2020Settings = field(default_factory=Merel2020Settings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
+    vmpo: VMPOSettings = field(default_factory=VMPOSettings)
 
     def __post_init__(self) -> None:
         make_task(self.task)

@@ -10,10 +10,11 @@ from policies.lstm import LSTMAgent
 from policies.merel2020 import Merel2020Agent
 from policies.mlp import MLPAgent
 from policies.ppo import PPO
+from policies.vmpo import VMPO
 from rodent.errors import UsageError
 
 AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent, Merel2020Agent)}
-LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO,)}
+LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO, VMPO)}
 
 
 def find_agent(name: str) -> type[Agent]:

@@ -112,7 +112,7 @@ def test_samples_have_the_mean_and_the_spread_that_they_should() -> None:
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown agent 'mpl': choose one of mlp, lstm, merel2020"):
         find_agent("mpl")
-    with pytest.raises(UsageError, match="unknown learner 'sac': choose one of ppo"):
+    with pytest.raises(UsageError, match="unknown learner 'sac': choose one of ppo, vmpo"):
         find_learner("sac")
 
 
