@@ -16,6 +16,7 @@ from policies.config import TrainConfig
 from policies.evaluation import evaluate
 from policies.merel2020 import Merel2020Agent, Merel2020Settings
 from policies.observation import ObservationSpec
+from policies.play import play
 from policies.policy import Policy
 from policies.registry import make_agent
 from policies.rollout import Rollout
@@ -113,3 +114,10 @@ def test_an_agent_that_cannot_see_is_not_asked_to() -> None:
         TrainConfig(agent="lstm", vision=True)
     with pytest.raises(UsageError, match="agent mlp can't see: choose one of merel2020"):
         make_agent("mlp", 3, 2, None, picture_shape=(8, 8, 3))
+
+
+def test_dm_control_is_not_asked_to_draw_without_opengl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "disabled")
+    _, senses, agent = make()
+    with pytest.raises(UsageError, match=r"^dm_control draws what a policy sees by OpenGL, and none works here: use"):
+        play(Policy(agent, SETTINGS, senses, ("a", "b")), "run", [0], simulator="dm_control")
