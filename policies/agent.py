@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from policies.observation import Normaliser
+from policies.probe import NOTHING, Probe, Snapshot
 
 AgentState = dict[str, Tensor]
 """Hidden state by name, each (batch, ...). Empty for an agent without memory."""
@@ -76,11 +77,17 @@ class Agent(nn.Module, ABC):
 
     name: ClassVar[str]
     settings_type: ClassVar[type[Any]]
-    recurrent: ClassVar[bool]
+    sees: ClassVar[bool] = False
+    """Whether the agent can read pictures."""
+    picture_shape: tuple[int, int, int] | None = None
+    """Rows, columns and colours of the pictures that it does read; None for one that does not see."""
+    recurrent: bool
     """Whether the agent has hidden state, so that learners must keep its sequences whole."""
-    READS: ClassVar[dict[str, str]]
+    READS: Mapping[str, str]
     """Which weights have an input for each number of an observation, in their last columns: of what the `policy` reads,
     of `all`, or of what only the `critic` reads."""
+    critic: nn.Sequential
+    """What says the value, in the end; made by `mlp`."""
     MIRROR: ClassVar[tuple[str, ...]] = ()
     """What is saved with the weights but follows from what the agent reads."""
 
@@ -97,29 +104,48 @@ class Agent(nn.Module, ABC):
         """The hidden state at the start of `batch` episodes: zeros."""
 
     @abstractmethod
-    def step(self, observation: Tensor, state: AgentState) -> tuple[Output, AgentState]:
+    def step(
+        self, observation: Tensor, state: AgentState, picture: Tensor | None = None, probe: Probe = NOTHING
+    ) -> tuple[Output, AgentState]:
         """One control step.
 
         Args:
             observation: (batch, D) or (batch, D + P) float32, as sensed (not normalised).
             state: what `initial` or the last `step` returned; see `reset_state` for environments that start anew.
+            picture: (batch, rows, columns, 3) uint8, of an agent that sees; None for the others.
+            probe: is handed every named activation, which it may change, before anything reads it.
 
         Returns:
             The output over (batch,), and the state after the step.
         """
 
     @abstractmethod
-    def unroll(self, observations: Tensor, state: AgentState, starts: Tensor) -> Output:
+    def unroll(self, observations: Tensor, state: AgentState, starts: Tensor, pictures: Tensor | None = None) -> Output:
         """Many steps at once, with gradients through time.
 
         Args:
             observations: (time, batch, D) or (time, batch, D + P) float32.
             state: hidden state before the first step, (batch, ...).
             starts: (time, batch) bool; where true, an episode begins with the step: the state is zeroed before it.
+            pictures: (time, batch, rows, columns, 3) uint8, of an agent that sees; None for the others.
 
         Returns:
             The output over (time, batch).
         """
+
+    @torch.no_grad()
+    def layers(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every activation that a probe sees in a step, by name, without the batch."""
+        snapshot = Snapshot()
+        device = self.log_std.device
+        picture = torch.zeros(1, *self.picture_shape, dtype=torch.uint8, device=device) if self.picture_shape else None
+        self.step(torch.zeros(1, self.observation_size, device=device), self.initial(1), picture, snapshot)
+        return {name: tuple(activation.shape[1:]) for name, activation in snapshot.activations.items()}
+
+    @property
+    def value_layer(self) -> nn.Linear:
+        """The last layer of the critic, whose one output is the value."""
+        return cast(nn.Linear, self.critic[-1])
 
     def critic_parameters(self) -> list[nn.Parameter]:
         """The critic's weights, where it shares none with the policy and may learn alone (see `value`); else none."""
@@ -131,6 +157,19 @@ class Agent(nn.Module, ABC):
 
     def _critic_is_told(self, observation: Tensor) -> bool:
         return observation.shape[-1] == self.observation_size + self.critic_size
+
+
+def run_layers(network: nn.Sequential, inputs: Tensor, name: str, probe: Probe) -> Tensor:
+    """What a network of `mlp` makes of inputs (..., n); a probe sees each hidden layer, `name.0` and up."""
+    if probe is NOTHING:
+        return network(inputs)
+    hidden = 0
+    for layer in network:
+        inputs = layer(inputs)
+        if isinstance(layer, nn.ELU):
+            inputs = probe(f"{name}.{hidden}", inputs)
+            hidden += 1
+    return inputs
 
 
 def mlp(sizes: Sequence[int], output: int | None = None, output_gain: float = 1.0) -> nn.Sequential:

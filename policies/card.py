@@ -19,6 +19,13 @@ _TOLD = (
 )
 
 
+def _in_sight(facts: dict[str, Any]) -> str:
+    if "picture" not in facts:
+        return ""
+    rows, columns, _ = facts["picture"][1]
+    return f" and a picture of {columns}x{rows} pixels"
+
+
 def write_card(facts: dict[str, Any], parameters: int) -> str:
     """The card of a policy, as Markdown.
 
@@ -32,8 +39,8 @@ def write_card(facts: dict[str, Any], parameters: int) -> str:
         "",
         f"A `{facts['agent']}` agent of {parameters:,} parameters "
         f"({'; '.join(f'{name} {_in_words(value)}' for name, value in facts['settings'].items())}).",
-        f"It reads {sum(size for _, size in facts['senses'])} numbers of {len(facts['senses'])} senses "
-        f"and drives {len(facts['actions'])} actuators, 50 times a second.",
+        f"It reads {sum(size for _, size in facts['senses'])} numbers of {len(facts['senses'])} senses"
+        f"{_in_sight(facts)} and drives {len(facts['actions'])} actuators, 50 times a second.",
         "",
         "| | |",
         "|---|---|",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from policies.agent import Agent, AgentState, reset_state
 from policies.environment import TrainingEnv
-from policies.observation import ObservationSpec
+from policies.observation import Observation, ObservationSpec
 from policies.rollout import Rollout
 from policies.storage import Arrays
 
@@ -37,7 +37,7 @@ class Collector:
         self.agent = agent
         self.senses = senses
         self.generator = generator
-        self.observation = senses.flatten(env.reset(seed=[*seeds])[0], critic=True)
+        self._sense(env.reset(seed=[*seeds])[0])
         self.state: AgentState = agent.initial(env.num_envs)
         self.starts = torch.ones(env.num_envs, dtype=torch.bool)
         self._returns = np.zeros(env.num_envs)  # of the episodes under way, the task's own reward alone
@@ -57,14 +57,14 @@ class Collector:
         for t in range(len(rollout.rewards)):
             self._step(rollout, t, tally)
         rollout.next_values[:-1] = torch.where(rollout.ended[:-1], rollout.next_values[:-1], rollout.values[1:])
-        last = self.agent.step(self.observation, reset_state(self.state, self.starts))[0].value
+        last = self.agent.step(self.observation, reset_state(self.state, self.starts), self.picture)[0].value
         rollout.next_values[-1] = torch.where(rollout.ended[-1], rollout.next_values[-1], last)
         return tally.figures()
 
     def _step(self, rollout: Rollout, t: int, tally: _Tally) -> None:
-        output, self.state = self.agent.step(self.observation, reset_state(self.state, self.starts))
+        output, self.state = self.agent.step(self.observation, reset_state(self.state, self.starts), self.picture)
         action = output.sample(self.generator)
-        rollout.record_action(t, self.observation, self.starts, output, action)
+        rollout.record_action(t, self.observation, self.picture, self.starts, output, action)
         observation, reward, terminated, truncated, info = self.env.step(action.clamp(-1, 1).numpy())
         rollout.rewards[t] = torch.from_numpy(reward)
         rollout.terminated[t] = torch.from_numpy(terminated)
@@ -77,16 +77,21 @@ class Collector:
         tally.add(info, self._returns[ended], self._lengths[ended])
         self._returns[ended] = 0
         self._lengths[ended] = 0
-        self.observation = self.senses.flatten(observation, critic=True)
+        self._sense(observation)
         self.starts = torch.from_numpy(ended)
+
+    def _sense(self, observation: Observation) -> None:
+        self.observation = self.senses.flatten(observation, critic=True)
+        self.picture = self.senses.look(observation)
 
     def _final_values(self, info: dict[str, Any], truncated: NDArray[np.bool_]) -> Tensor:
         """The critic's values of the observations in which episodes were cut off; zero elsewhere. (envs,)."""
         where = torch.from_numpy(truncated)
-        final = self.senses.flatten_each(info["final_obs"][truncated], critic=True)
+        last = info["final_obs"][truncated]
+        final, picture = self.senses.flatten_each(last, critic=True), self.senses.look_each(last)
         state = {name: value[where] for name, value in self.state.items()}
         values = torch.zeros(len(truncated))
-        values[where] = self.agent.step(final, state)[0].value
+        values[where] = self.agent.step(final, state, picture)[0].value
         return values
 
     def state_dict(self) -> Arrays:
@@ -97,6 +102,8 @@ class Collector:
             "returns": self._returns,
             "lengths": self._lengths,
         }
+        if self.picture is not None:
+            own["picture"] = self.picture.numpy()
         hidden = {f"hidden.{name}": value.numpy() for name, value in self.state.items()}
         return own | hidden | {f"env.{name}": value for name, value in self.env.state_dict().items()}
 
@@ -105,6 +112,7 @@ class Collector:
         self.env.load_state_dict(_below("env.", state))
         self.state = {name: torch.from_numpy(value.copy()) for name, value in _below("hidden.", state).items()}
         self.observation = torch.from_numpy(state["observation"].copy())
+        self.picture = torch.from_numpy(state["picture"].copy()) if "picture" in state else None
         self.starts = torch.from_numpy(state["starts"].copy())
         self._returns = state["returns"].copy()
         self._lengths = state["lengths"].copy()

@@ -12,10 +12,12 @@ import tyro
 import yaml
 
 from policies.lstm import LSTMSettings
+from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
 from policies.plain import build, to_plain
 from policies.ppo import PPOSettings
 from policies.registry import find_agent, find_learner
+from policies.vmpo import VMPOSettings
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
 from rodent.flags import parse_flags
@@ -87,8 +89,8 @@ class TrainConfig:
     """Train an agent on a task. Everything a run writes goes to its run folder."""
 
     task: str = "run"  # see `rodent tasks`
-    agent: str = "mlp"  # mlp or lstm
-    learner: str = "ppo"  # ppo
+    agent: str = "mlp"  # mlp, lstm or merel2020
+    learner: str = "ppo"  # ppo or vmpo
     physics: str = "fast"  # preset of the phases that name none: fast or paper
     envs: int = 256  # environments stepped together
     steps: int = 2_000_000  # environment steps of the whole run
@@ -98,6 +100,7 @@ class TrainConfig:
     pool: int = 64  # arenas to compile beforehand where a task's vary; 0: a new one for each episode, which is slower
     privileged: bool = False  # let the agent read the task's privileged senses: an expert, never the animal
     privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
+    vision: bool = False  # let the agent see, through the rat's eye
     threads: int = 2  # of the simulation
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
@@ -111,7 +114,9 @@ class TrainConfig:
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     mlp: MLPSettings = field(default_factory=MLPSettings)
     lstm: LSTMSettings = field(default_factory=LSTMSettings)
+    merel2020: Merel2020Settings = field(default_factory=Merel2020Settings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
+    vmpo: VMPOSettings = field(default_factory=VMPOSettings)
 
     def __post_init__(self) -> None:
         for phase in (Phase(), *self.schedule):
@@ -132,6 +137,8 @@ class TrainConfig:
             raise UsageError(f"seeds must be different integers of 0 or more, not {self.seeds}")
         if self.privileged and self.privileged_critic:
             raise UsageError("privileged lets the critic read what privileged_critic lets it read: give one of them")
+        if self.vision and not find_agent(self.agent).sees:
+            raise UsageError(f"agent {self.agent} can't see: leave out --vision, or give --agent merel2020")
         if self.resume and self.overwrite:
             raise UsageError("--resume keeps the run that --overwrite deletes: give one of them")
         if len({phase.steps is None for phase in self.schedule}) > 1:

@@ -57,6 +57,7 @@ class MakeEnv(Protocol):
         *,
         pool: int = 0,
         privileged: bool = False,
+        vision: bool = False,
     ) -> TrainingEnv: ...
 
 
@@ -69,9 +70,10 @@ def make_rodent_env(
     *,
     pool: int = 0,
     privileged: bool = False,
+    vision: bool = False,
 ) -> TrainingEnv:
     """The project's own environment, `RodentVectorEnv`."""
-    return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool, privileged=privileged)
+    return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool, privileged=privileged, vision=vision)
 
 
 def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> TrainingEnv:
@@ -86,9 +88,12 @@ def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> T
     privileged = config.privileged or config.privileged_critic
     began = time.monotonic()
     envs = [
-        make_env(phase.task(config.task), size, preset, config.threads, phase.aids, pool=pool, privileged=privileged)
+        make_env(
+            phase.task(config.task), size, preset, config.threads, phase.aids,
+            pool=pool, privileged=privileged, vision=config.vision,
+        )
         for preset, size in zip(presets, sizes, strict=True)
-    ]
+    ]  # fmt: skip
     if pool:
         seconds = time.monotonic() - began
         print(f"{pool * len(envs)} arenas of {config.task} compiled in {seconds:.1f} s", file=sys.stderr)

@@ -86,7 +86,9 @@ def evaluate(
     Raises:
         UsageError: the environment does not offer the senses that the policy reads.
     """
-    env = make_env(task, episodes, physics, threads, None, privileged=policy.senses.privileged)
+    env = make_env(
+        task, episodes, physics, threads, None, privileged=policy.senses.privileged, vision=policy.senses.sees
+    )
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     generator = torch.Generator().manual_seed(seed)
     observation, _ = env.reset(seed=[seed] * episodes, options={"episode": np.arange(episodes)})

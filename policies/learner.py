@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from policies.agent import Agent
 from policies.rollout import Rollout
@@ -54,10 +54,14 @@ class Learner(ABC):
         """What the critic's values mean, for the policy's card: `discount` and `reward_scale`, where they are fixed."""
         return {}
 
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What the optimiser changes, by name: the agent's."""
+        return dict(self.agent.named_parameters())
+
     def state_dict(self) -> dict[str, Tensor]:
         """The optimiser's moments by parameter, and the rate, as tensors."""
         state = {"rate": torch.tensor(self.rate, dtype=torch.float64)}
-        for name, parameter in self.agent.named_parameters():
+        for name, parameter in self.parameters().items():
             for moment, value in self.optimizer.state.get(parameter, {}).items():
                 state[f"{moment}.{name}"] = value
         return state
@@ -65,7 +69,7 @@ class Learner(ABC):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """The inverse of `state_dict`."""
         self.rate = float(state["rate"])
-        parameters = dict(self.agent.named_parameters())
+        parameters = self.parameters()
         for key, value in state.items():
             moment, _, name = key.partition(".")
             if name:

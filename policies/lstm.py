@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from policies.agent import Agent, AgentState, Output, mlp
+from policies.agent import Agent, AgentState, Output, mlp, run_layers
+from policies.cells import LSTMCell
+from policies.probe import NOTHING, Probe
 from rodent.errors import UsageError
 
 
@@ -35,81 +38,48 @@ class LSTMSettings:
 class LSTMAgent(Agent):
     """Encoder -> LSTM -> actor and critic; both heads also read the encoder, so that reflexes need no memory.
 
-    Its state is `core.h` and `core.c`, each (batch, core).
+    Its state is `core.h` and `core.c`, each (batch, core). A probe sees these, `senses`, the layers of the encoder
+    and of the actor, and `mean`.
     """
 
     name: ClassVar[str] = "lstm"
     settings_type = LSTMSettings
     recurrent = True
-    READS: ClassVar[dict[str, str]] = {"encoder.0.weight": "policy", "critic.0.weight": "critic"}
+    READS: Mapping[str, str] = {"encoder.0.weight": "policy", "critic.0.weight": "critic"}
 
     def __init__(self, observation_size: int, action_size: int, settings: LSTMSettings, critic_size: int = 0) -> None:
         super().__init__(observation_size, action_size, settings.initial_std, critic_size)
         self.encoder = mlp((observation_size, *settings.encoder))
-        self.core = LSTMCore(settings.encoder[-1], settings.core)
+        self.core = LSTMCell(settings.encoder[-1], settings.core)
         features = settings.encoder[-1] + settings.core
         self.actor = mlp((features, *settings.head), action_size, output_gain=0.01)
         self.critic = mlp((features + critic_size, *settings.head), 1, output_gain=0.01)
 
     def initial(self, batch: int) -> AgentState:
-        zeros = torch.zeros(batch, self.core.units, device=self.log_std.device)
-        return {"core.h": zeros, "core.c": zeros.clone()}
+        return self.core.initial(batch, "core")
 
-    def step(self, observation: Tensor, state: AgentState) -> tuple[Output, AgentState]:
+    def step(
+        self, observation: Tensor, state: AgentState, picture: Tensor | None = None, probe: Probe = NOTHING
+    ) -> tuple[Output, AgentState]:
         seen = self.normaliser(observation)
-        encoded = self.encoder(seen[..., : self.observation_size].contiguous())
-        h, c = self.core.step(self.core.drive(encoded), state["core.h"], state["core.c"])
-        return self._heads(encoded, h, seen), {"core.h": h, "core.c": c}
+        encoded = self._encode(seen, probe)
+        h, parts = self.core.step(self.core.drive(encoded), self.core.parts(state, "core"), probe, "core")
+        return self._heads(encoded, h, seen, probe), self.core.state(parts, "core")
 
-    def unroll(self, observations: Tensor, state: AgentState, starts: Tensor) -> Output:
+    def unroll(self, observations: Tensor, state: AgentState, starts: Tensor, pictures: Tensor | None = None) -> Output:
         seen = self.normaliser(observations)
-        encoded = self.encoder(seen[..., : self.observation_size].contiguous())
-        return self._heads(encoded, self.core.unroll(encoded, state["core.h"], state["core.c"], starts), seen)
+        encoded = self._encode(seen, NOTHING)
+        return self._heads(encoded, self.core.unroll(encoded, self.core.parts(state, "core"), starts), seen, NOTHING)
 
-    def _heads(self, encoded: Tensor, h: Tensor, seen: Tensor) -> Output:
+    def _encode(self, seen: Tensor, probe: Probe) -> Tensor:
+        senses = probe("senses", seen[..., : self.observation_size].contiguous())
+        return run_layers(self.encoder, senses, "encoder", probe)
+
+    def _heads(self, encoded: Tensor, h: Tensor, seen: Tensor, probe: Probe) -> Output:
         features = torch.cat([encoded, h], -1)
-        mean = self.actor(features)
+        mean = probe("mean", run_layers(self.actor, features, "actor", probe))
         if self._critic_is_told(seen):
             value = self.critic(torch.cat([features, seen[..., self.observation_size :]], -1)).squeeze(-1)
         else:
             value = torch.full(mean.shape[:-1], math.nan, device=mean.device)
         return Output(mean, self.log_std.expand_as(mean), value)
-
-
-class LSTMCore(nn.Module):
-    """One LSTM layer (Hochreiter & Schmidhuber 1997; gates in torch's order: input, forget, cell, output).
-
-    The input's part of the gates, `drive`, is computed for a whole sequence at once; only the recurrent part is looped.
-    The forget gate's bias starts at 1, so that memory lasts before it is learnt.
-    """
-
-    def __init__(self, inputs: int, units: int) -> None:
-        super().__init__()
-        self.units = units
-        self.input = nn.Linear(inputs, 4 * units)
-        self.recurrent = nn.Linear(units, 4 * units, bias=False)
-        for weight in (self.input.weight, self.recurrent.weight):
-            for gate in weight.data.chunk(4):
-                nn.init.orthogonal_(gate)
-        nn.init.zeros_(self.input.bias)
-        nn.init.ones_(self.input.bias.data[units : 2 * units])
-
-    def drive(self, inputs: Tensor) -> Tensor:
-        """What inputs (..., inputs) add to the gates, (..., 4 * units)."""
-        drive: Tensor = self.input(inputs)
-        return drive
-
-    def step(self, drive: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of (batch, units) states under a drive of (batch, 4 * units)."""
-        i, f, g, o = (drive + self.recurrent(h)).chunk(4, -1)
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
-
-    def unroll(self, inputs: Tensor, h: Tensor, c: Tensor, starts: Tensor) -> Tensor:
-        """States h of every step, (time, batch, units), of inputs (time, batch, inputs), zeroed before `starts`."""
-        keep = (~starts).unsqueeze(-1).to(inputs.dtype)
-        outputs = []
-        for drive, kept in zip(self.drive(inputs).unbind(0), keep.unbind(0), strict=True):
-            h, c = self.step(drive, h * kept, c * kept)
-            outputs.append(h)
-        return torch.stack(outputs)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from policies.agent import Agent, AgentState, Output, mlp
+from policies.agent import Agent, AgentState, Output, mlp, run_layers
+from policies.probe import NOTHING, Probe
 from rodent.errors import UsageError
 from rodent.symmetry import Mirror
+
+_WHERE = ("", "mirror.")  # what the names of activations begin with: as it is, and in a mirror
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,14 @@ class MLPAgent(Agent):
 
     A symmetric one looks at each observation and at its mirror image, reflects what it would do there back, and takes
     the mean: the mirror image of an observation gets the mirror image of the action and the same value (the "network
-    method" of Abdolhosseini et al. 2019, "On learning symmetric locomotion"). See `reflect`.
+    method" of Abdolhosseini et al. 2019, "On learning symmetric locomotion"). See `reflect`. A probe sees `senses`,
+    `actor.0` and up and `mean`, and of a symmetric agent `mirror.senses` and `mirror.actor.0` and up besides.
     """
 
     name: ClassVar[str] = "mlp"
     settings_type = MLPSettings
     recurrent = False
-    READS: ClassVar[dict[str, str]] = {"actor.0.weight": "policy", "critic.0.weight": "all"}
+    READS: Mapping[str, str] = {"actor.0.weight": "policy", "critic.0.weight": "all"}
     MIRROR = ("sense_index", "sense_sign", "action_index", "action_sign")
 
     def __init__(self, observation_size: int, action_size: int, settings: MLPSettings, critic_size: int = 0) -> None:
@@ -73,10 +78,12 @@ class MLPAgent(Agent):
     def initial(self, batch: int) -> AgentState:
         return {}
 
-    def step(self, observation: Tensor, state: AgentState) -> tuple[Output, AgentState]:
-        return self._forward(observation), state
+    def step(
+        self, observation: Tensor, state: AgentState, picture: Tensor | None = None, probe: Probe = NOTHING
+    ) -> tuple[Output, AgentState]:
+        return self._forward(observation, probe), state
 
-    def unroll(self, observations: Tensor, state: AgentState, starts: Tensor) -> Output:
+    def unroll(self, observations: Tensor, state: AgentState, starts: Tensor, pictures: Tensor | None = None) -> Output:
         return self._forward(observations)
 
     def critic_parameters(self) -> list[nn.Parameter]:
@@ -85,16 +92,22 @@ class MLPAgent(Agent):
     def value(self, observations: Tensor) -> Tensor:
         return self._value(self._views(observations))
 
-    def _forward(self, observation: Tensor) -> Output:
+    def _forward(self, observation: Tensor, probe: Probe = NOTHING) -> Output:
+        size = self.observation_size
         views = self._views(observation)
-        mean = self._mean(views)
+        seen = [
+            probe(f"{where}senses", view[..., :size].contiguous()) for where, view in zip(_WHERE, views, strict=False)
+        ]
+        mean = probe("mean", self._mean(seen, probe))
         log_std = (self.log_std + self.log_std[self.action_index]) / 2 if self.symmetric else self.log_std
         told = self._critic_is_told(observation)
         value = self._value(views) if told else torch.full(mean.shape[:-1], math.nan, device=mean.device)
         return Output(mean, log_std.expand_as(mean), value)
 
-    def _mean(self, views: list[Tensor]) -> Tensor:
-        means = [self.actor(seen[..., : self.observation_size].contiguous()) for seen in views]
+    def _mean(self, seen: list[Tensor], probe: Probe) -> Tensor:
+        means = [
+            run_layers(self.actor, each, f"{where}actor", probe) for where, each in zip(_WHERE, seen, strict=False)
+        ]
         if self.symmetric:
             means[1] = means[1][..., self.action_index] * self.action_sign
         return sum(means[1:], means[0]) / len(means)

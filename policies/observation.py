@@ -1,4 +1,4 @@
-"""Senses as one flat vector: their order and sizes, and their running normalisation."""
+"""Senses as one flat vector: their order and sizes, and their running normalisation; and the picture beside them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ class ObservationSpec:
     """What the policy reads."""
     critic_senses: tuple[tuple[str, int], ...] = ()
     """What only its critic reads, in training, besides."""
+    picture: tuple[str, tuple[int, int, int]] | None = None
+    """Name and shape (rows, columns, colours) of the picture that it sees, uint8; None for one that does not see."""
 
     @classmethod
     def of(cls, space: gymnasium.Space[Any], privileged_critic: bool = False) -> ObservationSpec:
-        """The spec of a single environment's Dict of flat Boxes; pictures, which no agent reads yet, are left out.
+        """The spec of a single environment's Dict of flat Boxes and, where it gives one, a picture.
 
         Args:
             space: the environment's.
@@ -37,28 +39,40 @@ class ObservationSpec:
         assert isinstance(space, gymnasium.spaces.Dict)
         flat = {name: box.shape or (1,) for name, box in space.spaces.items() if len(box.shape or ()) < 2}
         sizes = tuple((name, shape[0]) for name, shape in flat.items())
+        pictures = {name: box.shape for name, box in space.spaces.items() if box.shape and len(box.shape) == 3}
+        picture = next(((name, (rows, cols, colours)) for name, (rows, cols, colours) in pictures.items()), None)
         if not privileged_critic:
-            return cls(sizes)
+            return cls(sizes, picture=picture)
         privileged = tuple(each for each in sizes if each[0].startswith(PRIVILEGED))
-        return cls(tuple(each for each in sizes if each not in privileged), privileged)
+        return cls(tuple(each for each in sizes if each not in privileged), privileged, picture)
 
     @classmethod
-    def from_json(cls, senses: Any, critic_senses: Any = ()) -> ObservationSpec:
+    def from_json(cls, senses: Any, critic_senses: Any = (), picture: Any = None) -> ObservationSpec:
         """The spec of pairs of name and size. Raises TypeError or ValueError for anything else."""
+        if picture is not None:
+            name, (rows, columns, colours) = picture
+            picture = (str(name), (int(rows), int(columns), int(colours)))
         return cls(
             tuple((str(name), int(size)) for name, size in senses),
             tuple((str(name), int(size)) for name, size in critic_senses),
+            picture,
         )
 
-    def to_json(self) -> dict[str, list[list[Any]]]:
-        """Pairs of name and size, under `senses` and, where there are any, `critic_senses`."""
+    def to_json(self) -> dict[str, list[Any]]:
+        """Pairs of name and size, under `senses` and, where there are any, `critic_senses` and `picture`."""
         groups = {"senses": self.senses} | ({"critic_senses": self.critic_senses} if self.critic_senses else {})
-        return {name: [[*pair] for pair in group] for name, group in groups.items()}
+        seen = {"picture": [self.picture[0], [*self.picture[1]]]} if self.picture else {}
+        return {name: [[*pair] for pair in group] for name, group in groups.items()} | seen
 
     @property
     def privileged(self) -> bool:
         """Whether the policy has senses that no animal has."""
         return any(name.startswith(PRIVILEGED) for name, _ in self.senses)
+
+    @property
+    def sees(self) -> bool:
+        """Whether the policy reads a picture."""
+        return self.picture is not None
 
     @property
     def size(self) -> int:
@@ -69,6 +83,18 @@ class ObservationSpec:
     def critic_size(self) -> int:
         """P, the length of what the critic reads besides."""
         return sum(size for _, size in self.critic_senses)
+
+    def units(self, sense: str) -> range:
+        """Which numbers of a flat observation are of one sense that the policy reads.
+
+        Raises:
+            UsageError: it reads no such sense.
+        """
+        names = [name for name, _ in self.senses]
+        if sense not in names:
+            raise UsageError(f"the policy reads no sense {sense!r}: choose one of {', '.join(names)}")
+        before = sum(size for _, size in self.senses[: names.index(sense)])
+        return range(before, before + dict(self.senses)[sense])
 
     def flatten(self, observation: Observation, critic: bool = False) -> Tensor:
         """Concatenate senses of shape (n, d) each, by name, into (n, D) float32; with `critic`, into (n, D + P).
@@ -88,6 +114,25 @@ class ObservationSpec:
             raise UsageError("observations must have the shape (n, d) each, n the same for every sense")
         return torch.from_numpy(flat)
 
+    def look(self, observation: Observation) -> Tensor | None:
+        """The pictures (n, rows, columns, colours) uint8, or None of a policy that does not see.
+
+        Raises:
+            UsageError: there is none, or it has another shape.
+        """
+        if self.picture is None:
+            return None
+        name, shape = self.picture
+        if name not in observation or observation[name].shape[1:] != shape:
+            raise UsageError(_blind(name, shape))
+        return torch.from_numpy(observation[name])
+
+    def look_each(self, observations: np.ndarray) -> Tensor | None:
+        """The pictures of a sequence of single observations, as in Gymnasium's `final_obs`."""
+        if self.picture is None:
+            return None
+        return self.look({self.picture[0]: np.stack([each[self.picture[0]] for each in observations])})
+
     def flatten_each(self, observations: np.ndarray, critic: bool = False) -> Tensor:
         """Flatten a sequence of single observations, each a dict of (d,), as in Gymnasium's `final_obs`."""
         names = [name for name, _ in self.senses + self.critic_senses]
@@ -98,12 +143,14 @@ class ObservationSpec:
         """Compare what the policy reads with what is offered.
 
         Args:
-            offered: sizes by name.
-            more: whether more may be offered.
+            offered: a spec, or the sizes of senses alone by name, which says nothing of pictures.
+            more: whether more may be offered. A picture that the policy doesn't see may always be.
 
         Raises:
-            UsageError: a sense is missing, is not known here, or has another size.
+            UsageError: a sense is missing, is not known here, or has another size; or the policy sees and can't here.
         """
+        if isinstance(offered, ObservationSpec) and self.picture and offered.picture != self.picture:
+            raise UsageError(_blind(*self.picture))
         there = dict(offered.senses) if isinstance(offered, ObservationSpec) else dict(offered)
         here = dict(self.senses)
         faults = [f"{name} is missing" for name in here if name not in there]
@@ -115,6 +162,11 @@ class ObservationSpec:
         ]
         if faults:
             raise UsageError(f"these senses do not fit the policy: {'; '.join(faults)}")
+
+
+def _blind(name: str, shape: tuple[int, ...]) -> str:
+    size = "x".join(map(str, shape))
+    return f"the policy sees, and the environment gives no picture {name} of {size}: make it with vision=True"
 
 
 class Normaliser(nn.Module):

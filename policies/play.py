@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -20,6 +21,8 @@ from rodent.dm_control_env import DmControlEnv
 from rodent.engine import available_cores
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
+from rodent.opengl import opengl_kind
+from rodent.rendering import probe
 from rodent.tasks import Task, make_task
 
 SIMULATORS = ("rodent", "dm_control")
@@ -70,7 +73,8 @@ def play(
         progress: called with the share that is done, 0 to 1.
 
     Raises:
-        UsageError: an unknown simulator, or a policy that reads senses which the task does not offer.
+        UsageError: an unknown simulator; a policy that reads senses which the task does not offer, or that is to see
+            in dm_control where no OpenGL works.
     """
     if simulator not in SIMULATORS:
         raise UsageError(f"unknown simulator {simulator!r}: choose one of {', '.join(SIMULATORS)}")
@@ -90,7 +94,13 @@ def play(
         return _play_in_dm_control(policy, task, episodes, seed, deterministic, threads, limit, progress)
     # With autoreset at the next step, the state after an episode's last step is still its own.
     env = RodentVectorEnv(
-        task, len(episodes), physics, threads, AutoresetMode.NEXT_STEP, privileged=policy.senses.privileged
+        task,
+        len(episodes),
+        physics,
+        threads,
+        AutoresetMode.NEXT_STEP,
+        privileged=policy.senses.privileged,
+        vision=policy.senses.sees,
     )
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     return _play_together(policy, env, episodes, seed, deterministic, limit, progress)
@@ -138,23 +148,32 @@ def _play_in_dm_control(
     progress: Callable[[float], None],
 ) -> list[Episode]:
     workers = min(threads or available_cores(), len(episodes))
+    opengl = opengl_kind(_opengl_of_dm_control()) if policy.senses.sees else nullcontext()
     # Fresh interpreters: a forked one would inherit locks of the threads that simulate.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with opengl, ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         parts = [pool.submit(_dm_control_worker, policy, task, k, seed, deterministic, limit) for k in episodes]
         for done, _ in enumerate(as_completed(parts), start=1):
             progress(done / len(parts))
     return [part.result() for part in parts]
 
 
+def _opengl_of_dm_control() -> str:
+    backend = probe()
+    if not backend.is_opengl:
+        raise UsageError("dm_control draws what a policy sees by OpenGL, and none works here: use --simulator rodent")
+    return backend.name
+
+
 def _dm_control_worker(policy: Policy, task: Task, episode: int, seed: int, deterministic: bool, limit: int) -> Episode:
     torch.set_num_threads(1)
-    return _play_one(policy, _dm_control_env(task, policy.senses.privileged), episode, seed, deterministic, limit)
+    env = _dm_control_env(task, policy.senses.privileged, policy.senses.sees)
+    return _play_one(policy, env, episode, seed, deterministic, limit)
 
 
 @cache
-def _dm_control_env(task: Task, privileged: bool) -> DmControlEnv:
+def _dm_control_env(task: Task, privileged: bool, vision: bool) -> DmControlEnv:
     """One a process: composing it takes longer than resetting it."""
-    return DmControlEnv(task, privileged)
+    return DmControlEnv(task, privileged, vision)
 
 
 def _play_one(policy: Policy, env: DmControlEnv, index: int, seed: int, deterministic: bool, limit: int) -> Episode:

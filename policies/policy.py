@@ -17,6 +17,7 @@ from policies.agent import Agent, AgentState
 from policies.card import write_card
 from policies.observation import ObservationSpec
 from policies.plain import build, to_plain
+from policies.probe import NOTHING, Probe
 from policies.registry import find_agent, make_agent
 from policies.storage import DamagedFileError, read_tensors, write_atomically, write_tensors
 from rodent.errors import UsageError
@@ -72,23 +73,26 @@ class Policy:
         *,
         deterministic: bool = True,
         generator: torch.Generator | None = None,
+        probe: Probe = NOTHING,
     ) -> tuple[NDArray[np.float32], AgentState]:
         """Choose actions.
 
         Args:
-            observation: senses by name, (n, d) each.
+            observation: senses by name, (n, d) each, and the picture of a policy that sees.
             state: hidden state, as the last call returned it; None at the start of episodes.
             deterministic: take the mean action; else sample.
             generator: of the samples (None: torch's own).
+            probe: is handed every named activation, which it may change; see `policies.probe.Experiment`.
 
         Returns:
             Actions (n, A), clipped to [-1, 1], and the hidden state to pass in the next step.
 
         Raises:
-            UsageError: a sense is missing or has another size.
+            UsageError: a sense is missing or has another size; or the policy sees and there is no picture.
         """
         flat = self.senses.flatten(observation)
-        output, state = self.agent.step(flat, self.initial(len(flat)) if state is None else state)
+        state = self.initial(len(flat)) if state is None else state
+        output, state = self.agent.step(flat, state, self.senses.look(observation), probe)
         action = output.mean if deterministic else output.sample(generator or torch.default_generator)
         return action.clamp(-1, 1).numpy(), state
 
@@ -132,10 +136,13 @@ class Policy:
         folder = find_policy(policy)
         description = _read_description(folder / DESCRIPTION_FILE)
         try:
-            senses = ObservationSpec.from_json(description["senses"], description.get("critic_senses", ()))
+            senses = ObservationSpec.from_json(
+                description["senses"], description.get("critic_senses", ()), description.get("picture")
+            )
             names = tuple(str(name) for name in description["actions"])
             settings = build(find_agent(description["agent"]).settings_type, description["settings"], "settings")
-            agent = make_agent(description["agent"], senses.size, len(names), settings, senses.critic_size)
+            shape = senses.picture[1] if senses.picture else None
+            agent = make_agent(description["agent"], senses.size, len(names), settings, senses.critic_size, shape)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedFileError(f"{folder / DESCRIPTION_FILE} is damaged: {_reason(error)}") from None
         weights, _ = read_tensors(folder / WEIGHTS_FILE)
@@ -145,7 +152,7 @@ class Policy:
             raise DamagedFileError(
                 f"{folder / WEIGHTS_FILE} does not hold the network that policy.json describes"
             ) from None
-        own = {"format", "agent", "settings", "senses", "critic_senses", "actions"}
+        own = {"format", "agent", "settings", "senses", "critic_senses", "picture", "actions"}
         facts = {name: value for name, value in description.items() if name not in own}
         return cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
 

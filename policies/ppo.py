@@ -124,7 +124,7 @@ class PPO(Learner):
         figures: list[dict[str, Tensor]] = []
         divergences: list[float] = []
         for batch in batches:
-            output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts)
+            output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
             divergences.append(_divergence(batch, output))
             if divergences[-1] > settings.kl_stop:
                 break

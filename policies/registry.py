@@ -7,12 +7,14 @@ from typing import Any
 from policies.agent import Agent
 from policies.learner import Learner
 from policies.lstm import LSTMAgent
+from policies.merel2020 import Merel2020Agent
 from policies.mlp import MLPAgent
 from policies.ppo import PPO
+from policies.vmpo import VMPO
 from rodent.errors import UsageError
 
-AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent)}
-LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO,)}
+AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent, Merel2020Agent)}
+LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO, VMPO)}
 
 
 def find_agent(name: str) -> type[Agent]:
@@ -37,10 +39,24 @@ def find_learner(name: str) -> type[Learner]:
     return LEARNERS[name]
 
 
-def make_agent(name: str, observation_size: int, action_size: int, settings: Any, critic_size: int = 0) -> Agent:
-    """A fresh agent; `settings` is an instance of its `settings_type`. See `Agent` for the sizes."""
+def make_agent(
+    name: str,
+    observation_size: int,
+    action_size: int,
+    settings: Any,
+    critic_size: int = 0,
+    picture_shape: tuple[int, int, int] | None = None,
+) -> Agent:
+    """A fresh agent; `settings` is an instance of its `settings_type`. See `Agent` for the sizes.
+
+    Raises:
+        UsageError: there is no such agent, or it can't see and is to.
+    """
     make: Any = find_agent(name)
-    agent: Agent = make(observation_size, action_size, settings, critic_size)
+    picture = () if picture_shape is None else (picture_shape,)
+    if picture and not make.sees:
+        raise UsageError(f"agent {name} can't see: choose one of {', '.join(n for n in AGENTS if AGENTS[n].sees)}")
+    agent: Agent = make(observation_size, action_size, settings, critic_size, *picture)
     return agent
 
 

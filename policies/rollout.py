@@ -39,6 +39,8 @@ class Rollout:
     """(time, envs) bool: the step cut the episode off."""
     initial_state: AgentState
     """Hidden state before the first step, (envs, ...) each; stale where `starts[0]`."""
+    pictures: Tensor | None
+    """(time, envs, rows, columns, colours) uint8, beside the observations, of an agent that sees."""
 
     @classmethod
     def empty(cls, time: int, envs: int, agent: Agent) -> Rollout:
@@ -50,7 +52,7 @@ class Rollout:
         def flags() -> Tensor:
             return torch.zeros(time, envs, dtype=torch.bool)
 
-        actions = agent.action_size
+        actions, picture = agent.action_size, agent.picture_shape
         return cls(
             observations=numbers(agent.observation_size + agent.critic_size),
             actions=numbers(actions),
@@ -64,11 +66,16 @@ class Rollout:
             terminated=flags(),
             truncated=flags(),
             initial_state={name: value.clone() for name, value in agent.initial(envs).items()},
+            pictures=None if picture is None else torch.zeros(time, envs, *picture, dtype=torch.uint8),
         )
 
-    def record_action(self, t: int, observation: Tensor, starts: Tensor, output: Output, action: Tensor) -> None:
+    def record_action(
+        self, t: int, observation: Tensor, picture: Tensor | None, starts: Tensor, output: Output, action: Tensor
+    ) -> None:
         """Write what stood before step `t` and what the agent did."""
         self.observations[t] = observation
+        if self.pictures is not None and picture is not None:
+            self.pictures[t] = picture
         self.starts[t] = starts
         self.actions[t] = action
         self.log_probs[t] = output.log_prob(action)
@@ -116,6 +123,7 @@ class Rollout:
                 returns=take(returns),
                 starts=take(self.starts),
                 initial_state={name: value[index] for name, value in self.initial_state.items()},
+                pictures=None if self.pictures is None else take(self.pictures),
             )
 
 
@@ -135,3 +143,4 @@ class Minibatch:
     starts: Tensor
     initial_state: AgentState
     """(batch, ...) each; empty for agents without memory, the only ones whose steps may be torn apart."""
+    pictures: Tensor | None

@@ -214,8 +214,10 @@ class TrainingRun:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             actions = len(action_names(self.env))
+            senses = self.senses
+            shape = senses.picture[1] if senses.picture else None
             agent = make_agent(
-                self.config.agent, self.senses.size, actions, self.config.agent_settings, self.senses.critic_size
+                self.config.agent, senses.size, actions, self.config.agent_settings, senses.critic_size, shape
             )
         if isinstance(agent, MLPAgent) and agent.symmetric:
             sizes = dict(self.senses.senses + self.senses.critic_senses)

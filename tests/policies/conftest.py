@@ -8,6 +8,7 @@ import torch
 
 from policies.config import EvaluationSettings, TrainConfig
 from policies.lstm import LSTMSettings
+from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
 
 torch.set_num_threads(1)
@@ -27,6 +28,7 @@ def small(tmp_path: Path) -> Any:
             "evaluation": EvaluationSettings(episodes=0),
             "mlp": MLPSettings(hidden=(16,)),
             "lstm": LSTMSettings(encoder=(16,), core=8, head=(16,)),
+            "merel2020": Merel2020Settings(proprioception=(16,), core=8, critic=(8,), policy=(8, 8)),
         }
         return TrainConfig(**(defaults | changes))
 

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 
 DIMENSIONS = 2
+PICTURE = "eye"
 LIMIT = 20  # control steps of an episode
 
 
@@ -18,9 +19,13 @@ class PointMasses:
     With `cue`, the masses stay where they are, a sign is shown in the first step of an episode alone, and the reward
     asks for the first action to repeat it ever after: an agent without memory cannot do that. (Masses that move would
     be a memory: an agent can write the sign into the world.)
+
+    With `vision`, a picture of 8x8 pixels shows where they are, as brightness.
     """
 
-    def __init__(self, num_envs: int, physics: str = "fast", aids: Any = None, cue: bool = False) -> None:
+    def __init__(
+        self, num_envs: int, physics: str = "fast", aids: Any = None, cue: bool = False, vision: bool = False
+    ) -> None:
         self.num_envs = num_envs
         self.physics = physics
         self.aids = aids
@@ -29,6 +34,9 @@ class PointMasses:
         self.body = SimpleNamespace(actuators=tuple(SimpleNamespace(name=f"push_{i}") for i in range(DIMENSIONS)))
         sizes = {"position": DIMENSIONS, "velocity": DIMENSIONS, "cue": 1}
         self.single_observation_space = Dict({name: Box(-np.inf, np.inf, (size,)) for name, size in sizes.items()})
+        self.vision = vision
+        if vision:
+            self.single_observation_space.spaces[PICTURE] = Box(0, 255, (8, 8, 3), np.uint8)
         self.single_action_space = Box(-1.0, 1.0, (DIMENSIONS,), np.float32)
         self.seeds = np.zeros(num_envs, dtype=np.int64)
         self.episodes = np.full(num_envs, -1)
@@ -103,11 +111,18 @@ class PointMasses:
 
     def _observe(self) -> dict[str, np.ndarray]:
         shown = np.where((self.steps == 0) & self.cue, self.sign, 0.0)[:, None]
-        return {"position": self.position.copy(), "velocity": self.velocity.copy(), "cue": shown}
+        senses = {"position": self.position.copy(), "velocity": self.velocity.copy(), "cue": shown}
+        return senses | ({PICTURE: self._draw()} if self.vision else {})
+
+    def _draw(self) -> np.ndarray:
+        brightness = np.clip(128 + 60 * self.position, 0, 255).astype(np.uint8)
+        picture = np.zeros((self.num_envs, 8, 8, 3), np.uint8)
+        picture[..., :DIMENSIONS] = brightness[:, None, None]
+        return picture
 
 
 def make_point_masses(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
-    return PointMasses(envs, physics, aids)
+    return PointMasses(envs, physics, aids, vision=named.get("vision", False))
 
 
 def make_cued(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:

@@ -79,7 +79,7 @@ def test_the_lstm_core_is_torchs_own_lstm() -> None:
     )
     inputs = torch.randn(T, B, core.input.in_features)
     h, c = torch.randn(2, B, core.units)
-    ours = core.unroll(inputs, h, c, torch.zeros(T, B, dtype=torch.bool))
+    ours = core.unroll(inputs, (h, c), torch.zeros(T, B, dtype=torch.bool))
     torch.testing.assert_close(ours, theirs(inputs, (h[None], c[None]))[0])
 
 
@@ -110,9 +110,9 @@ def test_samples_have_the_mean_and_the_spread_that_they_should() -> None:
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="unknown agent 'mpl': choose one of mlp, lstm"):
+    with pytest.raises(UsageError, match="unknown agent 'mpl': choose one of mlp, lstm, merel2020"):
         find_agent("mpl")
-    with pytest.raises(UsageError, match="unknown learner 'sac': choose one of ppo"):
+    with pytest.raises(UsageError, match="unknown learner 'sac': choose one of ppo, vmpo"):
         find_learner("sac")
 
 

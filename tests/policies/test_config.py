@@ -85,8 +85,8 @@ def test_numbers_that_yaml_takes_for_text_are_read(tmp_path: Path) -> None:
     ("wrong", "message"),
     [
         ({"task": "fly"}, "unknown task 'fly'"),
-        ({"agent": "gru"}, "unknown agent 'gru': choose one of mlp, lstm"),
-        ({"learner": "sac"}, "unknown learner 'sac': choose one of ppo"),
+        ({"agent": "gru"}, "unknown agent 'gru': choose one of mlp, lstm, merel2020"),
+        ({"learner": "sac"}, "unknown learner 'sac': choose one of ppo, vmpo"),
         ({"physics": "jelly"}, "unknown physics preset 'jelly'"),
         ({"envs": 0}, "envs must be 1 or more, not 0"),
         ({"steps": -1}, "steps must be 1 or more"),
@@ -129,7 +129,7 @@ def test_resuming_takes_the_flags_of_the_run(tmp_path: Path) -> None:
     [
         (["--envs", "many"], "Error parsing --envs"),
         (["--wings", "2"], "Unrecognized options: --wings"),
-        (["--agent", "gru"], r"^unknown agent 'gru': choose one of mlp, lstm \(see rodent train --help\)$"),
+        (["--agent", "gru"], r"^unknown agent 'gru': choose one of mlp, lstm, merel2020 \(see rodent train --help\)$"),
         (["--config", "/nowhere.yaml"], r"cannot read the configuration /nowhere\.yaml: .*No such file"),
     ],
 )
@@ -158,6 +158,6 @@ def test_every_field_is_read_somewhere() -> None:
             n for each in inner if is_dataclass(each) for n in leaves(each)
         ]
 
-    by_name = {"mlp", "lstm", "ppo"}  # read as config.agent_settings and config.learner_settings
+    by_name = {"mlp", "lstm", "merel2020", "ppo", "vmpo"}  # read as config.agent_settings and config.learner_settings
     for name in [*leaves(TrainConfig()), *leaves(Phase())]:
         assert name in by_name or re.search(rf"\.{name}\b", text), f"{name} is never read"

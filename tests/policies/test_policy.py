@@ -13,13 +13,18 @@ from point_mass import PointMasses
 import policies.policy
 from policies.agent import Agent
 from policies.lstm import LSTMSettings
+from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.registry import AGENTS, make_agent
 from rodent.errors import UsageError
 
-SETTINGS: dict[str, Any] = {"mlp": MLPSettings(hidden=(8,)), "lstm": LSTMSettings(encoder=(8,), core=4, head=(8,))}
+SETTINGS: dict[str, Any] = {
+    "mlp": MLPSettings(hidden=(8,)),
+    "lstm": LSTMSettings(encoder=(8,), core=4, head=(8,)),
+    "merel2020": Merel2020Settings(proprioception=(8,), core=4, critic=(8,), policy=(4, 4)),
+}
 OBSERVATION = PointMasses(3).reset(seed=0)[0]
 
 

@@ -82,7 +82,7 @@ def test_the_update_makes_good_actions_likelier(name: str) -> None:
     agent, rollout = experience(name)
     rollout.rewards[:] = rollout.actions[..., 0]
     before = rollout.means[..., 0].mean().item()
-    learner = PPO(agent, PPOSettings(gamma=0.0, rate=1e-3))
+    learner = PPO(agent, PPOSettings(gamma=0.0, rate=1e-3, minibatch=128))
     learner.update(rollout, torch.Generator().manual_seed(0))
     after = agent.unroll(rollout.observations, rollout.initial_state, rollout.starts).mean[..., 0].mean().item()
     assert after > before + 0.01

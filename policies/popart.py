@@ -1,0 +1,58 @@
+"""PopArt: values of any size are learnt at size one, and a change of scale changes no value."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class PopArt(nn.Module):
+    """Running mean and standard deviation of returns, with the critic's last layer kept in step (Hessel et al. 2018).
+
+    The critic says normalised values. Whenever the statistics move, its last layer is rescaled so that the values that
+    it means stay what they were. A layer of several outputs has one a task, each with statistics of its own.
+
+    Args:
+        layer: the critic's last, changed in place.
+        rate: share of the newest returns in the statistics, once there have been 1 / rate updates; a plain mean before.
+        smallest: floor of the standard deviation.
+    """
+
+    mean: Tensor
+    square: Tensor
+    count: Tensor
+
+    def __init__(self, layer: nn.Linear, rate: float, smallest: float = 1e-4) -> None:
+        super().__init__()
+        self._layer = (layer,)  # the agent's, not this module's
+        self.rate = rate
+        self.smallest = smallest
+        tasks = layer.out_features
+        self.register_buffer("mean", torch.zeros(tasks))
+        self.register_buffer("square", torch.ones(tasks))
+        self.register_buffer("count", torch.zeros(tasks))
+
+    @property
+    def std(self) -> Tensor:
+        """(tasks,)."""
+        return (self.square - self.mean.square()).clamp(min=self.smallest**2).sqrt()
+
+    def normalise(self, values: Tensor, task: int = 0) -> Tensor:
+        """What the critic should say for values (...) of a task."""
+        return (values - self.mean[task]) / self.std[task]
+
+    def denormalise(self, normalised: Tensor, task: int = 0) -> Tensor:
+        """The values (...) that the critic means."""
+        return normalised * self.std[task] + self.mean[task]
+
+    @torch.no_grad()
+    def update(self, returns: Tensor, task: int = 0) -> None:
+        """Move a task's statistics towards those of returns (...), and its row of the layer with them."""
+        mean, std = self.mean[task].clone(), self.std[task].clone()
+        self.count[task] += 1
+        rate = max(self.rate, 1 / float(self.count[task]))
+        self.mean[task].lerp_(returns.mean(), rate)
+        self.square[task].lerp_(returns.square().mean(), rate)
+        (layer,) = self._layer
+        layer.weight[task] *= std / self.std[task]
+        layer.bias[task] = (std * layer.bias[task] + mean - self.mean[task]) / self.std[task]

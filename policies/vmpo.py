@@ -1,0 +1,228 @@
+"""V-MPO (Song et al. 2019) with V-trace (Espeholt et al. 2018) and PopArt (Hessel et al. 2018), from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from policies.agent import Agent, gaussian_kl
+from policies.learner import Learner
+from policies.popart import PopArt
+from policies.returns import vtrace
+from policies.rollout import Minibatch, Rollout
+from rodent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class VMPOSettings:
+    """Settings of the `vmpo` learner."""
+
+    epochs: int = 3  # passes over each rollout
+    minibatch: int = 256  # environment steps a minibatch, about
+    target_period: int = 1  # updates from one copy of the agent into the target network to the next
+    gamma: float = 0.98  # discount a control step
+    value: float = 1.0  # weight of the critic's loss
+    max_gradient: float = 1.0  # norm to which gradients are clipped
+    rate: float = 5e-4  # learning rate of Adam
+    dual_rate: float = 0.02  # learning rate of the logarithms of temperature and multipliers
+    temperature_limit: float = 0.1  # epsilon_eta: KL by which the weights of the samples may differ from even ones
+    mean_limit: float = 0.01  # epsilon_mu: KL by which the mean action may leave the target network's
+    scale_limit: float = 1e-3  # epsilon_sigma: KL by which the standard deviation may leave the target network's
+    popart: float = 0.1  # share of the newest returns in PopArt's statistics
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not 0 <= value < math.inf:
+                raise UsageError(f"vmpo.{name} must be finite and 0 or more, not {value}")
+        if min(self.epochs, self.minibatch, self.target_period) < 1:
+            raise UsageError(
+                "vmpo needs at least 1 epoch, 1 step a minibatch and 1 update a target, not "
+                f"{self.epochs}, {self.minibatch} and {self.target_period}"
+            )
+        if not self.gamma < 1:
+            raise UsageError(f"vmpo.gamma must be below 1, not {self.gamma}")
+        if not 0 < self.popart <= 1:
+            raise UsageError(f"vmpo.popart must be above 0 and at most 1, not {self.popart}")
+        for name in ("rate", "dual_rate", "max_gradient", "temperature_limit", "mean_limit", "scale_limit"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"vmpo.{name} must be above 0, not {getattr(self, name)}")
+
+
+class VMPO(Learner):
+    """Maximum a posteriori policy optimisation, on-policy.
+
+    The better half of the samples is made likelier, each by a weight exp(advantage / temperature), while the mean and
+    the standard deviation of the actions stay near those of a target network, an older copy of the agent. Temperature
+    and the two multipliers that hold the limits are learnt. Before each pass V-trace values the policy as it is now.
+    The critic's values, here and in rollouts, are those that PopArt normalises.
+    """
+
+    name: ClassVar[str] = "vmpo"
+    settings_type = VMPOSettings
+
+    def __init__(self, agent: Agent, settings: VMPOSettings) -> None:
+        self.agent = agent
+        self.settings = settings
+        self.target = copy.deepcopy(agent).requires_grad_(False)
+        self.duals = Duals()
+        self.popart = PopArt(agent.value_layer, settings.popart)
+        self.updates = 0
+        groups = [
+            {"params": list(agent.parameters()), "lr": settings.rate},
+            {"params": list(self.duals.parameters()), "lr": settings.dual_rate},
+        ]
+        self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
+
+    def fix_rate(self, rate: float | None) -> None:
+        if rate is not None:
+            self.rate = rate
+
+    def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
+        settings, recurrent = self.settings, self.agent.recurrent
+        if self.updates % settings.target_period == 0:
+            self.target.load_state_dict(self.agent.state_dict())
+        self.updates += 1
+        bootstraps = self.popart.denormalise(rollout.next_values)
+        count = rollout.count_minibatches(settings.minibatch, recurrent)
+        figures: list[dict[str, Tensor]] = []
+        for _ in range(settings.epochs):
+            targets, advantages = self._value(rollout, bootstraps)
+            self.popart.update(targets)
+            advantages, targets = advantages / self.popart.std[0], self.popart.normalise(targets)
+            for batch in rollout.minibatches(advantages, targets, count, recurrent, generator):
+                loss, figure = self._loss(batch)
+                figure["gradient_norm"] = self._descend(loss)
+                figures.append(figure)
+        summary = {name: float(torch.stack([figure[name] for figure in figures]).mean()) for name in figures[0]}
+        return summary | {
+            "return_mean": float(self.popart.mean[0]),
+            "return_std": float(self.popart.std[0]),
+            "rate": self.rate,
+        }
+
+    @torch.no_grad()
+    def _value(self, rollout: Rollout, bootstraps: Tensor) -> tuple[Tensor, Tensor]:
+        """V-trace's targets and advantages of the policy as it is now, (time, envs) each."""
+        now = self.agent.unroll(rollout.observations, rollout.initial_state, rollout.starts, rollout.pictures)
+        values = self.popart.denormalise(now.value)
+        # The critic says anew what followed within the rollout; beyond it, or beyond a cut, what it said then stands.
+        following = torch.cat([values[1:], bootstraps[-1:]])
+        next_values = torch.where(rollout.ended, bootstraps, following)
+        log_ratios = now.log_prob(rollout.actions) - rollout.log_probs
+        terminated, ended = rollout.terminated, rollout.ended
+        return vtrace(rollout.rewards, values, next_values, log_ratios, terminated, ended, self.settings.gamma)
+
+    def _loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
+        settings, duals = self.settings, self.duals
+        now = self.agent.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
+        with torch.no_grad():
+            old = self.target.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
+
+        log_probs, advantages = now.log_prob(batch.actions).flatten(), batch.advantages.flatten()
+        best, index = advantages.topk((len(advantages) + 1) // 2)
+        weights, temperature_loss = weigh(best, duals.temperature, settings.temperature_limit)
+        policy_loss = -(weights * log_probs[index]).sum()
+
+        kl_mean = gaussian_kl(old.mean, old.log_std, now.mean, old.log_std).mean()
+        kl_scale = gaussian_kl(old.mean, old.log_std, old.mean, now.log_std).mean()
+        limit_loss = hold(kl_mean, duals.mean, settings.mean_limit) + hold(kl_scale, duals.scale, settings.scale_limit)
+
+        value_loss = 0.5 * (now.value - batch.returns).square().mean()
+        loss = policy_loss + temperature_loss + limit_loss + settings.value * value_loss
+        figures = {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": now.entropy().mean(),
+            "kl": kl_mean + kl_scale,
+            "kl_mean": kl_mean,
+            "kl_scale": kl_scale,
+            "temperature": duals.temperature,
+            "mean_multiplier": duals.mean,
+            "scale_multiplier": duals.scale,
+        }
+        return loss, {name: figure.detach() for name, figure in figures.items()}
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        if not torch.isfinite(loss):
+            raise UsageError(
+                "the policy's numbers are no longer finite: go on from the last checkpoint with a lower vmpo.rate"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
+        self.optimizer.step()
+        return norm.detach()
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        return super().parameters() | {f"duals.{name}": value for name, value in self.duals.named_parameters()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Besides, the target network, temperature and multipliers, PopArt's statistics, and the count of updates."""
+        state = super().state_dict() | {"updates": torch.tensor(self.updates)}
+        for name, module in self._modules().items():
+            state |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        own = {name: value for name, value in state.items() if "/" in name or name == "updates"}
+        super().load_state_dict({name: value for name, value in state.items() if name not in own})
+        self.updates = int(own.pop("updates"))
+        for name, module in self._modules().items():
+            prefix = f"{name}/"
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in own.items() if k.startswith(prefix)})
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"target": self.target, "duals": self.duals, "popart": self.popart}
+
+
+class Duals(nn.Module):
+    """Temperature and multipliers, each above 0 as the exponential of what is learnt; 1 at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_temperature = nn.Parameter(torch.zeros(()))
+        self.log_mean = nn.Parameter(torch.zeros(()))
+        self.log_scale = nn.Parameter(torch.zeros(()))
+
+    @property
+    def temperature(self) -> Tensor:
+        """Eta."""
+        return self.log_temperature.exp()
+
+    @property
+    def mean(self) -> Tensor:
+        """Alpha of the mean's limit."""
+        return self.log_mean.exp()
+
+    @property
+    def scale(self) -> Tensor:
+        """Alpha of the standard deviation's limit."""
+        return self.log_scale.exp()
+
+
+def weigh(advantages: Tensor, temperature: Tensor, limit: float) -> tuple[Tensor, Tensor]:
+    """Weights of samples, and the loss that their temperature minimises (Song et al. 2019, equations 4 and 5).
+
+    Where the loss is least, the KL of the weights from even ones is `limit`.
+
+    Args:
+        advantages: (n,) of the samples.
+        temperature: eta, above 0.
+        limit: epsilon.
+
+    Returns:
+        Weights (n,) that sum to 1 and carry no gradient, and the loss.
+    """
+    scaled = advantages / temperature
+    loss = temperature * (limit + scaled.logsumexp(0) - math.log(len(scaled)))
+    return scaled.detach().softmax(0), loss
+
+
+def hold(divergence: Tensor, multiplier: Tensor, limit: float) -> Tensor:
+    """The loss that holds a divergence below its limit, and whose multiplier grows above it (equation 6)."""
+    return multiplier * (limit - divergence.detach()) + multiplier.detach() * divergence

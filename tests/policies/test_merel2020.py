@@ -1,0 +1,167 @@
+"""The wiring of the paper's agent, shown by where gradients go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from policies.agent import Output, reset_state
+from policies.cells import CELLS
+from policies.config import load_yaml
+from policies.merel2020 import LARGE, Merel2020Agent, Merel2020Settings
+from rodent.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+T, B, D, A = 4, 3, 5, 2
+SHAPE = (16, 12, 3)
+SMALL = Merel2020Settings(
+    channels=(4, 4), vision=6, proprioception=(8,), core=7, critic=(5,), policy=(6, 5), initial_std=0.3
+)
+WIRINGS = ("merel2020", "value-reads-policy", "shared")
+
+
+def make(sees: bool = True, critic_size: int = 0, **changes: Any) -> Merel2020Agent:
+    torch.manual_seed(0)
+    return Merel2020Agent(D, A, replace(SMALL, **changes), critic_size, SHAPE if sees else None)
+
+
+def pictures() -> Tensor:
+    return torch.randint(0, 256, (T, B, *SHAPE), dtype=torch.uint8)
+
+
+def unroll(agent: Merel2020Agent) -> Output:
+    observations = torch.randn(T, B, D + agent.critic_size)
+    starts = torch.zeros(T, B, dtype=torch.bool)
+    seen = pictures() if agent.vision else None
+    return agent.unroll(observations, agent.initial(B), starts, seen)
+
+
+def reached(agent: Merel2020Agent, loss: Tensor) -> set[str]:
+    """The modules that a loss trains."""
+    agent.zero_grad()
+    loss.backward()
+    return {
+        name.partition(".")[0] for name, p in agent.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
+    }
+
+
+def policy_loss(output: Output) -> Tensor:
+    return output.log_prob(torch.randn(T, B, A)).sum()
+
+
+ENCODERS = {"vision", "proprioception"}
+POLICY = {"policy", "actor", "log_std"}
+VALUE = {"core", "critic"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "by_policy", "by_value"),
+    [
+        ({}, POLICY | ENCODERS, VALUE | ENCODERS),
+        ({"skip": False}, POLICY | ENCODERS, VALUE | ENCODERS),
+        ({"encoders": "value"}, POLICY, VALUE | ENCODERS),
+        ({"wiring": "value-reads-policy"}, POLICY | ENCODERS, VALUE),
+        ({"wiring": "shared"}, POLICY | ENCODERS | {"core"}, VALUE | ENCODERS),
+        ({"cell": "gru"}, POLICY | ENCODERS, VALUE | ENCODERS),
+        ({"cell": "rnn"}, POLICY | ENCODERS, VALUE | ENCODERS),
+        ({"cell": "feedforward"}, POLICY | ENCODERS, VALUE | ENCODERS),
+    ],
+)
+def test_each_loss_trains_what_the_wiring_says(
+    changes: dict[str, Any], by_policy: set[str], by_value: set[str]
+) -> None:
+    agent = make(**changes)
+    assert reached(agent, policy_loss(unroll(agent))) == by_policy
+    assert reached(agent, unroll(agent).value.square().sum()) == by_value
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [(6,), (6, 5, 4)])
+def test_every_parameter_is_reached(wiring: str, skip: bool, cell: str, layers: tuple[int, ...]) -> None:
+    agent = make(wiring=wiring, skip=skip, cell=cell, policy=layers, critic_size=2)
+    output = unroll(agent)
+    (policy_loss(output) + output.value.square().sum()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in agent.parameters())
+
+
+def test_the_policy_hears_the_core_though_it_does_not_train_it() -> None:
+    agent = make()
+    observation, picture = torch.randn(B, D), pictures()[0]
+    state = agent.initial(B)
+    other = {**state, "core.h": torch.randn_like(state["core.h"])}
+    ours, theirs = (agent.step(observation, each, picture)[0].mean for each in (state, other))
+    assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_unrolling_is_stepping_with_pictures_and_any_cell(wiring: str, cell: str) -> None:
+    agent = make(wiring=wiring, cell=cell)
+    observations, seen, starts = torch.randn(T, B, D), pictures(), torch.rand(T, B) < 0.3
+    state = {name: torch.randn_like(value) for name, value in agent.initial(B).items()}
+    unrolled = agent.unroll(observations, state, starts, seen)
+    for t in range(T):
+        output, state = agent.step(observations[t], reset_state(state, starts[t]), seen[t])
+        for ours, theirs in zip(output, unrolled, strict=True):
+            torch.testing.assert_close(ours, theirs[t])
+    assert agent.recurrent == bool(state)
+
+
+def test_what_it_sees_changes_what_it_does() -> None:
+    agent = make()
+    observation = torch.randn(B, D)
+    ours, theirs = (agent.step(observation, agent.initial(B), pictures()[0])[0] for _ in range(2))
+    assert not torch.equal(ours.mean, theirs.mean) and not torch.equal(ours.value, theirs.value)
+
+
+def test_without_a_camera_there_is_no_visual_branch() -> None:
+    agent = make(sees=False)
+    assert not any(name.startswith("vision") for name, _ in agent.named_parameters())
+    assert "vision" not in agent.layers()
+    assert unroll(agent).mean.shape == (T, B, A)
+
+
+def test_an_agent_that_sees_asks_for_pictures() -> None:
+    agent = make()
+    with pytest.raises(UsageError, match="given no picture: make the environment with vision"):
+        agent.step(torch.randn(B, D), agent.initial(B))
+
+
+@pytest.mark.parametrize(("cell", "theirs"), [("gru", torch.nn.GRU), ("rnn", torch.nn.RNN)])
+def test_cells_are_torchs_own(cell: str, theirs: Any) -> None:
+    ours = CELLS[cell](D, 6)
+    other = theirs(D, 6)
+    weights = {"weight_ih_l0": ours.input.weight, "weight_hh_l0": ours.recurrent.weight, "bias_ih_l0": ours.input.bias}
+    other.load_state_dict({**weights, "bias_hh_l0": torch.zeros(len(ours.input.bias))})
+    inputs, h = torch.randn(T, B, D), torch.randn(B, 6)
+    outputs = ours.unroll(inputs, (h,), torch.zeros(T, B, dtype=torch.bool))
+    torch.testing.assert_close(outputs, other(inputs, h[None])[0])
+
+
+def test_the_large_sizes_are_those_of_their_configuration() -> None:
+    config = load_yaml(ROOT / "assets" / "configs" / "merel2020-large.yaml")
+    assert config.agent_settings == LARGE
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"policy": ()}, "one to three layers"),
+        ({"policy": (4, 4, 4, 4)}, "one to three layers"),
+        ({"proprioception": ()}, r"merel2020\.proprioception must name at least one layer"),
+        ({"core": 0}, "at least one unit in each layer"),
+        ({"cell": "spiking"}, "cell must be one of lstm, gru, rnn, feedforward, not 'spiking'"),
+        ({"wiring": "value-reads-policy", "encoders": "value"}, "encoders is value under wiring merel2020 alone"),
+        ({"initial_std": 0.0}, "initial_std must be above 0"),
+    ],
+)
+def test_settings_that_make_no_agent_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(SMALL, **wrong)
