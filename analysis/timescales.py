@@ -110,7 +110,10 @@ def _decay(correlation: Array) -> Array:
     for unit, values in enumerate(correlation.T):
         if not (values < np.exp(-1)).any():
             continue
-        stop = max(int((values < 0.1).argmax()) if (values < 0.1).any() else len(values), 3)
+        if values[1] < np.exp(-1):  # gone within a step: nothing is left to fit
+            found[unit] = -1 / np.log(np.clip(values[1], 1e-9, None))
+            continue
+        stop = max(int((values < 0.1).argmax()) if (values < 0.1).any() else len(values), 4)
         lag = np.arange(1, stop)
         start = max(float((values < np.exp(-1)).argmax()), 0.5)
         fitted, _ = optimize.curve_fit(_exponential, lag, values[1:stop], (1.0, start), bounds=([0, 1e-3], [2, 1e6]))

@@ -175,10 +175,8 @@ def mutual_information(
     if values.shape[1] != 1:
         raise UsageError(f"the variable has {values.shape[1]} dimensions; give one, (steps,)")
     reasons = column_reasons(units)
-    if steps < 10 or column_reasons(values)[0]:
-        reasons = tuple(
-            f"variable is {column_reasons(values)[0]}" if steps >= 10 else "under 10 steps" for _ in reasons
-        )
+    if why := f"{steps} steps; needs at least 10" if steps < 10 else column_reasons(values)[0]:
+        reasons = (f"variable: {why}",) * len(reasons)
     known = np.flatnonzero([not reason for reason in reasons])
 
     def information(target: Array, rows: NDArray[np.int64]) -> Array:

@@ -21,8 +21,8 @@ def test_a_layer_that_holds_the_target_tells_it_and_noise_does_not():
 def test_labels_of_episodes_are_dealt_to_other_episodes_and_score_chance():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10) % 2, 20)
-    mark = rng.normal(size=(10, 6))[EPISODES]  # each episode is its own: steps shuffled across them would be told apart
-    layer = np.concatenate([mark, labels[:, None] + 0.3 * rng.normal(size=(200, 1))], axis=1)
+    mark = rng.normal(size=(10, 2))[EPISODES]  # steps shuffled across episodes would be told apart by these
+    layer = np.concatenate([mark, 4 * labels[:, None] + 0.3 * rng.normal(size=(200, 1))], axis=1)
     found = classify({"core": layer, "marks": mark}, labels, EPISODES, draws=19)
     assert found["core"].value > 0.85 and found["core"].beat == ("labels of other episodes",)
     assert abs(found["core"].nulls["labels of other episodes"].mean() - 0.5) < 0.15
