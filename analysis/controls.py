@@ -23,7 +23,7 @@ Control = Callable[[Array, np.random.Generator], Array]
 Statistic = Callable[[Array, NDArray[np.int64]], float]  # of activity (rows, units) and the steps that its rows are
 
 
-def shift_within_episodes(values: Array, episodes: Labels, rng: np.random.Generator) -> Array:
+def shift_within_episodes(values: NDArray, episodes: Labels, rng: np.random.Generator) -> NDArray:
     """Roll each episode's steps by a lag of its own, so that only the alignment in time is lost."""
     shifted = values.copy()
     for episode in np.unique(episodes):

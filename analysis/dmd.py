@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydmd import BOPDMD, HankelDMD
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 
 from analysis.controls import shift_within_episodes
 from analysis.drawing import axes_or_new, plot_estimates
-from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
+from analysis.inference import Estimate, bootstrap_weights, episode_sums, not_estimable, percentile_interval
 from analysis.inputs import Array, Labels, codes, first_reason, matrix
 from rodent.errors import UsageError
 
@@ -87,7 +87,7 @@ def bop_dmd(path: ArrayLike, timestep: float, rank: int, bags: int = 20, seed: i
     values = matrix(path, "path")
     if reason := _reason(values, rank, 1):
         return _no_modes(rank, reason)
-    time, before = timestep * np.arange(len(values)), np.random.get_state()
+    time, before = timestep * np.arange(len(values), dtype=np.float64), np.random.get_state()
     np.random.seed(seed)
     try:
         with warnings.catch_warnings():
@@ -159,7 +159,7 @@ def plot_linear_dynamics(result: LinearDynamics, ax: Axes | None = None) -> Axes
     return plot_estimates({"linear": result.predicted}, "explained change", ax)
 
 
-def _forecast(model: BOPDMD, time: Array) -> Array:
+def _forecast(model: BOPDMD, time: NDArray) -> Array:
     """(steps, components) by the mean of the bags' modes."""
     return (model.modes @ np.diag(model.amplitudes) @ np.exp(np.outer(model.eigs, time))).T
 
@@ -196,4 +196,4 @@ def _held_out(now: Array, change: Array, group: Labels, alpha: float, folds: int
         predicted = Ridge(alpha=alpha).fit(now[train], change[train]).predict(now[test]).reshape(len(test), -1)
         errors[test] = np.square(change[test] - predicted).sum(axis=1)
         totals[test] = np.square(change[test] - change[train].mean(axis=0)).sum(axis=1)
-    return np.bincount(group, errors), np.bincount(group, totals)
+    return episode_sums(errors, group), episode_sums(totals, group)

@@ -128,7 +128,7 @@ def _density(places: Array, bandwidth: float) -> tuple[Array, tuple[Array, Array
     edges = [
         np.linspace(c - (0.5 + _MARGIN) * extent, c + (0.5 + _MARGIN) * extent, _CELLS + 1) for c in (low + high) / 2
     ]
-    counts, first, second = np.histogram2d(*places.T, bins=edges)
+    counts, (first, second) = np.histogramdd(places, bins=edges)
     return ndimage.gaussian_filter(counts / len(places), bandwidth * extent / (first[1] - first[0])), (first, second)
 
 

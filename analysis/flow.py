@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from analysis.controls import shift_within_episodes
 from analysis.drawing import axes_or_new
-from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, not_estimable, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, episode_sums, not_estimable, percentile_interval
 from analysis.inputs import Array, Labels, codes, first_reason, matrix
 from analysis.tuning import tuning_curves
 from rodent.errors import UsageError
@@ -108,4 +108,4 @@ def _held_out(middle: Array, velocity: Array, groups: Labels, bins: int) -> tupl
         field = np.where(np.isnan(field), overall, field)
         errors[test] = np.square(velocity[test] - field[place[0][test], place[1][test]]).sum(axis=1)
         totals[test] = np.square(velocity[test] - overall).sum(axis=1)
-    return np.bincount(groups, errors), np.bincount(groups, totals)
+    return episode_sums(errors, groups), episode_sums(totals, groups)

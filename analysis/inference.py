@@ -117,6 +117,11 @@ def bootstrap_weights(groups: int, draws: int, rng: np.random.Generator) -> Arra
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=draws).astype(np.float64)
 
 
+def episode_sums(values: Array, groups: Labels) -> Array:
+    """(episodes,) sums of (steps,) values over the steps of each episode, 0, 1, ..."""
+    return np.bincount(groups, values).astype(np.float64)
+
+
 def resampled_rows(episodes: Labels, rng: np.random.Generator) -> NDArray[np.int64]:
     """The steps of as many episodes as there are, drawn with replacement."""
     names = np.unique(episodes)

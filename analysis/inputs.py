@@ -29,7 +29,7 @@ def codes(labels: ArrayLike, steps: int, name: str) -> Labels:
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 
-def same_length(**arrays: Array) -> int:
+def same_length(**arrays: NDArray) -> int:
     """The number of steps that all arrays share."""
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:

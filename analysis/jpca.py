@@ -74,7 +74,7 @@ def jpca(states: ArrayLike, timestep: float, components: int = 6, draws: int = 1
         Estimate(value, {"broken phases": null[:, i]}, (float(intervals[0, i]), float(intervals[1, i])))
         for i, value in enumerate(shares(reduced, timestep))
     ]
-    return JPCA(planes @ basis[:components], frequencies, *estimates, reduced @ planes[0].T)
+    return JPCA(planes @ basis[:components], frequencies, estimates[0], estimates[1], reduced @ planes[0].T)
 
 
 def fits(states: Array, timestep: float) -> tuple[Array, Array]:
@@ -82,7 +82,8 @@ def fits(states: Array, timestep: float) -> tuple[Array, Array]:
     x, velocity = _state_and_velocity(states, timestep)
     covariance, drive = x.T @ x, velocity.T @ x
     skew = linalg.solve_sylvester(covariance, covariance, drive - drive.T)
-    return (skew - skew.T) / 2, np.linalg.lstsq(x, velocity, rcond=None)[0].T
+    free = np.asarray(np.linalg.lstsq(x, velocity, rcond=None)[0].T, dtype=np.float64)
+    return (skew - skew.T) / 2, free
 
 
 def shares(states: Array, timestep: float) -> tuple[float, float]:

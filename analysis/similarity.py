@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import rsatoolbox
@@ -100,7 +101,7 @@ def dissimilarities(patterns: ArrayLike, metric: str = "euclidean") -> Array:
         metric: as in rsatoolbox: euclidean (squared, over the number of units), correlation, ...
     """
     data = rsatoolbox.data.Dataset(matrix(patterns, "patterns"))
-    return rsatoolbox.rdm.calc_rdm(data, method=metric).get_vectors()[0]
+    return cast(rsatoolbox.rdm.RDMs, rsatoolbox.rdm.calc_rdm(data, method=metric)).get_vectors()[0]
 
 
 def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) -> RSA:
@@ -163,8 +164,8 @@ def clustered_similarity(
             if reason:
                 agreement[name, layer] = not_estimable(reason)
                 continue
-            means = (_cluster_means(part, labels[name]) for part in (values, units))
-            agreement[name, layer] = cka(*means, draws=draws, seed=seed)
+            behaviour, vectors = (_cluster_means(part, labels[name]) for part in (values, units))
+            agreement[name, layer] = cka(behaviour, vectors, draws, seed)
     return Protocol(agreement, labels)
 
 

@@ -80,7 +80,7 @@ def plot_timescales(result: Timescales, ax: Axes | None = None) -> Axes:
     ax = axes_or_new(ax)
     known = result.tau.value[np.isfinite(result.tau.value)]
     if len(known):
-        ax.hist(known, bins=np.geomspace(known.min() / 1.1, known.max() * 1.1, 25))
+        ax.hist(known, bins=np.geomspace(known.min() / 1.1, known.max() * 1.1, 25).tolist())
     ax.set_xscale("log")
     ax.set_xlabel("timescale (s)")
     ax.set_ylabel("units")
