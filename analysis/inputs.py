@@ -39,15 +39,13 @@ def same_length(**arrays: NDArray) -> int:
 
 def column_reasons(values: Array) -> tuple[str, ...]:
     """Why a column of (steps, columns) cannot be estimated; empty where it can."""
-    reasons = []
-    for column in values.T:
-        if not np.isfinite(column).all():
-            reasons.append("NaN or infinite")
-        elif column.size < 2 or np.ptp(column) <= 1e-12 * np.abs(column).max():
-            reasons.append("constant")
-        else:
-            reasons.append("")
-    return tuple(reasons)
+    finite = np.isfinite(values).all(axis=0)
+    low, high = values.min(axis=0), values.max(axis=0)
+    with np.errstate(invalid="ignore"):
+        flat = (high - low <= 1e-12 * np.maximum(np.abs(low), np.abs(high))) | (len(values) < 2)
+    return tuple(
+        "NaN or infinite" if not known else "constant" if same else "" for known, same in zip(finite, flat, strict=True)
+    )
 
 
 def first_reason(values: Array, at_least: int = 2) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_l
 from rodent.errors import UsageError
 
 _CHUNK = 128  # units at a time: bounds the memory
+_ROWS = 512  # steps at a time: they stay in the processor's cache
+_THREADS = 2  # that work on chunks of units; transforms and products let each other run
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,15 @@ def tuning_curves(activity: ArrayLike, variable: ArrayLike, bins: int | Sequence
         variable: (steps,) or (steps, dimensions); steps where it is NaN or outside of the edges are left out.
         bins: their number, from the least to the greatest value, or the edges of each dimension.
     """
-    units, values = np.asarray(activity), matrix(variable, "variable")
+    units, values = _columns(activity), matrix(variable, "variable")
     same_length(activity=units, variable=values)
     edges = _edges(values, bins)
     index, shape = _bin_index(values, edges), tuple(len(edge) - 1 for edge in edges)
-    inside = np.flatnonzero(index >= 0)
-    count = int(np.prod(shape))
-    occupancy = np.bincount(index[inside], minlength=count)
-    sums = _sums(units[inside], index[inside], count)
+    count, inside = int(np.prod(shape)), index >= 0
+    if not inside.all():
+        units, index = units[inside], index[inside]
+    occupancy = np.bincount(index, minlength=count)
+    sums = _sums(units, index, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         curves = (sums / occupancy[:, None]).T
     return TuningCurves(curves.reshape(-1, *shape), occupancy.reshape(shape), edges)
@@ -96,13 +100,14 @@ def tuning(
         draws: of episodes, for the interval.
         seed: of these draws.
     """
-    units, values = np.asarray(activity), matrix(variable, "variable")
+    units, values = _columns(activity), matrix(variable, "variable")
     steps = same_length(activity=units, variable=values)
     groups = codes(episodes, steps, "episodes")
     curves = tuning_curves(units, values, bins)
     index = _bin_index(values, curves.edges)
     inside = index >= 0
-    units, index, groups = units[inside], index[inside], groups[inside]
+    if not inside.all():
+        units, index, groups = units[inside], index[inside], groups[inside]
     reasons = _tuning_reasons(units, groups, 2 * guard)
     known = np.flatnonzero([not reason for reason in reasons])
     total = len(reasons)
@@ -212,6 +217,15 @@ def plot_tuning(result: Tuning, unit: int, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _columns(activity: ArrayLike) -> NDArray:
+    """(steps, units) in its own precision: a double copy of a long recording would not fit."""
+    units = np.asarray(activity)
+    units = units[:, None] if units.ndim == 1 else units
+    if units.ndim != 2 or 0 in units.shape:
+        raise UsageError(f"activity has shape {units.shape}; give (steps, units), neither of them 0")
+    return units
+
+
 def _edges(values: Array, bins: int | Sequence[ArrayLike]) -> tuple[Array, ...]:
     if isinstance(bins, int):
         if bins < 1:
@@ -239,7 +253,6 @@ def _bin_index(values: Array, edges: tuple[Array, ...]) -> Labels:
 def _sums(units: NDArray, index: Labels, count: int) -> Array:
     """(count, units) sums of the steps of each index, added in their order and in double precision."""
     member = sparse.csr_array((np.ones(len(index)), (index, np.arange(len(index)))), shape=(count, len(index)))
-    units = units[:, None] if units.ndim == 1 else units
     return np.concatenate(
         [member @ np.ascontiguousarray(units[:, at : at + _CHUNK]) for at in range(0, units.shape[1], _CHUNK)], axis=1
     )
@@ -262,10 +275,14 @@ def _spread(values: Array, known: NDArray[np.int64], total: int) -> Array:
 
 def _standardised(units: NDArray, known: NDArray[np.int64]) -> NDArray[np.float32]:
     """(steps, known) of mean 0 and variance 1, which single precision is enough for."""
-    standard = np.empty((len(units), len(known)), dtype=np.float32)
-    for at in range(0, len(known), _CHUNK):
-        chunk = units[:, known[at : at + _CHUNK]].astype(np.float64)
-        standard[:, at : at + _CHUNK] = (chunk - chunk.mean(axis=0)) / chunk.std(axis=0)
+    mean = units.mean(axis=0, dtype=np.float64)[known]
+    standard, squares = np.empty((len(units), len(known)), dtype=np.float32), np.zeros(len(known))
+    for at in range(0, len(units), _ROWS):
+        block = units[at : at + _ROWS]
+        centred = (block if len(known) == block.shape[1] else block[:, known]) - mean
+        squares += np.einsum("tu,tu->u", centred, centred)
+        standard[at : at + _ROWS] = centred
+    standard /= np.sqrt(squares / len(units)).astype(np.float32)
     return standard
 
 
@@ -283,14 +300,16 @@ def _shifted_strength(standard: NDArray[np.float32], joint: Labels, bins: int, e
     member = np.zeros((lags, every, 2 * bins), dtype=np.float32)
     member[np.arange(steps) // every, np.arange(steps) % every, joint] = 1
     of_bins = fft.rfft(member, axis=0).transpose(0, 2, 1)  # (frequencies, bins, every)
-    found = np.empty((lags, standard.shape[1]))
-    for at in range(0, standard.shape[1], _CHUNK):
+
+    def strength(at: int) -> Array:
         folded = standard[:, at : at + _CHUNK].reshape(lags, every, -1)
         product = of_bins @ np.conj(fft.rfft(folded, axis=0))
         sums = fft.irfft(product, n=lags, axis=0).reshape(lags, 2, bins, -1)
         squares = np.einsum("leu,leu->u", folded, folded, dtype=np.float64)
-        found[:, at : at + _CHUNK] = _explained(sums, occupancy, squares)
-    return found
+        return _explained(sums, occupancy, squares)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return np.concatenate(list(pool.map(strength, range(0, standard.shape[1], _CHUNK))), axis=1)
 
 
 def _explained(sums: NDArray, occupancy: Labels, squares: Array) -> Array:
