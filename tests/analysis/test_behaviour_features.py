@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from analysis.behavioural_features import behavioural_features, plot_behavioural_features
 from analysis.postures import eigenpostures, plot_postures
 from analysis.wavelets import BANDS, morlet, plot_wavelets
 from rodent.errors import UsageError
@@ -40,3 +41,25 @@ def test_bands_are_the_papers_and_short_episodes_have_no_slow_amplitude():
     plot_wavelets(found)
     with pytest.raises(UsageError, match="high <= 25"):
         morlet(np.zeros(100), np.zeros(100), 0.02, (5, 30))
+
+
+def test_the_papers_features_are_60_and_tell_slow_from_fast():
+    rng, time = np.random.default_rng(0), 0.02 * np.arange(600)
+    angles = rng.normal(size=(600, 20))
+    angles[:, 0] += np.where(EPISODES % 2, 10 * np.sin(2 * np.pi * 8 * time), 0)  # fast in odd episodes
+    found = {
+        band: behavioural_features(angles, rng.normal(size=(600, 30)), EPISODES, 0.02, band)
+        for band in ("fast", "intermediate")
+    }
+    assert found["fast"].values.shape == (600, 60) and len(set(found["fast"].names)) == 60
+    spectral = found["fast"].values[:, found["fast"].names.index("angles, fast 0")]
+    assert abs(np.corrcoef(spectral, EPISODES % 2)[0, 1]) > 0.9
+    plot_behavioural_features(found["fast"])
+
+
+def test_features_that_cannot_be_had_have_a_reason():
+    rng = np.random.default_rng(0)
+    found = behavioural_features(rng.normal(size=(600, 3)), rng.normal(size=(600, 30)), EPISODES, 0.02, "fast")
+    assert found.reason.startswith("angles: rank 3") and np.isnan(found.values).all()
+    brief = behavioural_features(rng.normal(size=(600, 20)), rng.normal(size=(600, 30)), EPISODES, 0.02, "slow")
+    assert "amplitudes of angles" in brief.reason  # 2 s episodes have no period of 0.3 Hz
