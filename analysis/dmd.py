@@ -45,8 +45,9 @@ class LinearDynamics:
     Attributes:
         matrix: (components, components) A, fitted on all episodes.
         offset: (components,) b.
-        predicted: explained variance of the change from step to step in held-out episodes; the null rolls the changes
-            against the states within each episode.
+        predicted: explained variance of the change from step to step in held-out episodes; one null rolls
+            the changes against the states within each episode, the other predicts each component from itself alone,
+            over episodes drawn with replacement: that noise returns to its mean is no dynamics of a population.
     """
 
     matrix: Array
@@ -140,7 +141,12 @@ def linear_dynamics(
     low, high = percentile_interval(1 - (weights @ errors) / (weights @ totals))
     model = Ridge(alpha=alpha).fit(now, change)
     value = float(1 - errors.sum() / totals.sum())
-    predicted = Estimate(value, {"shifts within episodes": np.array(null)}, (float(low), float(high)))
+    alone = sum(_held_out(now[:, [i]], change[:, [i]], group, alpha, folds)[0] for i in range(count))
+    nulls = {
+        "shifts within episodes": np.array(null),
+        "each component alone": 1 - (weights @ np.asarray(alone)) / (weights @ totals),
+    }
+    predicted = Estimate(value, nulls, (float(low), float(high)))
     return LinearDynamics(model.coef_ + np.eye(count), model.intercept_, predicted)
 
 

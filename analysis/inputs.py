@@ -39,10 +39,10 @@ def same_length(**arrays: NDArray) -> int:
 
 def column_reasons(values: Array) -> tuple[str, ...]:
     """Why a column of (steps, columns) cannot be estimated; empty where it can."""
-    finite = np.isfinite(values).all(axis=0)
+    finite = np.asarray(np.isfinite(values).all(axis=0))
     low, high = values.min(axis=0), values.max(axis=0)
     with np.errstate(invalid="ignore"):
-        flat = (high - low <= 1e-12 * np.maximum(np.abs(low), np.abs(high))) | (len(values) < 2)
+        flat = np.asarray(high - low <= 1e-12 * np.maximum(np.abs(low), np.abs(high)))  # one step is constant, too
     return tuple(
         "NaN or infinite" if not known else "constant" if same else "" for known, same in zip(finite, flat, strict=True)
     )

@@ -22,7 +22,7 @@ class JPCA:
     Attributes:
         planes: (planes, 2, units) orthonormal pairs, the fastest first.
         frequencies: (planes,) Hz.
-        skew_r2: variance of the velocity that rotations alone explain; its null breaks the phases between components.
+        skew_r2: variance of the velocity that rotations alone explain; its null deals components to other conditions.
         full_r2: the same of any linear dynamics.
         projections: (conditions, steps, 2) on the first plane.
     """
@@ -37,9 +37,9 @@ class JPCA:
 def jpca(states: ArrayLike, timestep: float, components: int = 6, draws: int = 100, seed: int = 0) -> JPCA:
     """Fit dx/dt = M x with M skew-symmetric, on the leading principal components.
 
-    The mean over conditions is removed at each step. The surrogates mirror each condition's path after its start in a
-    random subset of principal components (a rotation by 180 degrees there), which keeps each component's spectrum
-    and the population's covariance within conditions but breaks the phase between components.
+    The mean over conditions is removed at each step. The surrogates deal each principal component's paths to other
+    conditions by itself, which keeps all paths and their spectra but breaks the phase between components. (Mirroring
+    paths instead calls most smooth noise rotational.)
 
     Args:
         states: (conditions, steps, units).
@@ -71,7 +71,7 @@ def jpca(states: ArrayLike, timestep: float, components: int = 6, draws: int = 1
     drawn = [reduced[rng.integers(conditions, size=conditions)] for _ in range(draws)]
     intervals = percentile_interval(np.array([shares(part, timestep) for part in drawn]))
     estimates = [
-        Estimate(value, {"broken phases": null[:, i]}, (float(intervals[0, i]), float(intervals[1, i])))
+        Estimate(value, {"shuffled conditions": null[:, i]}, (float(intervals[0, i]), float(intervals[1, i])))
         for i, value in enumerate(shares(reduced, timestep))
     ]
     return JPCA(planes @ basis[:components], frequencies, estimates[0], estimates[1], reduced @ planes[0].T)
@@ -122,8 +122,7 @@ def _state_and_velocity(states: Array, timestep: float) -> tuple[Array, Array]:
 
 
 def _surrogate(states: Array, rng: np.random.Generator) -> Array:
-    sign = rng.choice([-1.0, 1.0], size=(len(states), 1, states.shape[2]))
-    return states[:, :1] + sign * (states - states[:, :1])
+    return np.stack([rng.permutation(states[:, :, i]) for i in range(states.shape[2])], axis=2)
 
 
 def _planes(skew: Array) -> tuple[Array, Array]:

@@ -48,8 +48,10 @@ def test_a_linear_system_is_found_and_predicts_held_out_episodes():
     states = np.stack(paths, axis=1).reshape(-1, 3)
     found = linear_dynamics(states, np.repeat(np.arange(10), 40), DT * 1e-6)
     np.testing.assert_allclose(found.matrix, matrix, atol=1e-4)
-    assert found.predicted.value > 0.999 and found.predicted.beat == ("shifts within episodes",)
+    assert found.predicted.value > 0.999 and found.predicted.beat == ("shifts within episodes", "each component alone")
     plot_linear_dynamics(found)
+    noise = linear_dynamics(rng.normal(size=(400, 3)), np.repeat(np.arange(10), 40))  # which returns to its mean
+    assert "each component alone" not in noise.predicted.beat
 
 
 def test_too_low_a_rank_or_one_episode_has_a_reason():

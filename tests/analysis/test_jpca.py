@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from analysis.jpca import fits, jpca, plot_jpca, shares
 from rodent.errors import UsageError
@@ -35,7 +36,7 @@ def test_planted_rotations_have_their_frequencies_and_planes():
     states, basis = rotating()
     found = jpca(states, DT, components=4, draws=40)
     assert found.frequencies == pytest.approx([2, 1], rel=0.01)
-    assert found.skew_r2.value > 0.99 and found.skew_r2.beat == ("broken phases",)
+    assert found.skew_r2.value > 0.99 and found.skew_r2.beat == ("shuffled conditions",)
     overlap = np.linalg.svd(found.planes[0] @ basis[:, :2])[1]
     assert overlap == pytest.approx([1, 1], abs=0.01)
     plot_jpca(found)
@@ -48,6 +49,12 @@ def test_decay_is_no_rotation():
     )
     skew, full = shares(states - states.mean(axis=0), DT)
     assert skew < 0.05 < full
+
+
+def test_smooth_noise_is_not_called_rotational():
+    rng = np.random.default_rng(5)
+    noise = ndimage.gaussian_filter1d(rng.normal(size=(20, 20, 60, 8)), 5, axis=2)
+    assert np.mean([bool(jpca(states, DT, draws=40).skew_r2.beat) for states in noise]) <= 0.15
 
 
 def test_too_low_a_rank_has_a_reason():
