@@ -1,0 +1,153 @@
+"""Alignment of subspaces between tasks: principal angles, CCA and Procrustes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+from scipy import linalg
+from scipy.spatial import procrustes
+
+from analysis.controls import shift_within_episodes
+from analysis.drawing import plot_estimates
+from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inputs import Array, codes, first_reason, matrix, same_length
+from rodent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class SharedSpace:
+    """Principal subspaces of the same units in two tasks.
+
+    Attributes:
+        angles: (components,) radians, ascending.
+        alignment: mean squared cosine, 1 where the subspaces are one; the null draws subspaces at random.
+    """
+
+    angles: Array
+    alignment: Estimate
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """Two populations, or two seeds, at the same steps or conditions.
+
+    Attributes:
+        canonical: (components,) canonical correlations.
+        correlation: their mean; the null rolls one population within each episode.
+        procrustes: 1 - disparity after the best rotation and scale; the same null.
+    """
+
+    canonical: Array
+    correlation: Estimate
+    procrustes: Estimate
+
+
+def principal_angles(
+    first: ArrayLike,
+    second: ArrayLike,
+    episodes: tuple[ArrayLike, ArrayLike],
+    components: int = 6,
+    draws: int = 100,
+    seed: int = 0,
+) -> SharedSpace:
+    """Angles between the leading principal components of two tasks.
+
+    Args:
+        first: (steps, units) in one task.
+        second: (other steps, units) in the other.
+        episodes: labels of the steps of each, for the interval.
+        components: of each subspace.
+        draws: of null and interval.
+        seed: of both.
+    """
+    parts = (matrix(first, "first"), matrix(second, "second"))
+    if parts[0].shape[1] != parts[1].shape[1]:
+        raise UsageError(f"{parts[0].shape[1]} and {parts[1].shape[1]} units; give the same units in both tasks")
+    groups = [codes(label, len(part), "episodes") for label, part in zip(episodes, parts, strict=True)]
+    if reason := next(filter(None, (_reason(part, components) for part in parts)), ""):
+        return SharedSpace(np.full(components, np.nan), not_estimable(reason))
+    angles = linalg.subspace_angles(*(_subspace(part, components) for part in parts))[::-1]
+    rng, units = np.random.default_rng(seed), parts[0].shape[1]
+    null = [
+        _cosines(np.linalg.qr(rng.normal(size=(units, components)))[0], _subspace(parts[1], components))
+        for _ in range(draws)
+    ]
+    samples = [np.nan]
+    if min(group.max() for group in groups) > 0:
+        samples = [
+            _cosines(*(_subspace(p[resampled_rows(g, rng)], components) for p, g in zip(parts, groups, strict=True)))
+            for _ in range(draws)
+        ]
+    low, high = percentile_interval(np.array(samples))
+    value = float(np.mean(np.cos(angles) ** 2))
+    return SharedSpace(angles, Estimate(value, {"random subspaces": np.array(null)}, (float(low), float(high))))
+
+
+def correspondence(
+    first: ArrayLike, second: ArrayLike, episodes: ArrayLike, components: int = 6, draws: int = 100, seed: int = 0
+) -> Correspondence:
+    """CCA and Procrustes between the leading principal components of two populations.
+
+    Args:
+        first: (steps, units).
+        second: (steps, other units) at the same steps.
+        episodes: (steps,) labels.
+        components: of each; too many of them correlate by chance, as the null shows.
+        draws: of null and interval.
+        seed: of both.
+    """
+    parts = (matrix(first, "first"), matrix(second, "second"))
+    groups = codes(episodes, same_length(first=parts[0], second=parts[1]), "episodes")
+    if reason := next(filter(None, (_reason(part, components) for part in parts)), ""):
+        none = not_estimable(reason)
+        return Correspondence(np.full(components, np.nan), none, none)
+    one, other = (_scores(part, components) for part in parts)
+    rng = np.random.default_rng(seed)
+    canonical = canonical_correlations(one, other)
+    null = np.array([_both(one, shift_within_episodes(other, groups, rng)) for _ in range(draws)])
+    drawn = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
+    low, high = percentile_interval(np.array([_both(one[r], other[r]) for r in drawn] or [(np.nan, np.nan)]))
+    estimates = [
+        Estimate(value, {"shifts within episodes": null[:, i]}, (float(low[i]), float(high[i])))
+        for i, value in enumerate(_both(one, other))
+    ]
+    return Correspondence(canonical, *estimates)
+
+
+def canonical_correlations(first: Array, second: Array) -> Array:
+    """(components,) descending: the singular values of Qa^T Qb (Bjorck and Golub 1973)."""
+    bases = [np.linalg.qr(part - part.mean(axis=0))[0] for part in (first, second)]
+    return np.clip(np.linalg.svd(bases[0].T @ bases[1], compute_uv=False), 0, 1)
+
+
+def plot_alignment(result: Correspondence | SharedSpace, ax: Axes | None = None) -> Axes:
+    """The estimates beside their nulls."""
+    if isinstance(result, SharedSpace):
+        return plot_estimates({"subspaces": result.alignment}, "mean squared cosine", ax)
+    return plot_estimates({"CCA": result.correlation, "Procrustes": result.procrustes}, "correspondence", ax)
+
+
+def _reason(part: Array, components: int) -> str:
+    if reason := first_reason(part, components + 2):
+        return reason
+    rank = np.linalg.matrix_rank(part - part.mean(axis=0))
+    return "" if rank >= components else f"rank {rank}; needs {components} for as many components"
+
+
+def _subspace(part: Array, components: int) -> Array:
+    return np.linalg.svd(part - part.mean(axis=0), full_matrices=False)[2][:components].T
+
+
+def _scores(part: Array, components: int) -> Array:
+    return (part - part.mean(axis=0)) @ _subspace(part, components)
+
+
+def _cosines(first: Array, second: Array) -> float:
+    return float(np.square(np.linalg.svd(first.T @ second, compute_uv=False)).mean())
+
+
+def _both(first: Array, second: Array) -> tuple[float, float]:
+    return float(canonical_correlations(first, second).mean()), float(1 - procrustes(first, second)[2])

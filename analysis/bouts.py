@@ -1,0 +1,131 @@
+"""Bouts of behaviour: their lengths, what follows what, and the ethogram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from analysis.drawing import axes_or_new
+from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inputs import Array, Labels, codes
+
+
+@dataclass(frozen=True)
+class Bouts:
+    """Runs of one label.
+
+    Attributes:
+        names: (labels,) sorted.
+        label, start, length, episode: (bouts,) index into `names`, first step, steps, index of the episode.
+        transitions: (labels, labels) share of the bouts of a row that a bout of the column follows; NaN in the row of
+            a label that nothing ever followed.
+        predictability: information between a bout's label and the next one's, in bits; the null permutes the bouts
+            within each episode.
+        timestep: s.
+    """
+
+    names: NDArray
+    label: Labels
+    start: Labels
+    length: Labels
+    episode: Labels
+    transitions: Array
+    predictability: Estimate
+    timestep: float
+
+
+def bouts(
+    labels: ArrayLike, episodes: ArrayLike, timestep: float, shortest: int = 1, draws: int = 200, seed: int = 0
+) -> Bouts:
+    """Cut labels into bouts.
+
+    Args:
+        labels: (steps,) behaviour of each step.
+        episodes: (steps,) labels; no bout or transition spans two of them.
+        timestep: s.
+        shortest: steps; shorter runs take the label of the nearest longer one of their episode.
+        draws: of the null and the interval.
+        seed: of both.
+    """
+    values = np.asarray(labels)
+    index, groups = codes(values, len(values), "labels"), codes(episodes, len(values), "episodes")
+    names = np.unique(values)
+    index = _without_short(index, groups, shortest)
+    start = _starts(index, groups)
+    length = np.diff(np.append(start, len(index)))
+    label, episode = index[start], groups[start]
+    counts = _counts(label, episode, len(names))
+    with np.errstate(invalid="ignore"):
+        transitions = counts / counts.sum(axis=1, keepdims=True)
+    predictability = _predictability(label, episode, counts, draws, seed)
+    return Bouts(names, label, start, length, episode, transitions, predictability, timestep)
+
+
+def plot_ethogram(result: Bouts, ax: Axes | None = None) -> Axes:
+    """A row an episode, a colour a behaviour."""
+    ax = axes_or_new(ax, (6.0, 3.0))
+    first = {episode: result.start[result.episode == episode].min() for episode in np.unique(result.episode)}
+    for name in range(len(result.names)):
+        for bout in np.flatnonzero(result.label == name):
+            row = result.episode[bout]
+            at, span = (result.start[bout] - first[row]) * result.timestep, result.length[bout] * result.timestep
+            ax.broken_barh([(at, span)], (row - 0.4, 0.8), color=f"C{name % 10}")
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("episode")
+    return ax
+
+
+def _starts(index: Labels, groups: Labels) -> Labels:
+    return np.flatnonzero(np.append(True, (np.diff(index) != 0) | (np.diff(groups) != 0)))
+
+
+def _without_short(index: Labels, groups: Labels, shortest: int) -> Labels:
+    start = _starts(index, groups)
+    length = np.diff(np.append(start, len(index)))
+    long = np.repeat(length >= shortest, length)
+    merged = index.copy()
+    for episode in range(groups.max() + 1):
+        rows = np.flatnonzero(groups == episode)
+        if long[rows].any():
+            nearest = ndimage.distance_transform_edt(~long[rows], return_distances=False, return_indices=True)[0]
+            merged[rows] = index[rows][nearest]
+    return merged
+
+
+def _counts(label: Labels, episode: Labels, size: int) -> Array:
+    counts = np.zeros((size, size))
+    follows = episode[1:] == episode[:-1]
+    np.add.at(counts, (label[:-1][follows], label[1:][follows]), 1)
+    return counts
+
+
+def _information(counts: Array) -> float:
+    """Bits between rows and columns; biased upwards by few counts, as is its null."""
+    if not counts.sum():
+        return float("nan")
+    joint = counts / counts.sum()
+    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
+    some = joint > 0
+    return float((joint[some] * np.log2(joint[some] / apart[some])).sum())
+
+
+def _predictability(label: Labels, episode: Labels, counts: Array, draws: int, seed: int) -> Estimate:
+    if len(np.unique(label)) < 2 or not counts.sum():
+        return not_estimable("no transitions")
+    rng, size = np.random.default_rng(seed), len(counts)
+    null = np.array([_information(_counts(_permuted(label, episode, rng), episode, size)) for _ in range(draws)])
+    each = np.array([_counts(label[episode == name], episode[episode == name], size) for name in np.unique(episode)])
+    low = high = np.nan
+    if len(each) > 1:
+        drawn = [each[rng.integers(len(each), size=len(each))].sum(axis=0) for _ in range(draws)]
+        low, high = percentile_interval(np.array([_information(part) for part in drawn]))
+    return Estimate(_information(counts), {"permuted bouts": null}, (float(low), float(high)))
+
+
+def _permuted(label: Labels, episode: Labels, rng: np.random.Generator) -> Labels:
+    """The bouts of each episode in another order."""
+    return label[np.lexsort([rng.random(len(label)), episode])]

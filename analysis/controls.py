@@ -1,0 +1,134 @@
+"""The controls, in one place: what an effect must beat before it is one.
+
+`Control` makes surrogate activity of the recorded one. What a caller alone can give, the activity of an untrained
+network or the inputs in place of the activity, is a *reference*: another array of the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from analysis.drawing import plot_estimates
+from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inputs import Array, Labels, codes, first_reason, matrix
+from rodent.errors import UsageError
+
+Control = Callable[[Array, np.random.Generator], Array]
+Statistic = Callable[[Array, NDArray[np.int64]], float]  # of activity (rows, units) and the steps that its rows are
+
+
+def shift_within_episodes(values: NDArray, episodes: Labels, rng: np.random.Generator) -> NDArray:
+    """Roll each episode's steps by a lag of its own, so that only the alignment in time is lost."""
+    shifted = values.copy()
+    for episode in np.unique(episodes):
+        rows = np.flatnonzero(episodes == episode)
+        shifted[rows] = np.roll(values[rows], rng.integers(1, max(len(rows), 2)), axis=0)
+    return shifted
+
+
+def shuffle_labels(labels: NDArray, episodes: Labels, rng: np.random.Generator) -> NDArray:
+    """Deal the episodes' labels to other episodes.
+
+    Raises:
+        UsageError: where a label changes within an episode; such labels are shifted in time instead.
+    """
+    names, first, membership = np.unique(episodes, return_index=True, return_inverse=True)
+    of_episode = labels[first]
+    if not np.array_equal(of_episode[membership], labels):
+        raise UsageError("labels change within an episode; shift them in time, or give one label an episode")
+    return of_episode[rng.permutation(len(names))][membership]
+
+
+def rotate_units(activity: Array, rng: np.random.Generator) -> Array:
+    """Activity about its mean in a random orthonormal basis: the population's geometry without its units."""
+    centre = activity.mean(axis=0)
+    count = activity.shape[1]
+    rotation = stats.ortho_group.rvs(count, random_state=rng) if count > 1 else np.eye(1)
+    return (activity - centre) @ rotation + centre
+
+
+def matched_units(activity: ArrayLike, chosen: ArrayLike, rng: np.random.Generator) -> NDArray[np.int64]:
+    """For each chosen unit another one of like variability, each used once.
+
+    Args:
+        activity: (steps, units).
+        chosen: (n,) indices of units.
+        rng: picks among the three candidates that are nearest in log standard deviation.
+
+    Returns:
+        (n,) indices, none of them chosen.
+
+    Raises:
+        UsageError: where fewer units are left than were chosen.
+    """
+    spread = np.log(matrix(activity, "activity").std(axis=0) + 1e-12)
+    chosen = np.asarray(chosen, dtype=np.int64)
+    pool = list(np.setdiff1d(np.arange(len(spread)), chosen))
+    if len(pool) < len(chosen):
+        raise UsageError(f"{len(chosen)} units chosen and {len(pool)} left to match them; choose at most half")
+    picked = []
+    for unit in chosen:
+        nearest = np.argsort(np.abs(spread[pool] - spread[unit]), kind="stable")[:3]
+        picked.append(pool.pop(int(rng.choice(nearest))))
+    return np.array(picked, dtype=np.int64)
+
+
+def time_shift(episodes: ArrayLike) -> Control:
+    """The control that rolls each episode's activity by a random lag."""
+    labels = np.asarray(episodes)
+    return partial(_shift, labels)
+
+
+def _shift(episodes: NDArray, activity: Array, rng: np.random.Generator) -> Array:
+    return shift_within_episodes(activity, codes(episodes, len(activity), "episodes"), rng)
+
+
+def against_controls(
+    statistic: Statistic,
+    activity: ArrayLike,
+    episodes: ArrayLike,
+    controls: Mapping[str, Control],
+    references: Mapping[str, ArrayLike] | None = None,
+    draws: int = 200,
+    seed: int = 0,
+) -> Estimate:
+    """A statistic of the activity beside the same of every control and reference.
+
+    Args:
+        statistic: of activity (rows, units) and the indices of those rows; greater means more of an effect.
+        activity: (steps, units).
+        episodes: (steps,) labels; the interval comes from episodes drawn with replacement.
+        controls: name to what makes surrogate activity, drawn `draws` times.
+        references: name to other activity of the same steps: an untrained network's, or the inputs. What stands for
+            their null is the statistic over episodes drawn with replacement.
+        draws: of each.
+        seed: of all draws.
+    """
+    array = matrix(activity, "activity")
+    groups, rng = codes(episodes, len(array), "episodes"), np.random.default_rng(seed)
+    if reason := first_reason(array):
+        return not_estimable(reason)
+    rows = np.arange(len(array))
+    nulls = {
+        name: np.array([statistic(control(array, rng), rows) for _ in range(draws)])
+        for name, control in controls.items()
+    }
+    samples = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
+    for name, values in (references or {}).items():
+        reference = matrix(values, name)
+        if len(reference) != len(array):
+            raise UsageError(f"{name} has {len(reference)} steps, the activity {len(array)}; give the same steps")
+        nulls[name] = np.array([statistic(reference[sample], sample) for sample in samples or [rows]])
+    interval = percentile_interval(np.array([statistic(array[sample], sample) for sample in samples] or [np.nan]))
+    return Estimate(statistic(array, rows), nulls, (float(interval[0]), float(interval[1])))
+
+
+def plot_controls(estimate: Estimate, label: str, ax: Axes | None = None) -> Axes:
+    """The statistic with its interval, beside every control."""
+    return plot_estimates({label: estimate}, label, ax)

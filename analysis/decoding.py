@@ -1,0 +1,151 @@
+"""What layers tell about behaviour: decoding on held-out episodes, against shifted or shuffled targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from analysis.controls import shift_within_episodes, shuffle_labels
+from analysis.drawing import plot_estimates
+from analysis.encoding import episode_errors
+from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
+from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
+
+
+def decode(
+    layers: Mapping[str, ArrayLike],
+    target: ArrayLike,
+    episodes: ArrayLike,
+    folds: int = 5,
+    draws: int = 20,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Variance of a family of variables that each layer explains, linearly, on held-out episodes.
+
+    Args:
+        layers: name to activity (steps, units), or to the inputs as a control.
+        target: (steps, variables), a family; each variable counts alike.
+        episodes: (steps,) labels.
+        folds: at most the number of episodes.
+        draws: of the null, which rolls the target within each episode.
+        seed: of the null and the interval.
+    """
+    wanted = matrix(target, "target")
+    groups, rng = codes(episodes, len(wanted), "episodes"), np.random.default_rng(seed)
+    reason = _reason(groups) or first_reason(wanted)
+    spread = wanted.std(axis=0)
+    scaled = (wanted - wanted.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    found = {}
+    for name, activity in layers.items():
+        units = matrix(activity, name)
+        same_length(target=wanted, **{name: units})
+        if why := reason or first_reason(units):
+            found[name] = not_estimable(why)
+            continue
+        moved = [shift_within_episodes(scaled, groups, rng) for _ in range(draws)]
+        null = np.array([_explained(units, other, groups, folds)[0] for other in moved])
+        value, interval = _explained(units, scaled, groups, folds, rng)
+        found[name] = Estimate(value, {"shifts within episodes": null}, interval)
+    return found
+
+
+def classify(
+    layers: Mapping[str, ArrayLike],
+    labels: ArrayLike,
+    episodes: ArrayLike,
+    folds: int = 5,
+    draws: int = 20,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Balanced accuracy of a label from each layer, on held-out episodes.
+
+    Args:
+        layers: name to activity (steps, units).
+        labels: (steps,) of any kind. Each class must be in two episodes at least.
+        episodes: (steps,) labels.
+        folds: at most the number of episodes.
+        draws: of the null. Labels that belong to episodes are dealt to other episodes; those that change within are
+            rolled there. Steps are never shuffled, since neighbours are alike.
+        seed: of the null and the interval.
+    """
+    names = np.asarray(labels)
+    classes = codes(names, len(names), "labels")
+    groups, rng = codes(episodes, len(classes), "episodes"), np.random.default_rng(seed)
+    reason = _reason(groups) or _class_reason(classes, groups)
+    constant = all(np.ptp(classes[groups == episode]) == 0 for episode in np.unique(groups))
+    control = "labels of other episodes" if constant else "shifts within episodes"
+    found = {}
+    for name, activity in layers.items():
+        units = matrix(activity, name)
+        same_length(labels=classes, **{name: units})
+        if why := reason or first_reason(units):
+            found[name] = not_estimable(why)
+            continue
+        move = shuffle_labels if constant else shift_within_episodes
+        null = np.array([_accuracy(units, move(classes, groups, rng), groups, folds)[0] for _ in range(draws)])
+        value, interval = _accuracy(units, classes, groups, folds, rng)
+        found[name] = Estimate(value, {control: null}, interval)
+    return found
+
+
+def plot_decoding(scores: Mapping[str, Estimate], label: str = "decoded", ax: Axes | None = None) -> Axes:
+    """Each layer's score with its interval, its null beside it."""
+    return plot_estimates(scores, label, ax)
+
+
+def _reason(groups: Labels) -> str:
+    return "one episode: nothing to hold out" if groups.max() < 1 else ""
+
+
+def _class_reason(classes: Labels, groups: Labels) -> str:
+    if classes.max() < 1:
+        return "one class"
+    episodes = [len(np.unique(groups[classes == name])) for name in range(classes.max() + 1)]
+    return "" if min(episodes) > 1 else f"class {int(np.argmin(episodes))} is in one episode; needs two"
+
+
+def _explained(
+    units: Array, target: Array, groups: Labels, folds: int, rng: np.random.Generator | None = None
+) -> tuple[float, tuple[float, float]]:
+    """Explained variance, and its interval over episodes where there is a generator to draw them."""
+    errors = episode_errors(units, target, groups, folds).sum(axis=1)
+    totals = episode_errors(np.empty((len(units), 0)), target, groups, folds).sum(axis=1)
+    low, high = np.nan, np.nan
+    if rng is not None:
+        weights = bootstrap_weights(len(errors), 500, rng)
+        low, high = percentile_interval(1 - (weights @ errors) / (weights @ totals))
+    return float(1 - errors.sum() / totals.sum()), (float(low), float(high))
+
+
+def _accuracy(
+    units: Array, classes: Labels, groups: Labels, folds: int, rng: np.random.Generator | None = None
+) -> tuple[float, tuple[float, float]]:
+    predicted = np.full(len(classes), -1)
+    for train, test in GroupKFold(min(folds, int(groups.max()) + 1)).split(units, groups=groups):
+        if np.ptp(classes[train]) == 0:
+            predicted[test] = classes[train][0]  # all that this training set can teach
+            continue
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=500))
+        predicted[test] = model.fit(units[train], classes[train]).predict(units[test])
+    low, high = np.nan, np.nan
+    if rng is not None:
+        low, high = percentile_interval(_resampled_recall(predicted == classes, classes, groups, rng))
+    return float(balanced_accuracy_score(classes, predicted)), (float(low), float(high))
+
+
+def _resampled_recall(right: NDArray[np.bool_], classes: Labels, groups: Labels, rng: np.random.Generator) -> Array:
+    """(draws,) mean recall over the classes that the drawn episodes hold."""
+    hits, counts = np.zeros((2, groups.max() + 1, classes.max() + 1))
+    np.add.at(hits, (groups, classes), right)
+    np.add.at(counts, (groups, classes), 1)
+    weights = bootstrap_weights(len(hits), 500, rng)
+    with np.errstate(invalid="ignore"):
+        return np.nanmean((weights @ hits) / (weights @ counts), axis=1)

@@ -1,0 +1,156 @@
+"""A map of behaviour: t-SNE of its features, density, watershed regions, and HDBSCAN beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+from openTSNE import TSNE, TSNEEmbedding
+from scipy import ndimage
+from skimage.feature import peak_local_max
+from skimage.segmentation import watershed
+from sklearn.cluster import HDBSCAN
+from sklearn.metrics import adjusted_rand_score
+
+from analysis.drawing import axes_or_new
+from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inputs import Array, Labels, codes, first_reason, matrix
+from rodent.errors import UsageError
+
+_CELLS = 200  # of the density, in each direction
+_MARGIN = 0.15  # of the range, around the map
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of a map.
+
+    Attributes:
+        labels: (steps,) watershed region of each step, from 0.
+        clusters: (steps,) HDBSCAN's, -1 for noise.
+        density: (cells, cells), the first axis along the first coordinate.
+        grid: (cells, cells) region of each cell, from 0.
+        edges: two of (cells + 1,).
+        agreement: adjusted Rand index of regions and clusters, against labels rolled in time.
+    """
+
+    labels: Labels
+    clusters: Labels
+    density: Array
+    grid: Labels
+    edges: tuple[Array, Array]
+    agreement: Estimate
+
+    def locate(self, points: ArrayLike) -> Labels:
+        """(steps,) regions of other points (steps, 2); -1 outside of the map or where they are NaN."""
+        return _locate(matrix(points, "points"), self.grid, self.edges)
+
+
+def embed(features: ArrayLike, perplexity: float = 30.0, seed: int = 0) -> TSNEEmbedding:
+    """t-SNE of (steps, features), as an array (steps, 2) that new sessions can be mapped into.
+
+    Args:
+        features: (steps, features); subsample long recordings and map the rest with `map_into`.
+        perplexity: effective number of neighbours; under a third of the steps.
+        seed: of the optimiser.
+
+    Raises:
+        UsageError: where features are not finite or constant, or steps too few for the perplexity.
+    """
+    values = matrix(features, "features")
+    if reason := first_reason(values):
+        raise UsageError(f"features cannot be embedded: {reason}; give finite features that vary")
+    if len(values) <= 3 * perplexity:
+        raise UsageError(f"{len(values)} steps for a perplexity of {perplexity:g}; give more than three times as many")
+    return TSNE(perplexity=perplexity, random_state=seed, n_jobs=1).fit(values)
+
+
+def map_into(embedding: TSNEEmbedding, features: ArrayLike) -> Array:
+    """(steps, 2) places of new (steps, features) in an old map, which stays as it is."""
+    values = matrix(features, "features")
+    if not np.isfinite(values).all():
+        raise UsageError("features are NaN or infinite; leave out the steps that were not measured")
+    before = np.array(embedding)
+    placed = np.array(embedding.transform(values))
+    shift = (before - np.asarray(embedding)).mean(axis=0)  # openTSNE centres the old map together with the new points
+    embedding += shift
+    return placed + shift
+
+
+def regions(
+    points: ArrayLike, episodes: ArrayLike, bandwidth: float = 0.04, smallest: int = 30, draws: int = 50, seed: int = 0
+) -> Regions:
+    """Watershed of the density of a map.
+
+    Args:
+        points: (steps, 2).
+        episodes: (steps,) labels, for null and interval of the agreement.
+        bandwidth: of the Gaussian, as a share of the map's greater extent.
+        smallest: steps in a cluster of HDBSCAN, at least 2.
+        draws: of null and interval.
+        seed: of both.
+    """
+    places = matrix(points, "points")
+    if places.shape[1] != 2:
+        raise UsageError(f"points have {places.shape[1]} coordinates; give two")
+    groups = codes(episodes, len(places), "episodes")
+    if reason := first_reason(places, 2 * smallest):
+        nothing = np.full(len(places), -1)
+        grid = np.full((_CELLS, _CELLS), -1)
+        edge = np.full(_CELLS + 1, np.nan)
+        return Regions(nothing, nothing, np.full(grid.shape, np.nan), grid, (edge, edge), not_estimable(reason))
+    density, edges = _density(places, bandwidth)
+    # Peaks that rise from less than a hundredth of the highest are stray points.
+    peaks = peak_local_max(density, min_distance=3, threshold_rel=0.01)
+    markers = np.zeros(density.shape, dtype=np.int64)
+    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    grid = watershed(-density, markers) - 1
+    labels = _locate(places, grid, edges)
+    clusters = HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(places)
+    return Regions(labels, clusters, density, grid, edges, _agreement(labels, clusters, groups, draws, seed))
+
+
+def plot_regions(result: Regions, ax: Axes | None = None) -> Axes:
+    """The density with the borders of its regions."""
+    ax = axes_or_new(ax)
+    ax.pcolormesh(*result.edges, result.density.T)
+    x, y = ((edge[1:] + edge[:-1]) / 2 for edge in result.edges)
+    for region in range(result.grid.max() + 1):
+        ax.contour(x, y, (result.grid == region).T, levels=[0.5], colors="white", linewidths=0.5)
+    return ax
+
+
+def _density(places: Array, bandwidth: float) -> tuple[Array, tuple[Array, Array]]:
+    low, high = places.min(axis=0), places.max(axis=0)
+    extent = float((high - low).max())
+    edges = [
+        np.linspace(c - (0.5 + _MARGIN) * extent, c + (0.5 + _MARGIN) * extent, _CELLS + 1) for c in (low + high) / 2
+    ]
+    counts, (first, second) = np.histogramdd(places, bins=edges)
+    return ndimage.gaussian_filter(counts / len(places), bandwidth * extent / (first[1] - first[0])), (first, second)
+
+
+def _locate(places: Array, grid: Labels, edges: tuple[Array, Array]) -> Labels:
+    cell = [np.searchsorted(edge, column, side="right") - 1 for edge, column in zip(edges, places.T, strict=True)]
+    inside = np.isfinite(places).all(axis=1)
+    for index in cell:
+        inside &= (index >= 0) & (index < _CELLS)
+    found = np.full(len(places), -1)
+    found[inside] = grid[cell[0][inside], cell[1][inside]]
+    return found
+
+
+def _agreement(labels: Labels, clusters: Labels, groups: Labels, draws: int, seed: int) -> Estimate:
+    if groups.max() < 1:
+        return not_estimable("one episode: nothing to resample")
+    rng = np.random.default_rng(seed)
+    null = np.array([adjusted_rand_score(_rolled(labels, rng), clusters) for _ in range(draws)])
+    rows = [resampled_rows(groups, rng) for _ in range(draws)]
+    low, high = percentile_interval(np.array([adjusted_rand_score(labels[r], clusters[r]) for r in rows]))
+    return Estimate(float(adjusted_rand_score(labels, clusters)), {"rolled labels": null}, (float(low), float(high)))
+
+
+def _rolled(labels: Labels, rng: np.random.Generator) -> Labels:
+    return np.roll(labels, rng.integers(1, len(labels)))

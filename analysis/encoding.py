@@ -1,0 +1,173 @@
+"""What units encode: ridge models of the activity from families of features, and each family's unique share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold
+
+from analysis.controls import shift_within_episodes
+from analysis.drawing import axes_or_new
+from analysis.inference import UnitEstimates, explained_interval
+from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix, same_length
+from rodent.errors import UsageError
+
+_PENALTIES = np.logspace(-4, 2, 7)  # times the number of steps, for standardised features
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What families of features explain of held-out episodes.
+
+    Attributes:
+        full: explained variance of all families together; its null shifts all of them in time.
+        unique: a family to what is lost without it; its null shifts that family alone.
+    """
+
+    full: UnitEstimates
+    unique: Mapping[str, UnitEstimates]
+
+
+def encode(
+    activity: ArrayLike,
+    families: Mapping[str, ArrayLike],
+    episodes: ArrayLike,
+    folds: int = 5,
+    draws: int = 20,
+    seed: int = 0,
+) -> Encoding:
+    """Ridge encoding models of every unit, cross-validated over episodes.
+
+    The penalty is chosen within each training set, on its own held-out episodes. The null rolls features within each
+    episode by a lag of the episode's own, so that their spectrum is kept and their alignment is lost.
+
+    Args:
+        activity: (steps, units).
+        families: name to features (steps, features).
+        episodes: (steps,) labels.
+        folds: at most the number of episodes.
+        draws: shifts of the null; a p is at least 1 / (draws + 1).
+        seed: of the shifts and of the intervals.
+
+    Raises:
+        UsageError: where there is no family.
+    """
+    if not families:
+        raise UsageError("no family of features given; give at least one")
+    units = matrix(activity, "activity")
+    parts = {name: matrix(values, name) for name, values in families.items()}
+    groups = codes(episodes, same_length(activity=units, **parts), "episodes")
+    rng, reasons = np.random.default_rng(seed), _reasons(units, parts, groups)
+    known = np.flatnonzero([not reason for reason in reasons])
+    if not len(known):
+        empty = UnitEstimates(*_empty(len(reasons)), reasons)
+        return Encoding(empty, dict.fromkeys(parts, empty))
+    wanted = units[:, known]
+
+    def errors(features: Mapping[str, Array]) -> Array:
+        return episode_errors(_joined(features, len(units)), wanted, groups, folds)
+
+    totals, full = errors({}), errors(parts)
+    shifted = {name: [] for name in parts}  # type: dict[str, list[Array]]
+    together = []
+    for _ in range(draws):
+        moved = {name: shift_within_episodes(values, groups, rng) for name, values in parts.items()}
+        together.append(errors(moved))
+        for name in parts:
+            shifted[name].append(errors({**parts, name: moved[name]}) if len(parts) > 1 else together[-1])
+    unique = {}
+    for name in parts:
+        without = errors({other: values for other, values in parts.items() if other != name})
+        null = (without.sum(0) - np.array([part.sum(0) for part in shifted[name]])) / totals.sum(0)
+        unique[name] = _unit_estimates(without - full, totals, null, known, reasons, seed)
+    null = 1 - np.array([part.sum(0) for part in together]) / totals.sum(0)
+    return Encoding(_unit_estimates(totals - full, totals, null, known, reasons, seed), unique)
+
+
+def episode_errors(features: Array, targets: Array, groups: Labels, folds: int) -> Array:
+    """(episodes, targets) squared errors of a ridge model on episodes that it was not fitted to.
+
+    Args:
+        features: (steps, features); with none of them, the training mean predicts.
+        targets: (steps, targets).
+        groups: (steps,) episodes, 0, 1, ...
+        folds: at most the number of episodes is used.
+    """
+    count = int(groups.max()) + 1
+    squares = np.zeros_like(targets)
+    for train, test in GroupKFold(min(folds, count)).split(features, groups=groups):
+        predicted = np.broadcast_to(targets[train].mean(axis=0), (len(test), targets.shape[1]))
+        if features.shape[1]:
+            scaled, held = _scaled(features[train], features[test])
+            penalty = _penalty(scaled, targets[train], groups[train])
+            predicted = _ridge(scaled, targets[train], penalty).predict(held).reshape(len(test), -1)
+        squares[test] = (targets[test] - predicted) ** 2
+    return np.stack([squares[groups == episode].sum(axis=0) for episode in range(count)])
+
+
+def plot_encoding(result: Encoding, ax: Axes | None = None) -> Axes:
+    """Each family's unique share over the units, in order, and the number of units that beat the shifts."""
+    ax = axes_or_new(ax)
+    for name, estimates in result.unique.items():
+        ax.plot(np.sort(estimates.value)[::-1], label=f"{name} ({estimates.beat.sum()} units)")
+    ax.set_xlabel("unit, by rank")
+    ax.set_ylabel("unique explained variance")
+    ax.legend(frameon=False)
+    return ax
+
+
+def _ridge(features: Array, targets: Array, penalty: float) -> Ridge:
+    return Ridge(alpha=penalty * len(features)).fit(features, targets)
+
+
+def _scaled(train: Array, test: Array) -> tuple[Array, Array]:
+    mean, spread = train.mean(axis=0), train.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)  # a feature that is constant here tells nothing
+    return (train - mean) / spread, (test - mean) / spread
+
+
+def _penalty(features: Array, targets: Array, groups: Labels) -> float:
+    """The penalty that predicts every third episode best from the others, the middle one where there is just one."""
+    held = np.unique(groups, return_inverse=True)[1] % 3 == 1
+    if not held.any():
+        return float(np.median(_PENALTIES))
+    errors = []
+    for penalty in _PENALTIES:
+        predicted = _ridge(features[~held], targets[~held], penalty).predict(features[held])
+        errors.append(np.square(predicted.reshape(held.sum(), -1) - targets[held]).mean())
+    return float(_PENALTIES[int(np.argmin(errors))])
+
+
+def _joined(features: Mapping[str, Array], steps: int) -> Array:
+    return np.concatenate([np.empty((steps, 0)), *features.values()], axis=1)
+
+
+def _reasons(units: Array, parts: Mapping[str, Array], groups: Labels) -> tuple[str, ...]:
+    for name, values in parts.items():
+        if reason := first_reason(values):
+            return (f"{name}: {reason}",) * units.shape[1]
+    if groups.max() < 1:
+        return ("one episode: nothing to hold out",) * units.shape[1]
+    return column_reasons(units)
+
+
+def _empty(count: int) -> tuple[Array, str, Array, Array]:
+    nothing = np.full(count, np.nan)
+    return nothing, "shifts within episodes", nothing[None], np.stack([nothing, nothing])
+
+
+def _unit_estimates(
+    gained: Array, totals: Array, null: Array, known: NDArray[np.int64], reasons: tuple[str, ...], seed: int
+) -> UnitEstimates:
+    """From the errors that were saved in each episode, (episodes, known), and the totals."""
+    value, control, _, interval = _empty(len(reasons))
+    spread = np.full((len(null), len(reasons)), np.nan)
+    value[known] = gained.sum(0) / totals.sum(0)
+    spread[:, known] = null
+    interval[:, known] = explained_interval(totals - gained, totals, 500, np.random.default_rng(seed))
+    return UnitEstimates(value, control, spread, interval, reasons)

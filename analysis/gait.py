@@ -1,0 +1,197 @@
+"""Gait: footfalls, duty factor, strides against speed, and phases between limbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from analysis.drawing import axes_or_new
+from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inputs import Array, Labels, codes, matrix
+from rodent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Strides:
+    """One row a stride: from one touch-down of a limb to its next.
+
+    Attributes:
+        limb, start, episode: (strides,) index of the limb, step of the touch-down, index of the episode.
+        frequency: (strides,) Hz.
+        duty: (strides,) share of the stride on the ground.
+        speed: (strides,) m/s, mean over the stride.
+        length: (strides,) m, speed over frequency.
+    """
+
+    limb: Labels
+    start: Labels
+    episode: Labels
+    frequency: Array
+    duty: Array
+    speed: Array
+    length: Array
+
+
+@dataclass(frozen=True)
+class Gait:
+    """How a body strode.
+
+    Attributes:
+        strides: all of them.
+        against_speed: frequency, length and duty to their rank correlation with speed; the null permutes the strides'
+            speeds. The interval draws episodes.
+        phase: (limbs, limbs) circular mean of the phase in the row's stride at which the column's limb touches down,
+            0 to 1; NaN where there is none.
+        coupling: (limbs, limbs) to the resultant length of these phases, 1 where each stride is alike; the null draws
+            phases at random (Rayleigh).
+    """
+
+    strides: Strides
+    against_speed: Mapping[str, Estimate]
+    phase: Array
+    coupling: Mapping[tuple[int, int], Estimate]
+
+
+def footfalls(signal: ArrayLike, episodes: ArrayLike, on: float, off: float) -> NDArray[np.bool_]:
+    """(steps, limbs) whether a limb stands, with hysteresis: down above `on`, up again below `off`.
+
+    Args:
+        signal: (steps, limbs), greater where a limb bears weight: a force, or minus its height.
+        episodes: (steps,) labels; each starts from its own first sample.
+        on: the upper threshold.
+        off: the lower one.
+    """
+    values = matrix(signal, "signal")
+    groups = codes(episodes, len(values), "episodes")
+    if off > on:
+        raise UsageError(f"down above {on} and up below {off}; give an `off` that is not above `on`")
+    decided = np.where(values >= on, 1, np.where(values < off, 0, -1))
+    first = np.append(True, np.diff(groups) != 0)
+    # Where a sample decides nothing, the last one that did still holds.
+    undecided = decided == -1
+    undecided[first] = False
+    steps = np.where(undecided, 0, np.arange(len(values))[:, None])
+    held = np.take_along_axis(decided, np.maximum.accumulate(steps, axis=0), axis=0)
+    return held == 1
+
+
+def gait(
+    standing: ArrayLike, speed: ArrayLike, episodes: ArrayLike, timestep: float, draws: int = 200, seed: int = 0
+) -> Gait:
+    """Strides and phases from footfalls.
+
+    Args:
+        standing: (steps, limbs) whether each limb stands, as `footfalls` tells.
+        speed: (steps,) of the body, m/s.
+        episodes: (steps,) labels; no stride spans two of them.
+        timestep: s.
+        draws: of nulls and intervals.
+        seed: of both.
+    """
+    down = np.asarray(standing, dtype=bool)
+    if down.ndim != 2 or len(down) != len(np.asarray(speed)):
+        raise UsageError(f"standing has shape {down.shape}; give (steps, limbs) with one speed a step")
+    groups, pace = codes(episodes, len(down), "episodes"), np.asarray(speed, dtype=np.float64)
+    touch = [_touch_downs(column, groups) for column in down.T]
+    strides = _strides(down, touch, pace, groups, timestep)
+    rng = np.random.default_rng(seed)
+    against = {
+        name: _against_speed(getattr(strides, name), strides, draws, rng) for name in ("frequency", "length", "duty")
+    }
+    limbs = down.shape[1]
+    phase, coupling = np.full((limbs, limbs), np.nan), {}
+    for one in range(limbs):
+        for other in range(limbs):
+            if one != other:
+                phase[one, other], coupling[one, other] = _coupling(strides, touch, one, other, timestep, draws, rng)
+    return Gait(strides, against, phase, coupling)
+
+
+def plot_gait(result: Gait, ax: Axes | None = None) -> Axes:
+    """Stride frequency against speed, a colour a limb."""
+    ax = axes_or_new(ax)
+    for limb in np.unique(result.strides.limb):
+        of = result.strides.limb == limb
+        ax.plot(result.strides.speed[of], result.strides.frequency[of], ".", label=f"limb {limb}")
+    ax.set_xlabel("speed (m/s)")
+    ax.set_ylabel("stride frequency (Hz)")
+    return ax
+
+
+def circular_mean(angles: ArrayLike) -> tuple[float, float, float]:
+    """Mean direction in radians (0 to 2 pi), resultant length R, and Rayleigh's z = n R^2 (Zar 2010); NaN of none."""
+    values = np.asarray(angles, dtype=np.float64).ravel()
+    if not len(values):
+        return float("nan"), float("nan"), float("nan")
+    mean = np.exp(1j * values).mean()
+    length = float(np.abs(mean))
+    return float(np.angle(mean) % (2 * np.pi)), length, len(values) * length**2
+
+
+def _touch_downs(standing: NDArray[np.bool_], groups: Labels) -> Labels:
+    return np.flatnonzero(standing[1:] & ~standing[:-1] & (groups[1:] == groups[:-1])) + 1
+
+
+def _strides(down: NDArray[np.bool_], touch: list[Labels], speed: Array, groups: Labels, timestep: float) -> Strides:
+    rows = []
+    for limb, starts in enumerate(touch):
+        for start, end in pairwise(starts):
+            if groups[start] == groups[end]:
+                pace = speed[start:end].mean()
+                frequency = 1 / ((end - start) * timestep)
+                duty = down[start:end, limb].mean()
+                rows.append((limb, start, groups[start], frequency, duty, pace, pace / frequency))
+    table = np.array(rows, dtype=np.float64).reshape(-1, 7).T
+    return Strides(*table[:3].astype(np.int64), *table[3:])
+
+
+def _against_speed(values: Array, strides: Strides, draws: int, rng: np.random.Generator) -> Estimate:
+    if len(values) < 5:
+        return not_estimable(f"{len(values)} strides; needs at least 5")
+    value = _rank_correlation(values, strides.speed)
+    if not np.isfinite(value):
+        return not_estimable("speed or measure constant or NaN")
+    null = np.array([_rank_correlation(rng.permutation(values), strides.speed) for _ in range(draws)])
+    names = np.unique(strides.episode)
+    low = high = np.nan
+    if len(names) > 1:
+        of = {name: np.flatnonzero(strides.episode == name) for name in names}
+        rows = [np.concatenate([of[name] for name in rng.choice(names, size=len(names))]) for _ in range(draws)]
+        low, high = percentile_interval(np.array([_rank_correlation(values[r], strides.speed[r]) for r in rows]))
+    return Estimate(value, {"permuted strides": null}, (float(low), float(high)))
+
+
+def _rank_correlation(first: Array, second: Array) -> float:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(stats.spearmanr(first, second).statistic)
+
+
+def _coupling(
+    strides: Strides, touch: list[Labels], one: int, other: int, timestep: float, draws: int, rng: np.random.Generator
+) -> tuple[float, Estimate]:
+    """Phase at which the other limb first touches down within each stride of the one."""
+    of = strides.limb == one
+    start, period = strides.start[of], np.rint(1 / (strides.frequency[of] * timestep))
+    place = np.searchsorted(touch[other], start)
+    some = place < len(touch[other])
+    phases = (touch[other][place[some]] - start[some]) / period[some]
+    kept = phases < 1
+    phases, episode = phases[kept], strides.episode[of][some][kept]
+    if len(phases) < 5:
+        return float("nan"), not_estimable(f"{len(phases)} strides; needs at least 5")
+    mean, length, _ = circular_mean(2 * np.pi * phases)
+    null = np.abs(np.exp(2j * np.pi * rng.random((draws, len(phases)))).mean(axis=1))
+    names = np.unique(episode)
+    sums = np.array([np.exp(2j * np.pi * phases[episode == name]).sum() for name in names])
+    counts = np.array([(episode == name).sum() for name in names])
+    drawn = rng.integers(len(names), size=(draws, len(names)))
+    samples = np.abs(sums[drawn].sum(axis=1)) / counts[drawn].sum(axis=1)
+    low, high = percentile_interval(samples) if len(names) > 1 else (np.nan, np.nan)
+    return mean / (2 * np.pi), Estimate(length, {"random phases": null}, (float(low), float(high)))

@@ -1,0 +1,185 @@
+"""Dimensions of a population: PCA, factor analysis, participation ratio and intrinsic dimension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import skdim
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.model_selection import GroupKFold
+
+from analysis.controls import shift_within_episodes
+from analysis.drawing import axes_or_new
+from analysis.inference import Estimate, UnitEstimates, not_estimable, percentile_interval, resampled_rows
+from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """How many dimensions a population uses.
+
+    Attributes:
+        variances: (components,) of the principal components, descending.
+        components: (components, units).
+        participation: participation ratio. Its null shifts each unit by itself in time, which leaves the dimension of
+            independent units; shared dimensions put the ratio below it.
+        concentration: 1 / participation, which beats its null where units share dimensions.
+        intrinsic: dimension of the manifold by TwoNN (Facco et al. 2017); the same null; nonlinear.
+    """
+
+    variances: Array
+    components: Array
+    participation: Estimate
+    concentration: Estimate
+    intrinsic: Estimate
+
+
+@dataclass(frozen=True)
+class SharedVariance:
+    """Factor analysis.
+
+    Attributes:
+        loadings: (factors, units).
+        shared: (units,) share of each unit's variance that the factors carry; the null shifts each unit by itself.
+        log_likelihood: (factors tried,) mean a step of held-out episodes, for 1, 2, ... factors.
+        factors: the number with the greatest of these.
+    """
+
+    loadings: Array
+    shared: UnitEstimates
+    log_likelihood: Array
+    factors: int
+
+
+def participation_ratio(variances: ArrayLike) -> float:
+    """(sum of eigenvalues)^2 / sum of their squares (Gao et al. 2017); NaN where all are 0."""
+    values = np.asarray(variances, dtype=np.float64)
+    squares = np.square(values).sum()
+    return float(values.sum() ** 2 / squares) if squares > 0 else float("nan")
+
+
+def dimensions(
+    activity: ArrayLike, episodes: ArrayLike, draws: int = 20, samples: int = 2000, seed: int = 0
+) -> Dimensions:
+    """PCA of the activity, with linear and nonlinear dimension.
+
+    Args:
+        activity: (steps, units).
+        episodes: (steps,) labels, for nulls and intervals.
+        draws: of both.
+        samples: steps for the intrinsic dimension, whose neighbours must not be copies.
+        seed: of the draws.
+    """
+    units = matrix(activity, "activity")
+    groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
+    if reason := first_reason(units, 10):
+        none, nothing = not_estimable(reason), np.full((1, units.shape[1]), np.nan)
+        return Dimensions(nothing[0, :1], nothing, none, none, none)
+    model = PCA(svd_solver="full").fit(units)
+    apart = [_each_shifted(units, groups, rng) for _ in range(draws)]
+    drawn = [units[resampled_rows(groups, rng)] for _ in range(draws)] if groups.max() > 0 else []
+    null = np.array([participation_ratio(_variances(part)) for part in apart])
+    resampled = np.array([participation_ratio(_variances(part)) for part in drawn] or [np.nan])
+    low, high = percentile_interval(resampled)
+    value, control = participation_ratio(model.explained_variance_), "units shifted apart"
+    return Dimensions(
+        model.explained_variance_, model.components_,
+        Estimate(value, {control: null}, (float(low), float(high))),
+        Estimate(1 / value, {control: 1 / null}, (float(1 / high), float(1 / low))),
+        _intrinsic(units, apart, samples, rng, control),
+    )  # fmt: skip
+
+
+def shared_variance(
+    activity: ArrayLike, episodes: ArrayLike, most_factors: int = 10, folds: int = 4, draws: int = 10, seed: int = 0
+) -> SharedVariance:
+    """Factor analysis with the number of factors that predicts held-out episodes best.
+
+    Args:
+        activity: (steps, units).
+        episodes: (steps,) labels.
+        most_factors: the greatest number tried.
+        folds: at most the number of episodes.
+        draws: of null and interval.
+        seed: of both.
+    """
+    units = matrix(activity, "activity")
+    groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
+    reasons = column_reasons(units)
+    if groups.max() < 1:
+        reasons = ("one episode: nothing to hold out",) * units.shape[1]
+    known = np.flatnonzero([not reason for reason in reasons])
+    if len(known) < 3:
+        reasons = tuple(reason or f"{len(known)} units; needs at least 3" for reason in reasons)
+        nothing = np.full((1, units.shape[1]), np.nan)
+        shared = UnitEstimates(nothing[0], "units shifted apart", nothing, np.repeat(nothing, 2, 0), reasons)
+        return SharedVariance(nothing, shared, np.full(1, np.nan), 0)
+    wanted, tried = units[:, known], range(1, min(most_factors, len(known) - 1) + 1)
+    split = list(GroupKFold(min(folds, int(groups.max()) + 1)).split(wanted, groups=groups))
+    likelihood = np.array(
+        [np.mean([FactorAnalysis(n).fit(wanted[a]).score(wanted[b]) for a, b in split]) for n in tried]
+    )
+    factors = int(np.argmax(likelihood)) + 1
+    value, interval = np.full(units.shape[1], np.nan), np.full((2, units.shape[1]), np.nan)
+    null, loadings = np.full((draws, units.shape[1]), np.nan), np.full((factors, units.shape[1]), np.nan)
+    value[known], loadings[:, known] = _shared(wanted, factors)
+    null[:, known] = [_shared(_each_shifted(wanted, groups, rng), factors)[0] for _ in range(draws)]
+    drawn = [_shared(wanted[resampled_rows(groups, rng)], factors)[0] for _ in range(draws)]
+    interval[:, known] = percentile_interval(np.array(drawn))
+    shared = UnitEstimates(value, "units shifted apart", null, interval, reasons)
+    return SharedVariance(loadings, shared, likelihood, factors)
+
+
+def plot_dimensions(result: Dimensions, ax: Axes | None = None) -> Axes:
+    """Share of variance of each component, with the dimensions in the title."""
+    ax = axes_or_new(ax)
+    ax.semilogy(np.arange(1, len(result.variances) + 1), result.variances / result.variances.sum(), "o-", ms=3)
+    ax.set_xlabel("component")
+    ax.set_ylabel("share of variance")
+    ax.set_title(f"participation {result.participation.value:.1f}, intrinsic {result.intrinsic.value:.1f}")
+    return ax
+
+
+def plot_shared_variance(result: SharedVariance, ax: Axes | None = None) -> Axes:
+    """Held-out log likelihood against the number of factors."""
+    ax = axes_or_new(ax)
+    ax.plot(np.arange(1, len(result.log_likelihood) + 1), result.log_likelihood, "o-")
+    ax.set_xlabel("factors")
+    ax.set_ylabel("held-out log likelihood a step")
+    return ax
+
+
+def _variances(units: Array) -> Array:
+    return np.linalg.eigvalsh(np.atleast_2d(np.cov(units.T))).clip(0)
+
+
+def _each_shifted(units: Array, groups: Labels, rng: np.random.Generator) -> Array:
+    return np.stack([shift_within_episodes(column, groups, rng) for column in units.T], axis=1)
+
+
+def _shared(units: Array, factors: int) -> tuple[Array, Array]:
+    """(units,) shared over total variance, and the loadings (factors, units)."""
+    model = FactorAnalysis(factors, tol=1e-4).fit(units)
+    shared = np.square(model.components_).sum(axis=0)
+    return shared / (shared + model.noise_variance_), model.components_
+
+
+def _intrinsic(units: Array, apart: list[Array], samples: int, rng: np.random.Generator, control: str) -> Estimate:
+    if units.shape[1] < 2 or len(units) < 20:
+        return not_estimable(f"{len(units)} steps of {units.shape[1]} units; needs 20 steps of 2 units")
+    rows = rng.choice(len(units), min(samples, len(units)), replace=False)
+    if len(np.unique(units[rows], axis=0)) < len(rows):
+        return not_estimable("steps that repeat each other have no nearest neighbours")
+    value = _two_nn(units[rows])
+    halves = [_two_nn(units[rng.choice(rows, len(rows) // 2, replace=False)]) for _ in apart]
+    # Half-samples spread as the whole does about the truth, to first order.
+    spread = 1.96 * float(np.std(halves)) if len(halves) > 1 else np.nan
+    null = np.array([_two_nn(part[rows]) for part in apart])
+    return Estimate(value, {control: null}, (value - spread, value + spread))
+
+
+def _two_nn(units: Array) -> float:
+    return float(skdim.id.TwoNN().fit(units).dimension_)

@@ -1,0 +1,90 @@
+"""Eigenpostures: the principal components of joint angles and positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+from sklearn.decomposition import PCA
+
+from analysis.controls import shift_within_episodes
+from analysis.drawing import axes_or_new
+from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inputs import Array, Labels, codes, first_reason, matrix
+
+
+@dataclass(frozen=True)
+class Postures:
+    """Principal components of postures.
+
+    Attributes:
+        components: (components, features), orthonormal.
+        scores: (steps, components).
+        mean: (features,).
+        ratios: (components,) share of variance of each.
+        explained: share of variance of all of them; the null rolls each feature by itself, which leaves only as much
+            as independent features would share by chance.
+    """
+
+    components: Array
+    scores: Array
+    mean: Array
+    ratios: Array
+    explained: Estimate
+
+    def project(self, features: ArrayLike) -> Array:
+        """(steps, components) scores of other postures (steps, features)."""
+        return (matrix(features, "features") - self.mean) @ self.components.T
+
+
+def eigenpostures(
+    features: ArrayLike, episodes: ArrayLike, components: int = 15, draws: int = 20, seed: int = 0
+) -> Postures:
+    """PCA of joint angles, or of joint positions in the torso's frame (the paper takes 15 of each).
+
+    Args:
+        features: (steps, features).
+        episodes: (steps,) labels, for the null and the interval.
+        components: how many.
+        draws: of both.
+        seed: of both.
+    """
+    values = matrix(features, "features")
+    groups, rng = codes(episodes, len(values), "episodes"), np.random.default_rng(seed)
+    reason = first_reason(values)
+    if not reason and (rank := np.linalg.matrix_rank(values - values.mean(axis=0))) < components:
+        reason = f"rank {rank}; needs {components} for as many components"
+    if reason:
+        nothing = np.full((components, values.shape[1]), np.nan)
+        scores = np.full((len(values), components), np.nan)
+        return Postures(nothing, scores, nothing[0], nothing[:, 0], not_estimable(reason))
+    model = PCA(components, random_state=seed).fit(values)
+    null = [_share(_each_rolled(values, groups, rng), components) for _ in range(draws)]
+    low, high = percentile_interval(
+        np.array([_share(values[resampled_rows(groups, rng)], components) for _ in range(draws)])
+        if groups.max() > 0
+        else np.array([np.nan])
+    )
+    ratios = model.explained_variance_ratio_
+    explained = Estimate(float(ratios.sum()), {"rolled features": np.array(null)}, (float(low), float(high)))
+    return Postures(model.components_, model.transform(values), model.mean_, ratios, explained)
+
+
+def plot_postures(result: Postures, ax: Axes | None = None) -> Axes:
+    """Explained variance, one component after the other."""
+    ax = axes_or_new(ax)
+    ax.plot(np.arange(1, len(result.ratios) + 1), np.cumsum(result.ratios), "o-")
+    ax.set_xlabel("components")
+    ax.set_ylabel("explained variance")
+    return ax
+
+
+def _share(values: Array, components: int) -> float:
+    variances = np.linalg.svd(values - values.mean(axis=0), compute_uv=False) ** 2
+    return float(variances[:components].sum() / variances.sum())
+
+
+def _each_rolled(values: Array, groups: Labels, rng: np.random.Generator) -> Array:
+    return np.stack([shift_within_episodes(column, groups, rng) for column in values.T], axis=1)

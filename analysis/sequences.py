@@ -1,0 +1,143 @@
+"""Sequences around events: units in the order of their peaks, and variability over the events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from analysis.drawing import axes_or_new
+from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval
+from analysis.inputs import Array, codes, column_reasons, matrix
+from rodent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Activity around events, its units ordered by peak.
+
+    Attributes:
+        mean: (offsets, units) over the even events.
+        order: (units,) sorted by the peak in the odd events, so that the picture of the even ones is no tautology.
+        reliability: rank correlation of peak offsets between odd and even events; the null rolls each unit
+            in each event by a lag of its own.
+        variability: (offsets,) variance over events, averaged over units, over its mean across offsets.
+        offsets: (offsets,) steps from the event.
+    """
+
+    mean: Array
+    order: NDArray[np.int64]
+    reliability: Estimate
+    variability: Array
+    offsets: NDArray[np.int64]
+
+
+def around_events(activity: ArrayLike, events: ArrayLike, episodes: ArrayLike, before: int, after: int) -> Array:
+    """(events, before + after, units) windows; those that leave their event's episode are left out.
+
+    Args:
+        activity: (steps, units).
+        events: (events,) steps.
+        episodes: (steps,) labels.
+        before: steps shown ahead of the event.
+        after: steps from the event on.
+
+    Raises:
+        UsageError: where an event is no step of the recording or the window is empty.
+    """
+    units, steps = matrix(activity, "activity"), np.asarray(events, dtype=np.int64)
+    groups = codes(episodes, len(units), "episodes")
+    if before < 0 or after < 0 or before + after < 1:
+        raise UsageError(f"a window of {before} steps before and {after} after; give at least one step in all")
+    if len(steps) and (steps.min() < 0 or steps.max() >= len(units)):
+        raise UsageError(f"an event lies outside of the {len(units)} steps; give indices from 0 on")
+    windows = [
+        units[step - before : step + after]
+        for step in steps
+        if step >= before
+        and step + after <= len(units)
+        and (groups[step - before : step + after] == groups[step]).all()
+    ]
+    return np.array(windows).reshape(len(windows), before + after, units.shape[1])
+
+
+def sequence(
+    activity: ArrayLike,
+    events: ArrayLike,
+    episodes: ArrayLike,
+    before: int,
+    after: int,
+    draws: int = 200,
+    seed: int = 0,
+) -> Sequence:
+    """Order the units by their peak in half of the events and look at the other half.
+
+    Args:
+        activity: (steps, units).
+        events: (events,) steps.
+        episodes: (steps,) labels.
+        before: steps shown ahead of the event.
+        after: steps from the event on.
+        draws: of the null, and of events for the interval.
+        seed: of the draws.
+    """
+    windows = around_events(activity, events, episodes, before, after)
+    offsets, count = np.arange(-before, after), windows.shape[2]
+    if reason := _reason(windows):
+        empty = np.full((len(offsets), count), np.nan)
+        return Sequence(empty, np.arange(count), not_estimable(reason), empty[:, 0], offsets)
+    rng = np.random.default_rng(seed)
+    odd, even = windows[1::2], windows[0::2]
+    null = [_reliability(*(_rolled(half, rng) for half in (odd, even))) for _ in range(draws)]
+    samples = [_reliability(_drawn(odd, rng), _drawn(even, rng)) for _ in range(draws)]
+    low, high = percentile_interval(np.array(samples)) if len(windows) > 3 else UNKNOWN
+    value = _reliability(odd, even)
+    reliability = Estimate(value, {"rolled events": np.array(null)}, (float(low), float(high)))
+    if not np.isfinite(value):
+        reliability = not_estimable("every unit peaks at the same offset")
+    variance = windows.var(axis=0).mean(axis=1)
+    return Sequence(
+        even.mean(axis=0), np.argsort(odd.mean(axis=0).argmax(axis=0), kind="stable"), reliability,
+        variance / variance.mean() if variance.any() else np.full(len(variance), np.nan), offsets,
+    )  # fmt: skip
+
+
+def plot_sequence(result: Sequence, ax: Axes | None = None) -> Axes:
+    """Standardised activity of the even events, units in the order of the odd ones."""
+    ax = axes_or_new(ax)
+    spread = result.mean.std(axis=0)
+    standard = (result.mean - result.mean.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    extent = (result.offsets[0] - 0.5, result.offsets[-1] + 0.5, len(result.order), 0)
+    ax.imshow(standard[:, result.order].T, aspect="auto", extent=extent, interpolation="nearest")
+    ax.set_xlabel("steps from the event")
+    ax.set_ylabel("unit, by peak in the other half")
+    return ax
+
+
+def _reason(windows: Array) -> str:
+    if len(windows) < 2:
+        return f"{len(windows)} whole windows; needs at least 2"
+    if windows.shape[2] < 3:
+        return f"{windows.shape[2]} units; an order needs at least 3"
+    return next(filter(None, column_reasons(windows.reshape(-1, windows.shape[2]))), "")
+
+
+def _rolled(windows: Array, rng: np.random.Generator) -> Array:
+    """Each unit in each event rolled by a lag of its own."""
+    events, offsets, units = windows.shape
+    start = rng.integers(offsets, size=(events, 1, units))
+    return np.take_along_axis(windows, (np.arange(offsets)[None, :, None] + start) % offsets, axis=1)
+
+
+def _drawn(windows: Array, rng: np.random.Generator) -> Array:
+    return windows[rng.integers(len(windows), size=len(windows))]
+
+
+def _reliability(odd: Array, even: Array) -> float:
+    peaks = [half.mean(axis=0).argmax(axis=0) for half in (odd, even)]
+    if any(np.ptp(peak) == 0 for peak in peaks):
+        return float("nan")
+    return float(stats.spearmanr(*peaks).statistic)

@@ -1,0 +1,240 @@
+"""Similarity of representations: linear CKA, RSA, and the virtual rodent paper's protocol of clustered behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import rsatoolbox
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.spatial.distance import squareform
+from sklearn.cluster import MiniBatchKMeans
+
+from analysis.drawing import axes_or_new, plot_estimates
+from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval
+from analysis.inputs import Array, first_reason, matrix, same_length
+from rodent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class RSA:
+    """Agreement of a model's dissimilarities with those of several subjects (seeds, sessions).
+
+    Attributes:
+        agreement: mean over subjects of the correlation (Spearman) of the upper triangles; its null permutes the
+            conditions, never single entries, which depend on each other. The interval draws subjects, or conditions
+            where there is one subject.
+        noise_ceiling: lower and upper bound of what any model could reach; NaN with one subject.
+    """
+
+    agreement: Estimate
+    noise_ceiling: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The paper's comparison of feature sets and layers over clusters of behaviour.
+
+    Attributes:
+        agreement: feature set, layer to the unbiased linear CKA of their cluster means.
+        clusters: feature set to (steps,) cluster of each step.
+    """
+
+    agreement: Mapping[tuple[str, str], Estimate]
+    clusters: Mapping[str, NDArray[np.int64]]
+
+
+def linear_cka(first: ArrayLike, second: ArrayLike, unbiased: bool = True) -> float:
+    """Linear CKA (Kornblith et al. 2019); unbiased by the U-statistic of HSIC (Song et al. 2012).
+
+    The biased one is far above 0 for independent data with more units than samples.
+
+    Args:
+        first: (samples, units).
+        second: (samples, other units), of the same samples.
+        unbiased: which estimator.
+
+    Returns:
+        NaN where one is constant or not finite, or where there are fewer than 4 samples.
+    """
+    one, other = matrix(first, "first"), matrix(second, "second")
+    same_length(first=one, second=other)
+    if first_reason(one, 4) or first_reason(other, 4):
+        return float("nan")
+    return _cka(_gram(one), _gram(other), unbiased)
+
+
+def cka(first: ArrayLike, second: ArrayLike, draws: int = 200, seed: int = 0) -> Estimate:
+    """Unbiased linear CKA with a permutation test over samples.
+
+    Args:
+        first: (samples, units). Samples are conditions, such as cluster means: neighbouring steps are alike, and
+            permuting those would make anything significant.
+        second: (samples, other units).
+        draws: permutations, and half-samples for the interval (drawn without replacement: a sample beside its copy
+            is similar to it in both, which would look like similarity).
+        seed: of the draws.
+    """
+    one, other = matrix(first, "first"), matrix(second, "second")
+    count = same_length(first=one, second=other)
+    if reason := first_reason(one, 8) or first_reason(other, 8):
+        return not_estimable(reason)
+    rng, grams = np.random.default_rng(seed), (_gram(one), _gram(other))
+    value = _cka(*grams, True)
+    orders = [rng.permutation(count) for _ in range(draws)]
+    null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], True) for order in orders])
+    halves = [np.ix_(order[: count // 2], order[: count // 2]) for order in orders]
+    spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], True) for half in halves])
+    # The variance of half-samples about the whole is, to first order, that of the whole about the truth.
+    return Estimate(value, {"permuted samples": null}, (float(value - spread), float(value + spread)))
+
+
+def dissimilarities(patterns: ArrayLike, metric: str = "euclidean") -> Array:
+    """(pairs,) distances between the rows of (conditions, units): an upper triangle, in the order of `pdist`.
+
+    Args:
+        patterns: (conditions, units).
+        metric: as in rsatoolbox: euclidean (squared, over the number of units), correlation, ...
+    """
+    data = rsatoolbox.data.Dataset(matrix(patterns, "patterns"))
+    return cast(rsatoolbox.rdm.RDMs, rsatoolbox.rdm.calc_rdm(data, method=metric)).get_vectors()[0]
+
+
+def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) -> RSA:
+    """Compare a model's dissimilarities with those of each subject.
+
+    Args:
+        subjects: (subjects, pairs) dissimilarities.
+        model: (pairs,).
+        draws: of the permutation test and the bootstrap.
+        seed: of the draws.
+    """
+    triangles, predicted = np.atleast_2d(np.asarray(subjects, dtype=np.float64)), np.asarray(model, dtype=np.float64)
+    if predicted.ndim != 1 or triangles.ndim != 2 or triangles.shape[1] != len(predicted):
+        raise UsageError(f"triangles of shapes {triangles.shape} and {predicted.shape}; give the same pairs in both")
+    try:
+        square = squareform(predicted, checks=False)
+    except ValueError:
+        raise UsageError(f"{len(predicted)} pairs are no triangle; give n (n - 1) / 2 of them") from None
+    if reason := first_reason(predicted[:, None]) or next(
+        filter(None, (first_reason(t[:, None]) for t in triangles)), ""
+    ):
+        return RSA(not_estimable(reason), UNKNOWN)
+    if len(square) < 5:
+        return RSA(not_estimable(f"{len(square)} conditions; a permutation test needs at least 5"), UNKNOWN)
+    rng = np.random.default_rng(seed)
+    value = _agreement(triangles, predicted)
+    null = [_agreement(triangles, _permuted(square, rng.permutation(len(square)))) for _ in range(draws)]
+    low, high = percentile_interval(np.array([_resampled(triangles, square, rng) for _ in range(draws)]))
+    agreement = Estimate(value, {"permuted conditions": np.array(null)}, (float(low), float(high)))
+    return RSA(agreement, _ceiling(triangles))
+
+
+def clustered_similarity(
+    features: Mapping[str, ArrayLike],
+    layers: Mapping[str, ArrayLike],
+    clusters: int = 50,
+    draws: int = 200,
+    seed: int = 0,
+) -> Protocol:
+    """The paper's protocol in one call: k-means of each feature set, mean population vectors, similarity by CKA.
+
+    Args:
+        features: name to behaviour (steps, features).
+        layers: name to activity (steps, units) of the same steps.
+        clusters: of each feature set.
+        draws: permutations of the clusters.
+        seed: of k-means and the permutations.
+    """
+    sets = {name: matrix(values, name) for name, values in features.items()}
+    activity = {name: matrix(values, name) for name, values in layers.items()}
+    steps = same_length(**sets, **activity)
+    labels, agreement = {}, {}
+    for name, values in sets.items():
+        reason = first_reason(values) or ("" if steps >= 2 * clusters else f"{steps} steps for {clusters} clusters")
+        labels[name] = np.full(steps, -1)
+        if not reason:
+            model = MiniBatchKMeans(clusters, n_init=3, random_state=seed, batch_size=4096)
+            labels[name] = np.unique(model.fit_predict(values), return_inverse=True)[1]
+        for layer, units in activity.items():
+            if reason:
+                agreement[name, layer] = not_estimable(reason)
+                continue
+            behaviour, vectors = (_cluster_means(part, labels[name]) for part in (values, units))
+            agreement[name, layer] = cka(behaviour, vectors, draws, seed)
+    return Protocol(agreement, labels)
+
+
+def plot_similarity(result: Protocol, ax: Axes | None = None) -> Axes:
+    """CKA of each layer with each feature set, beside its null."""
+    return plot_estimates({" / ".join(pair): value for pair, value in result.agreement.items()}, "unbiased CKA", ax)
+
+
+def plot_rsa(result: RSA, ax: Axes | None = None) -> Axes:
+    """The agreement beside its null, the noise ceiling as a band."""
+    ax = plot_estimates({"model": result.agreement}, "RDM correlation", axes_or_new(ax))
+    if np.isfinite(result.noise_ceiling).all():
+        ax.axhspan(*result.noise_ceiling, color="grey", alpha=0.3)
+    return ax
+
+
+def _gram(values: Array) -> Array:
+    centred = values - values.mean(axis=0)
+    return centred @ centred.T
+
+
+def _hsic(first: Array, second: Array) -> float:
+    """Unbiased Hilbert-Schmidt independence criterion of two Gram matrices."""
+    count = len(first)
+    one, other = first - np.diag(np.diag(first)), second - np.diag(np.diag(second))
+    cross = 2 / (count - 2) * one.sum(axis=0) @ other.sum(axis=0)
+    product = one.sum() * other.sum() / ((count - 1) * (count - 2))
+    return float(((one * other).sum() + product - cross) / (count * (count - 3)))
+
+
+def _cka(first: Array, second: Array, unbiased: bool) -> float:
+    if unbiased:
+        own = _hsic(first, first) * _hsic(second, second)
+        return _hsic(first, second) / np.sqrt(own) if own > 0 else float("nan")
+    # Grams of a subset are not centred on it.
+    first, second = (g - g.mean(0) - g.mean(1)[:, None] + g.mean() for g in (first, second))
+    return float((first * second).sum() / np.sqrt(np.square(first).sum() * np.square(second).sum()))
+
+
+def _agreement(triangles: Array, predicted: Array) -> float:
+    return float(np.mean([stats.spearmanr(triangle, predicted).statistic for triangle in triangles]))
+
+
+def _permuted(square: Array, order: NDArray[np.int64]) -> Array:
+    return squareform(square[np.ix_(order, order)], checks=False)
+
+
+def _resampled(triangles: Array, square: Array, rng: np.random.Generator) -> float:
+    """The agreement over subjects drawn with replacement; over conditions where there is one subject."""
+    if len(triangles) > 1:
+        return _agreement(
+            triangles[rng.integers(len(triangles), size=len(triangles))], squareform(square, checks=False)
+        )
+    drawn = rng.integers(len(square), size=len(square))
+    rows, columns = np.triu_indices(len(drawn), 1)
+    apart = drawn[rows] != drawn[columns]  # a condition beside its copy has no distance to rank
+    pairs = drawn[rows[apart]], drawn[columns[apart]]
+    subject = squareform(triangles[0], checks=False)
+    return float(stats.spearmanr(subject[pairs], square[pairs]).statistic)
+
+
+def _ceiling(triangles: Array) -> tuple[float, float]:
+    """Each subject against the mean ranks of the others (lower) and of all (upper) (Nili et al. 2014)."""
+    if len(triangles) < 2:
+        return UNKNOWN
+    ranks = stats.rankdata(triangles, axis=1)
+    lower = [_agreement(triangles[[i]], np.delete(ranks, i, axis=0).mean(axis=0)) for i in range(len(ranks))]
+    return float(np.mean(lower)), _agreement(triangles, ranks.mean(axis=0))
+
+
+def _cluster_means(values: Array, labels: NDArray[np.int64]) -> Array:
+    return np.stack([values[labels == name].mean(axis=0) for name in range(labels.max() + 1)])

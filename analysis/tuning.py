@@ -1,0 +1,357 @@
+"""Tuning of units to any variable: binned curves, how much they explain of held-out episodes, and information."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft, sparse
+from sklearn.feature_selection import mutual_info_regression
+
+from analysis.drawing import axes_or_new
+from analysis.inference import UnitEstimates, explained_interval
+from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length
+from rodent.errors import UsageError
+
+_CHUNK = 128  # units at a time: bounds the memory
+_ROWS = 512  # steps at a time: they stay in the processor's cache
+_THREADS = 2  # that work on chunks of units; transforms and products let each other run
+
+
+@dataclass(frozen=True)
+class TuningCurves:
+    """Mean activity a bin.
+
+    Attributes:
+        curves: (units, *bins); NaN where the variable never was.
+        occupancy: (*bins) steps in each bin.
+        edges: of each dimension of the variable, (bins + 1,).
+    """
+
+    curves: Array
+    occupancy: Labels
+    edges: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How strongly units are tuned.
+
+    Attributes:
+        strength: variance of held-out episodes that the binned curve explains, against circular shifts.
+        stability: (units,) correlation of the curves of two halves of the episodes, over bins that both visited.
+        curves: over all episodes.
+    """
+
+    strength: UnitEstimates
+    stability: Array
+    curves: TuningCurves
+
+
+def tuning_curves(activity: ArrayLike, variable: ArrayLike, bins: int | Sequence[ArrayLike] = 20) -> TuningCurves:
+    """Mean activity in bins of a variable of one, two or more dimensions.
+
+    Args:
+        activity: (steps, units), in any unit.
+        variable: (steps,) or (steps, dimensions); steps where it is NaN or outside of the edges are left out.
+        bins: their number, from the least to the greatest value, or the edges of each dimension.
+    """
+    units, values = _columns(activity), matrix(variable, "variable")
+    same_length(activity=units, variable=values)
+    edges = _edges(values, bins)
+    index, shape = _bin_index(values, edges), tuple(len(edge) - 1 for edge in edges)
+    count, inside = int(np.prod(shape)), index >= 0
+    if not inside.all():
+        units, index = units[inside], index[inside]
+    occupancy = np.bincount(index, minlength=count)
+    sums = _sums(units, index, count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        curves = (sums / occupancy[:, None]).T
+    return TuningCurves(curves.reshape(-1, *shape), occupancy.reshape(shape), edges)
+
+
+def tuning(
+    activity: ArrayLike,
+    variable: ArrayLike,
+    episodes: ArrayLike,
+    bins: int | Sequence[ArrayLike] = 20,
+    lags: int = 1000,
+    guard: int = 50,
+    draws: int = 500,
+    seed: int = 0,
+) -> Tuning:
+    """Tuning strength of all units: two halves of the episodes predict each other.
+
+    The episodes are dealt to two halves in turn. The curve of one half predicts the other; a bin that it never
+    visited is predicted by its mean. The null rolls the activity against the variable by every lag (or by an even
+    grid of `lags` of them where there are more steps), all at once by FFT.
+
+    Args:
+        activity: (steps, units).
+        variable: (steps,) or (steps, dimensions); steps where it is NaN or outside of the edges are left out.
+        episodes: (steps,) labels.
+        bins: as in `tuning_curves`.
+        lags: at most this many shifts.
+        guard: steps; shifts shorter than this, either way, are no null, since activity outlasts a step.
+        draws: of episodes, for the interval.
+        seed: of these draws.
+    """
+    units, values = _columns(activity), matrix(variable, "variable")
+    steps = same_length(activity=units, variable=values)
+    groups = codes(episodes, steps, "episodes")
+    curves = tuning_curves(units, values, bins)
+    index = _bin_index(values, curves.edges)
+    inside = index >= 0
+    if not inside.all():
+        units, index, groups = units[inside], index[inside], groups[inside]
+    reasons = _tuning_reasons(units, groups, 2 * guard)
+    known = np.flatnonzero([not reason for reason in reasons])
+    total = len(reasons)
+    if not len(known):
+        empty = np.full((1, total), np.nan)
+        strength = UnitEstimates(empty[0], "circular shifts", empty, np.repeat(empty, 2, 0), reasons)
+        return Tuning(strength, empty[0], curves)
+    episode = np.unique(groups, return_inverse=True)[1]
+    half, size = episode % 2, curves.occupancy.size
+    joint = half * size + index
+    occupancy = np.bincount(joint, minlength=2 * size).reshape(2, size)
+    standard = _standardised(units, known)
+    every = -(-len(index) // lags)
+    shifted = _shifted_strength(standard, joint, size, every)
+    lag = np.arange(len(shifted)) * every
+    far = np.minimum(lag, len(shifted) * every - lag) >= max(guard, 1)
+    errors, totals, stability = _held_out(standard, index, episode, occupancy)
+    interval = explained_interval(errors, totals, draws, np.random.default_rng(seed))
+    value = 1 - errors.sum(axis=0) / totals.sum(axis=0)
+    strength = UnitEstimates(
+        _spread(value, known, total), "circular shifts", _spread(shifted[far], known, total),
+        _spread(interval, known, total), reasons,
+    )  # fmt: skip
+    return Tuning(strength, _spread(stability, known, total), curves)
+
+
+def spatial_information(curves: ArrayLike, occupancy: ArrayLike) -> tuple[Array, Array, tuple[str, ...]]:
+    """Skaggs' information of rates (Skaggs et al. 1993).
+
+    Args:
+        curves: (units, *bins), activity a second, nowhere negative.
+        occupancy: (*bins) time or steps in each.
+
+    Returns:
+        bits a second (units,), bits a spike (units,), and why a unit has neither: information of signed activity has
+        no meaning, and would come out as any number.
+    """
+    rates = np.asarray(curves, dtype=np.float64)
+    rates = rates.reshape(len(rates), -1)
+    share = np.asarray(occupancy, dtype=np.float64).ravel()
+    share = share / share.sum()
+    visited = share > 0
+    rates, share = rates[:, visited], share[visited]
+    reasons = tuple(
+        "NaN" if np.isnan(rate).any() else "negative activity" if (rate < 0).any() else "" if rate.any() else "silent"
+        for rate in rates
+    )
+    wanted = np.array([not reason for reason in reasons])
+    mean = np.where(wanted, rates @ share, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        terms = share * rates * np.log2(rates / mean[:, None])
+    bits = np.where(wanted, np.where(rates == 0, 0.0, terms).sum(axis=1), np.nan)
+    return bits, bits / mean, reasons
+
+
+def mutual_information(
+    activity: ArrayLike, variable: ArrayLike, samples: int = 5000, draws: int = 20, seed: int = 0
+) -> UnitEstimates:
+    """Information between units and a variable in nats (Kraskov et al. 2004), which signed activity may have too.
+
+    Args:
+        activity: (steps, units), the strongest few: this is slow.
+        variable: (steps,).
+        samples: steps drawn without replacement.
+        draws: circular shifts of the variable for the null, and subsamples for the interval.
+        seed: of the draws.
+    """
+    units, values = matrix(activity, "activity"), matrix(variable, "variable")
+    steps, rng = same_length(activity=units, variable=values), np.random.default_rng(seed)
+    if values.shape[1] != 1:
+        raise UsageError(f"the variable has {values.shape[1]} dimensions; give one, (steps,)")
+    reasons = column_reasons(units)
+    if why := f"{steps} steps; needs at least 10" if steps < 10 else column_reasons(values)[0]:
+        reasons = (f"variable: {why}",) * len(reasons)
+    known = np.flatnonzero([not reason for reason in reasons])
+
+    def information(target: Array, rows: NDArray[np.int64]) -> Array:
+        if not len(known):
+            return np.full(len(reasons), np.nan)
+        found = mutual_info_regression(units[np.ix_(rows, known)], target[rows], random_state=0)
+        return _spread(found, known, len(reasons))
+
+    target, count = values[:, 0], min(samples, steps)
+    rows = rng.choice(steps, size=count, replace=False)
+    lags = rng.integers(steps // 10, steps - steps // 10, size=draws) if steps >= 10 else np.ones(draws, dtype=int)
+    null = np.array([information(np.roll(target, lag), rows) for lag in lags])
+    # Half of the steps, without replacement: repeated points would look like information to a nearest neighbour.
+    halves = np.array([information(target, rng.choice(rows, max(count // 2, 1), replace=False)) for _ in range(draws)])
+    value = information(target, rows)
+    spread = 1.96 * halves.std(axis=0, ddof=1) / np.sqrt(2)
+    return UnitEstimates(value, "circular shifts", null, np.stack([value - spread, value + spread]), reasons)
+
+
+def plot_tuning(result: Tuning, unit: int, ax: Axes | None = None) -> Axes:
+    """One unit's curve (a line) or map (an image), with its strength."""
+    ax = axes_or_new(ax)
+    curve, edges = result.curves.curves[unit], result.curves.edges
+    if curve.ndim == 1:
+        ax.plot((edges[0][:-1] + edges[0][1:]) / 2, curve)
+        ax.set_xlabel("variable")
+        ax.set_ylabel("activity")
+    elif curve.ndim == 2:
+        ax.pcolormesh(edges[0], edges[1], curve.T)
+    else:
+        raise UsageError(f"a curve over {curve.ndim} dimensions cannot be drawn; give a variable of one or two")
+    ax.set_title(f"unit {unit}: {result.strength.value[unit]:.3f} explained, q {result.strength.q[unit]:.2g}")
+    return ax
+
+
+def _columns(activity: ArrayLike) -> NDArray:
+    """(steps, units) in its own precision: a double copy of a long recording would not fit."""
+    units = np.asarray(activity)
+    units = units[:, None] if units.ndim == 1 else units
+    if units.ndim != 2 or 0 in units.shape:
+        raise UsageError(f"activity has shape {units.shape}; give (steps, units), neither of them 0")
+    return units
+
+
+def _edges(values: Array, bins: int | Sequence[ArrayLike]) -> tuple[Array, ...]:
+    if isinstance(bins, int):
+        if bins < 1:
+            raise UsageError(f"{bins} bins; give at least 1")
+        finite = values[np.isfinite(values).all(axis=1)]
+        if not len(finite):
+            raise UsageError("the variable is NaN at every step; give one that was measured")
+        return tuple(np.histogram_bin_edges(column, bins) for column in finite.T)
+    edges = tuple(np.asarray(edge, dtype=np.float64) for edge in bins)
+    if len(edges) != values.shape[1] or any(edge.ndim != 1 or (np.diff(edge) <= 0).any() for edge in edges):
+        raise UsageError(f"edges do not fit {values.shape[1]} dimensions; give one rising sequence for each")
+    return edges
+
+
+def _bin_index(values: Array, edges: tuple[Array, ...]) -> Labels:
+    """(steps,) flat index of each step's bin, the last edge inside; -1 outside of all."""
+    index, inside = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=bool)
+    for column, edge in zip(values.T, edges, strict=True):
+        inside &= (column >= edge[0]) & (column <= edge[-1])
+        place = np.minimum(np.searchsorted(edge, column, side="right") - 1, len(edge) - 2)
+        index = index * (len(edge) - 1) + place
+    return np.where(inside, index, -1)
+
+
+def _sums(units: NDArray, index: Labels, count: int) -> Array:
+    """(count, units) sums of the steps of each index, added in their order and in double precision."""
+    member = sparse.csr_array((np.ones(len(index)), (index, np.arange(len(index)))), shape=(count, len(index)))
+    return np.concatenate(
+        [member @ np.ascontiguousarray(units[:, at : at + _CHUNK]) for at in range(0, units.shape[1], _CHUNK)], axis=1
+    )
+
+
+def _tuning_reasons(units: NDArray, groups: Labels, least: int) -> tuple[str, ...]:
+    if len(np.unique(groups)) < 2:
+        return ("one episode: nothing to hold out",) * units.shape[1]
+    if len(groups) <= least:
+        return (f"{len(groups)} steps; the shifts need more than {least}",) * units.shape[1]
+    return column_reasons(units)
+
+
+def _spread(values: Array, known: NDArray[np.int64], total: int) -> Array:
+    """(..., known) to (..., total), NaN elsewhere."""
+    spread = np.full((*values.shape[:-1], total), np.nan)
+    spread[..., known] = values
+    return spread
+
+
+def _standardised(units: NDArray, known: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(steps, known) of mean 0 and variance 1, which single precision is enough for."""
+    mean = units.mean(axis=0, dtype=np.float64)[known]
+    standard, squares = np.empty((len(units), len(known)), dtype=np.float32), np.zeros(len(known))
+    for at in range(0, len(units), _ROWS):
+        block = units[at : at + _ROWS]
+        centred = (block if len(known) == block.shape[1] else block[:, known]) - mean
+        squares += np.einsum("tu,tu->u", centred, centred)
+        standard[at : at + _ROWS] = centred
+    standard /= np.sqrt(squares / len(units)).astype(np.float32)
+    return standard
+
+
+def _shifted_strength(standard: NDArray[np.float32], joint: Labels, bins: int, every: int) -> Array:
+    """(lags, units) explained variance with the activity rolled forward by 0, every, 2 every, ... steps.
+
+    The sums of every bin at every lag are circular correlations. Only each `every`-th lag is wanted, so the steps are
+    folded into (lags, every): short transforms along the lags, and one matrix product a frequency over the rest. The
+    last few steps that fill no fold are left out.
+    """
+    lags = len(joint) // every
+    steps = lags * every
+    joint, standard = joint[:steps], standard[:steps]
+    occupancy = np.bincount(joint, minlength=2 * bins).reshape(2, bins)
+    member = np.zeros((lags, every, 2 * bins), dtype=np.float32)
+    member[np.arange(steps) // every, np.arange(steps) % every, joint] = 1
+    of_bins = fft.rfft(member, axis=0).transpose(0, 2, 1)  # (frequencies, bins, every)
+
+    def strength(at: int) -> Array:
+        folded = standard[:, at : at + _CHUNK].reshape(lags, every, -1)
+        product = of_bins @ np.conj(fft.rfft(folded, axis=0))
+        sums = fft.irfft(product, n=lags, axis=0).reshape(lags, 2, bins, -1)
+        squares = np.einsum("leu,leu->u", folded, folded, dtype=np.float64)
+        return _explained(sums, occupancy, squares)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return np.concatenate(list(pool.map(strength, range(0, standard.shape[1], _CHUNK))), axis=1)
+
+
+def _explained(sums: NDArray, occupancy: Labels, squares: Array) -> Array:
+    """(..., units) explained variance from sums (..., 2, bins, units) and sums of squares (units,)."""
+    errors, totals = squares, squares
+    for test, train in ((0, 1), (1, 0)):
+        mean, overall = _prediction(sums[..., train, :, :], occupancy[train])
+        count, held = occupancy[test][:, None], sums[..., test, :, :]
+        errors = errors + (count * mean**2 - 2 * mean * held).sum(axis=-2)
+        totals = totals + (count.sum() * overall**2 - 2 * overall * held.sum(axis=-2))
+    return 1 - errors / totals
+
+
+def _prediction(sums: NDArray, occupancy: Labels) -> tuple[NDArray, NDArray]:
+    """Mean a bin (..., bins, units), the overall mean where it is empty, and that overall mean (..., units)."""
+    overall = sums.sum(axis=-2) / max(occupancy.sum(), 1)
+    count = occupancy[:, None]
+    return np.where(count > 0, sums / np.maximum(count, 1), overall[..., None, :]), overall
+
+
+def _held_out(
+    standard: NDArray[np.float32], index: Labels, episode: Labels, occupancy: Labels
+) -> tuple[Array, Array, Array]:
+    """Squared errors and totals of each episode (episodes, units), and the halves' correlation (units,)."""
+    count, size = int(episode.max()) + 1, occupancy.shape[1]
+    sums = _sums(standard, episode * size + index, count * size).reshape(count, size, -1)
+    visits = np.bincount(episode * size + index, minlength=count * size).reshape(count, size, 1)
+    squares = np.stack([np.einsum("tu,tu->u", part, part, dtype=np.float64) for part in _parts(standard, episode)])
+    halves = np.stack([sums[0::2].sum(axis=0), sums[1::2].sum(axis=0)])
+    errors, totals = np.empty_like(squares), np.empty_like(squares)
+    for test in (0, 1):
+        mean, overall = _prediction(halves[1 - test], occupancy[1 - test])
+        of, n = slice(test, None, 2), visits[test::2]
+        errors[of] = squares[of] + (n * mean**2 - 2 * mean * sums[of]).sum(axis=1)
+        totals[of] = squares[of] + n.sum(axis=1) * overall**2 - 2 * overall * sums[of].sum(axis=1)
+    both = (occupancy > 0).all(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        first, second = halves[:, both] / occupancy[:, both][:, :, None]
+        first, second = first - first.mean(axis=0), second - second.mean(axis=0)
+        stability = (first * second).sum(axis=0) / np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
+    return errors, totals, stability if both.sum() > 2 else np.full(standard.shape[1], np.nan)
+
+
+def _parts(standard: NDArray[np.float32], episode: Labels) -> list[NDArray[np.float32]]:
+    return [standard[episode == name] for name in range(int(episode.max()) + 1)]

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from sklearn.cross_decomposition import CCA
+
+from analysis.alignment import canonical_correlations, correspondence, plot_alignment, principal_angles
+from rodent.errors import UsageError
+
+EPISODES = np.arange(300) // 30
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_cca_equals_that_of_scikit_learn(rng):
+    first, second = rng.normal(size=(300, 3)), rng.normal(size=(300, 3))
+    second[:, 0] += first[:, 1]
+    model = CCA(3, max_iter=5000, tol=1e-10)
+    scores = model.fit_transform(first, second)
+    theirs = [np.corrcoef(scores[0][:, i], scores[1][:, i])[0, 1] for i in range(3)]
+    np.testing.assert_allclose(canonical_correlations(first, second), sorted(theirs, reverse=True), atol=1e-3)
+
+
+def test_shared_subspaces_have_small_angles_and_random_ones_do_not(rng):
+    basis, other = (np.linalg.qr(rng.normal(size=(20, 3)))[0] for _ in range(2))
+    paths = [rng.normal(size=(300, 3)) @ b.T + 0.01 * rng.normal(size=(300, 20)) for b in (basis, basis, other)]
+    same = principal_angles(paths[0], paths[1], (EPISODES, EPISODES), components=3, draws=40)
+    assert same.angles.max() < 0.05 and same.alignment.beat == ("random subspaces",)
+    apart = principal_angles(paths[0], paths[2], (EPISODES, EPISODES), components=3, draws=40)
+    assert apart.alignment.value < 0.5
+    plot_alignment(same)
+
+
+def test_one_population_in_two_bases_corresponds(rng):
+    hidden = rng.normal(size=(300, 3))
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    found = correspondence(hidden, hidden @ turn + 0.01 * rng.normal(size=(300, 3)), EPISODES, components=3, draws=40)
+    assert found.correlation.value > 0.99 and found.procrustes.value > 0.99
+    assert found.procrustes.beat == ("shifts within episodes",)
+    noise = correspondence(hidden, rng.normal(size=(300, 3)), EPISODES, components=3, draws=40)
+    assert noise.correlation.value < 0.3
+    plot_alignment(found)
+
+
+def test_too_low_a_rank_has_a_reason(rng):
+    found = correspondence(rng.normal(size=(300, 2)), rng.normal(size=(300, 5)), EPISODES, components=3)
+    assert found.correlation.reason.startswith("rank 2") and np.isnan(found.canonical).all()
+    with pytest.raises(UsageError, match="same units"):
+        principal_angles(rng.normal(size=(300, 4)), rng.normal(size=(300, 5)), (EPISODES, EPISODES))

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.gait import circular_mean, footfalls, gait, plot_gait
+from rodent.errors import UsageError
+
+DT = 0.01
+EPISODES = np.repeat(np.arange(6), 400)
+
+
+def walk():
+    """Two limbs half a stride apart, on the ground for 60 %; faster episodes stride faster."""
+    frequency = (2 + 0.5 * np.arange(6))[EPISODES]
+    phase = np.cumsum(frequency) * DT
+    standing = np.stack([phase % 1 < 0.6, (phase + 0.5) % 1 < 0.6], axis=1)
+    return standing, 0.1 * frequency**2
+
+
+def test_strides_have_their_frequency_duty_length_and_phase():
+    standing, speed = walk()
+    found = gait(standing, speed, EPISODES, DT, draws=50)
+    of = found.strides.episode == 0
+    assert np.median(found.strides.frequency[of]) == pytest.approx(2, rel=0.03)
+    assert found.strides.duty.mean() == pytest.approx(0.6, abs=0.03)
+    np.testing.assert_allclose(found.strides.length, found.strides.speed / found.strides.frequency)
+    assert found.phase[0, 1] == pytest.approx(0.5, abs=0.02) and found.coupling[0, 1].value > 0.95
+    assert found.coupling[0, 1].beat == ("random phases",) and np.isnan(found.phase[0, 0])
+    assert found.against_speed["frequency"].value > 0.9
+    assert found.against_speed["length"].beat == ("permuted strides",)
+    plot_gait(found)
+
+
+def test_footfalls_ignore_what_stays_between_the_thresholds():
+    force = np.array([0.0, 0.6, 0.4, 0.6, 0.4, 0.2, 0.4, 0.4, 0.6])
+    standing = footfalls(force, np.array([0] * 7 + [1] * 2), on=0.5, off=0.3)[:, 0]
+    assert standing.tolist() == [False, True, True, True, True, False, False, False, True]
+    with pytest.raises(UsageError, match="not above"):
+        footfalls(force, np.zeros(9), on=0.3, off=0.5)
+
+
+def test_a_body_that_stands_has_no_gait_and_says_so():
+    found = gait(np.ones((100, 2)), np.zeros(100), np.zeros(100), DT)
+    assert "0 strides" in found.against_speed["frequency"].reason and not found.coupling[0, 1].estimable
+    assert np.isnan(found.phase).all() and len(found.strides.limb) == 0
+
+
+def test_circular_statistics_of_zars_example():
+    mean, length, z = circular_mean(np.deg2rad([45, 55, 81, 96, 110, 117, 132, 154]))
+    assert np.rad2deg(mean) == pytest.approx(98.988, abs=2e-3)
+    assert length == pytest.approx(0.82522, abs=1e-4) and z == pytest.approx(5.448, abs=2e-3)
+    assert mean == pytest.approx(stats.circmean(np.deg2rad([45, 55, 81, 96, 110, 117, 132, 154])))
+    assert np.isnan(circular_mean([])).all()

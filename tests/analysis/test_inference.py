@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.inference import Estimate, not_estimable, over_seeds, p_values, q_values
+from rodent.errors import UsageError
+
+
+def test_p_counts_the_value_itself_and_is_never_0():
+    assert Estimate(5.0, {"shuffled": np.arange(4.0)}).p("shuffled") == 1 / 5
+    assert Estimate(5.0, {"shuffled": np.arange(40.0)[:5], "strong": np.full(99, 9.0)}).beat == ()
+    assert Estimate(5.0, {"shuffled": np.zeros(99), "strong": np.full(99, 9.0)}).beat == ("shuffled",)
+
+
+def test_q_leaves_out_what_is_not_estimable():
+    q = q_values(np.array([0.01, np.nan, 0.04]))
+    assert np.isnan(q[1]) and q[[0, 2]].tolist() == [0.02, 0.04]
+    assert np.isnan(p_values(np.array([np.nan]), np.zeros((3, 1)))).all()
+
+
+def test_the_interval_over_seeds_is_students():
+    values = [1.0, 2.0, 4.0]
+    together = over_seeds([Estimate(value, {"a": np.full(3, value)}) for value in values] + [not_estimable("short")])
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert together.interval == pytest.approx((low, high)) and together.nulls["a"].tolist() == [7 / 3] * 3
+    assert over_seeds([not_estimable("short")]).reason == "short"
+    with pytest.raises(UsageError, match="no estimates"):
+        over_seeds([])

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from analysis.jpca import fits, jpca, plot_jpca, shares
+from rodent.errors import UsageError
+
+DT = 0.02
+
+
+def rotating(frequencies=(2.0, 1.0), conditions=12, steps=60, units=10, seed=0):
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.normal(size=(units, 2 * len(frequencies))))[0]
+    start = rng.uniform(0, 2 * np.pi, size=(conditions, 1, len(frequencies)))
+    phase = 2 * np.pi * np.array(frequencies) * DT * np.arange(steps)[None, :, None] + start
+    paths = np.stack([np.cos(phase), np.sin(phase)], axis=-1).reshape(conditions, steps, -1)
+    return paths @ basis.T, basis
+
+
+def test_the_closed_form_equals_least_squares_on_a_skew_basis():
+    states = np.random.default_rng(0).normal(size=(3, 40, 4))
+    x = ((states[:, 1:] + states[:, :-1]) / 2).reshape(-1, 4)
+    velocity = (np.diff(states, axis=1) / DT).reshape(-1, 4)
+    pairs = np.array(np.triu_indices(4, 1)).T
+    bases = np.zeros((len(pairs), 4, 4))
+    for basis, (i, j) in zip(bases, pairs, strict=True):
+        basis[i, j], basis[j, i] = 1, -1
+    design = np.stack([(x @ basis.T).ravel() for basis in bases], axis=1)
+    weights = np.linalg.lstsq(design, velocity.ravel(), rcond=None)[0]
+    np.testing.assert_allclose(fits(states, DT)[0], np.tensordot(weights, bases, 1), atol=1e-9)
+
+
+def test_planted_rotations_have_their_frequencies_and_planes():
+    states, basis = rotating()
+    found = jpca(states, DT, components=4, draws=40)
+    assert found.frequencies == pytest.approx([2, 1], rel=0.01)
+    assert found.skew_r2.value > 0.99 and found.skew_r2.beat == ("shuffled conditions",)
+    overlap = np.linalg.svd(found.planes[0] @ basis[:, :2])[1]
+    assert overlap == pytest.approx([1, 1], abs=0.01)
+    plot_jpca(found)
+
+
+def test_decay_is_no_rotation():
+    rng = np.random.default_rng(0)
+    states = np.exp(-np.arange(50) * DT)[None, :, None] * rng.normal(size=(10, 1, 4)) + 1e-3 * rng.normal(
+        size=(10, 50, 4)
+    )
+    skew, full = shares(states - states.mean(axis=0), DT)
+    assert skew < 0.05 < full
+
+
+def test_smooth_noise_is_not_called_rotational():
+    rng = np.random.default_rng(5)
+    noise = ndimage.gaussian_filter1d(rng.normal(size=(20, 20, 60, 8)), 5, axis=2)
+    assert np.mean([bool(jpca(states, DT, draws=40).skew_r2.beat) for states in noise]) <= 0.15
+
+
+def test_too_low_a_rank_has_a_reason():
+    states, _ = rotating(frequencies=(2.0,))
+    found = jpca(states, DT, components=6)
+    assert found.skew_r2.reason.startswith("rank 2") and np.isnan(found.frequencies).all()
+    with pytest.raises(UsageError, match="even number"):
+        jpca(states, DT, components=3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 8), st.integers(1, 5), st.sampled_from(["", "nan", "constant"]))
+def test_any_shape_is_estimated_or_has_a_reason(conditions, steps, units, fault):
+    states = np.random.default_rng(0).normal(size=(conditions, steps, units))
+    if fault:
+        states[:] = np.nan if fault == "nan" else 1.0
+    found = jpca(states, DT, components=2, draws=3)
+    assert np.isfinite(found.skew_r2.value) == found.skew_r2.estimable
+    assert not (fault and found.skew_r2.estimable)

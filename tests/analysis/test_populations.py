@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.populations import (
+    dimensions,
+    participation_ratio,
+    plot_dimensions,
+    plot_shared_variance,
+    shared_variance,
+)
+
+EPISODES = np.arange(600) // 60
+
+
+def test_participation_ratio_of_4_2_1_1():
+    assert participation_ratio([4, 2, 1, 1]) == pytest.approx(2.9091, abs=1e-4)
+    assert np.isnan(participation_ratio([0, 0]))
+
+
+def test_a_planted_plane_has_two_dimensions_and_beats_independent_units():
+    rng = np.random.default_rng(0)
+    activity = rng.normal(size=(600, 2)) @ rng.normal(size=(2, 10)) + 1e-3 * rng.normal(size=(600, 10))
+    found = dimensions(activity, EPISODES, draws=19, samples=400)
+    assert 1 < found.participation.value <= 2.01
+    assert found.concentration.beat == ("units shifted apart",)
+    low, high = found.participation.interval
+    assert low <= found.participation.value <= high
+    assert found.intrinsic.value == pytest.approx(2, abs=0.4)
+    plot_dimensions(found)
+
+
+def test_factor_analysis_finds_the_planted_shared_variance():
+    rng = np.random.default_rng(1)
+    loadings = rng.normal(size=(2, 12))
+    loadings /= np.linalg.norm(loadings, axis=0)
+    shared = np.linspace(0.2, 0.8, 12)
+    activity = rng.normal(size=(6000, 2)) @ (loadings * np.sqrt(shared)) + np.sqrt(1 - shared) * rng.normal(
+        size=(6000, 12)
+    )
+    found = shared_variance(activity, np.arange(6000) // 300, most_factors=3, folds=2, draws=3)
+    assert found.factors == 2
+    np.testing.assert_allclose(found.shared.value, shared, atol=0.03)
+    plot_shared_variance(found)
+
+
+def test_one_episode_and_bad_units_have_a_reason():
+    activity = np.random.default_rng(0).normal(size=(600, 5))
+    assert "one episode" in shared_variance(activity, np.zeros(600)).shared.reasons[0]
+    activity[:, 0], activity[3, 1] = 1, np.nan
+    found = shared_variance(activity, EPISODES, most_factors=1, draws=2)
+    assert found.shared.reasons[:2] == ("constant", "NaN or infinite") and np.isnan(found.shared.value[:2]).all()
+    assert dimensions(activity, EPISODES).participation.reason == "NaN or infinite values"
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 4), st.sampled_from(["", "nan", "constant"]))
+def test_any_shape_is_estimated_or_has_a_reason(steps, units, fault):
+    activity = np.random.default_rng(0).normal(size=(steps, units))
+    if fault:
+        activity[:] = np.nan if fault == "nan" else 1.0
+    found = dimensions(activity, np.arange(steps) // 5, draws=2)
+    assert np.isfinite(found.participation.value) == found.participation.estimable
+    assert not (fault and found.participation.estimable)

@@ -1,0 +1,29 @@
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from analysis.task_variance import plot_task_variance, task_variance
+
+TASKS, EPISODES = np.repeat(np.arange(3), 100), np.arange(300) // 20
+
+
+def planted():
+    """30 units in three groups, each active in one task, and one silent unit."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(3), 10)
+    scale = np.where(TASKS[:, None] == group, 1.0, 0.1)
+    return np.concatenate([scale * rng.normal(size=(300, 30)), np.zeros((300, 1))], axis=1), group
+
+
+def test_planted_groups_are_found_and_a_rotation_has_none():
+    activity, group = planted()
+    found = task_variance(activity, TASKS, EPISODES, most_clusters=5)
+    assert adjusted_rand_score(group, found.clusters[:30]) == 1 and found.clusters[30] == -1
+    assert np.isnan(found.share[30]).all()
+    assert found.silhouette.value > 0.9 and found.silhouette.beat == ("rotated units",)
+    plot_task_variance(found)
+
+
+def test_one_task_or_too_few_units_have_a_reason():
+    activity, _ = planted()
+    assert task_variance(activity, np.zeros(300), EPISODES).silhouette.reason == "one task"
+    assert "active units" in task_variance(activity[:, :2], TASKS, EPISODES).silhouette.reason

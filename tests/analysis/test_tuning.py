@@ -1,0 +1,115 @@
+import numpy as np
+import pynapple
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.tuning import (
+    mutual_information,
+    plot_tuning,
+    spatial_information,
+    tuning,
+    tuning_curves,
+)
+from rodent.errors import UsageError
+
+STEPS = 2000
+
+
+@pytest.fixture(scope="module")
+def recording():
+    """Unit 0 follows the variable, unit 1 is slow noise, unit 2 is constant, unit 3 has a NaN."""
+    rng = np.random.default_rng(0)
+    variable = np.sin(np.arange(STEPS) / 17.3) + 0.1 * rng.normal(size=STEPS)
+    slow = np.convolve(rng.normal(size=STEPS + 49), np.ones(50) / 50, mode="valid")
+    broken = rng.normal(size=STEPS)
+    broken[5] = np.nan
+    activity = np.stack([variable**2 + 0.3 * rng.normal(size=STEPS), slow, np.ones(STEPS), broken], axis=1)
+    return activity, variable, np.arange(STEPS) // 100
+
+
+def test_curves_equal_those_of_scipy_to_the_bit(recording):
+    activity, variable, _ = recording
+    found = tuning_curves(activity[:, :2], variable, bins=15)
+    mean, edges, _ = stats.binned_statistic(variable, activity[:, :2].T, bins=15)
+    np.testing.assert_array_equal(found.curves, mean)
+    np.testing.assert_array_equal(found.edges[0], edges)
+    assert found.occupancy.sum() == STEPS
+
+
+def test_maps_equal_those_of_scipy_to_the_bit(recording):
+    activity, variable, _ = recording
+    place = np.stack([variable, np.roll(variable, 7)], axis=1)
+    found = tuning_curves(activity[:, 0], place, bins=6)
+    mean = stats.binned_statistic_2d(*place.T, activity[:, 0], bins=6).statistic
+    np.testing.assert_array_equal(found.curves[0], mean)
+
+
+def test_curves_equal_those_of_pynapple(recording):
+    activity, variable, _ = recording
+    time = np.arange(STEPS) * 0.02
+    theirs = pynapple.compute_tuning_curves(
+        pynapple.TsdFrame(t=time, d=activity[:, :2]), pynapple.Tsd(t=time, d=variable), bins=10
+    )
+    np.testing.assert_allclose(tuning_curves(activity[:, :2], variable, bins=10).curves, theirs.values, rtol=1e-12)
+
+
+def test_strength_tells_a_tuned_unit_from_a_slow_one(recording):
+    result = tuning(*recording)
+    assert result.strength.value[0] > 0.5 and result.stability[0] > 0.9
+    assert result.strength.beat.tolist() == [True, False, False, False]
+    low, high = result.strength.interval[:, 0]
+    assert low < result.strength.value[0] < high
+    assert result.strength.reasons == ("", "", "constant", "NaN or infinite")
+    assert np.isnan(result.strength.value[2:]).all() and np.isnan(result.strength.q[2:]).all()
+    plot_tuning(result, 0)
+
+
+def test_the_null_equals_rolling_the_activity_by_hand(recording):
+    activity, variable, episodes = (part[:400] for part in recording)
+    null = tuning(activity[:, :1], variable, episodes, bins=5, lags=50, guard=16).strength.null[:, 0]
+    lags = np.arange(16, 400 - 15, 8)
+    by_hand = [tuning(np.roll(activity[:, :1], lag, axis=0), variable, episodes, bins=5).strength.value for lag in lags]
+    np.testing.assert_allclose(null, np.concatenate(by_hand), atol=1e-5)
+
+
+def test_skaggs_information_of_half_an_arena_is_one_bit():
+    curves = np.array([[2.0, 2.0, 0.0, 0.0], [1.0, -1.0, 0.0, 2.0], [0.0, 0.0, 0.0, 0.0]])
+    bits, per_spike, reasons = spatial_information(curves, np.full(4, 10))
+    assert bits[0] == 1 and per_spike[0] == 1
+    assert reasons == ("", "negative activity", "silent") and np.isnan(bits[1:]).all()
+
+
+def test_ksg_information_of_gaussians_with_correlation_point_8():
+    rng = np.random.default_rng(0)
+    x, noise, other = rng.normal(size=(3, 5000))
+    found = mutual_information(np.stack([0.8 * x + 0.6 * noise, other], axis=1), x, draws=3)
+    assert found.value[0] == pytest.approx(-0.5 * np.log(1 - 0.8**2), abs=0.03)
+    assert found.value[1] < 0.03 and found.null.max() < 0.03
+
+
+def test_one_episode_is_not_estimable(recording):
+    activity, variable, _ = recording
+    result = tuning(activity[:, :1], variable, np.zeros(STEPS))
+    assert result.strength.reasons == ("one episode: nothing to hold out",)
+    assert np.isnan(result.strength.value).all()
+
+
+def test_unlike_lengths_are_refused():
+    with pytest.raises(UsageError, match="differ in length"):
+        tuning(np.zeros((5, 2)), np.zeros(4), np.zeros(5))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 3), st.integers(0, 10_000), st.sampled_from(["", "nan", "constant"]))
+def test_a_unit_is_either_estimated_or_has_a_reason(steps, units, seed, fault):
+    rng = np.random.default_rng(seed)
+    activity = rng.normal(size=(steps, units))
+    if fault:
+        activity[:, 0] = np.nan if fault == "nan" else 3.0
+    strength = tuning(activity, rng.normal(size=steps), np.arange(steps) // 7, bins=4, guard=2).strength
+    assert strength.value.shape == (units,)
+    for value, reason in zip(strength.value, strength.reasons, strict=True):
+        assert np.isfinite(value) != bool(reason)
+    assert not fault or strength.reasons[0]
