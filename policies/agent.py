@@ -158,6 +158,11 @@ class Agent(nn.Module, ABC):
     def _critic_is_told(self, observation: Tensor) -> bool:
         return observation.shape[-1] == self.observation_size + self.critic_size
 
+    @staticmethod
+    def _unknown_value(features: Tensor) -> Tensor:
+        """The value (...) that a critic gives which is not told all that it reads, for features (..., n)."""
+        return torch.full(features.shape[:-1], math.nan, device=features.device)
+
 
 def run_layers(network: nn.Sequential, inputs: Tensor, name: str, probe: Probe) -> Tensor:
     """What a network of `mlp` makes of inputs (..., n); a probe sees each hidden layer, `name.0` and up."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -81,5 +80,5 @@ class LSTMAgent(Agent):
         if self._critic_is_told(seen):
             value = self.critic(torch.cat([features, seen[..., self.observation_size :]], -1)).squeeze(-1)
         else:
-            value = torch.full(mean.shape[:-1], math.nan, device=mean.device)
+            value = self._unknown_value(mean)
         return Output(mean, self.log_std.expand_as(mean), value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -185,7 +184,7 @@ class Merel2020Agent(Agent):
 
     def _read_value(self, core: Tensor, seen: Tensor, probe: Probe) -> Tensor:
         if not self._critic_is_told(seen):
-            return torch.full(core.shape[:-1], math.nan, device=core.device)
+            return self._unknown_value(core)
         inputs = torch.cat([core, seen[..., self.observation_size :]], -1)
         return run_layers(self.critic, inputs, "critic", probe).squeeze(-1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -101,7 +100,7 @@ class MLPAgent(Agent):
         mean = probe("mean", self._mean(seen, probe))
         log_std = (self.log_std + self.log_std[self.action_index]) / 2 if self.symmetric else self.log_std
         told = self._critic_is_told(observation)
-        value = self._value(views) if told else torch.full(mean.shape[:-1], math.nan, device=mean.device)
+        value = self._value(views) if told else self._unknown_value(mean)
         return Output(mean, log_std.expand_as(mean), value)
 
     def _mean(self, seen: list[Tensor], probe: Probe) -> Tensor:

@@ -269,15 +269,20 @@ class MazeForage(Task):
         return np.array([model.geom(f"orb {i}").id in touching for i in range(self._most_orbs)])
 
 
-def _emptied_scene(task: MazeForage) -> mujoco.MjSpec:
-    """A maze's scene without its walls, floor and orbs, and without their materials."""
-    spec = scene_spec(task)
+def _empty(spec: mujoco.MjSpec) -> None:
+    """Take out of a maze its walls, floor and orbs."""
     for geom in (*spec.worldbody.geoms, *spec.body("maze_body").geoms):
         if geom.name != "ground":
             spec.delete(geom)
     for body in spec.worldbody.bodies:
         if body.name.startswith("target_"):
             spec.delete(body)
+
+
+def _emptied_scene(task: MazeForage) -> mujoco.MjSpec:
+    """A maze's scene without its walls, floor and orbs, and without their materials."""
+    spec = scene_spec(task)
+    _empty(spec)
     for material in spec.materials:
         spec.delete(material)
     return spec
@@ -318,12 +323,7 @@ def _show_planes(look: Look, stage: mujoco.MjModel, kind: str, boxes: NDArray[np
 def _empty_maze(task: MazeForage) -> mujoco.MjSpec:
     """The spec of a maze without walls and orbs, and without the planes that only carry their pictures."""
     spec = physics_spec(task).copy()
-    for geom in (*spec.worldbody.geoms, *spec.body("maze_body").geoms):
-        if geom.name != "ground":
-            spec.delete(geom)
-    for body in spec.worldbody.bodies:
-        if body.name.startswith("target_"):
-            spec.delete(body)
+    _empty(spec)
     return spec
 
 

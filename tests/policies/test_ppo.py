@@ -5,29 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from point_mass import PointMasses, make_cued, make_point_masses
+from experience import experience
+from point_mass import make_cued, make_point_masses
 
-from policies.agent import Agent
-from policies.collector import Collector
 from policies.metrics import read_metrics
-from policies.observation import ObservationSpec
 from policies.ppo import PPO, PPOSettings
-from policies.registry import AGENTS, make_agent
-from policies.rollout import Rollout
+from policies.registry import AGENTS
 from policies.training import train
 from rodent.errors import UsageError
-
-ENVS = 16
-
-
-def experience(name: str = "mlp") -> tuple[Agent, Rollout]:
-    torch.manual_seed(0)
-    env = PointMasses(ENVS)
-    senses = ObservationSpec.of(env.single_observation_space)
-    agent = make_agent(name, senses.size, 2, AGENTS[name].settings_type())
-    rollout = Rollout.empty(32, ENVS, agent)
-    Collector(env, agent, senses, list(range(ENVS)), torch.Generator().manual_seed(0)).collect(rollout)
-    return agent, rollout
 
 
 def update(settings: PPOSettings, updates: int = 1) -> dict[str, float]:

@@ -49,7 +49,9 @@ def test_vtrace_is_torchrls_with_endings_of_both_kinds_in_the_middle() -> None:
 
 
 def test_on_its_own_actions_vtrace_is_the_return_with_bootstraps_at_cuts_alone() -> None:
-    column = lambda *numbers: torch.tensor(numbers)[:, None]  # noqa: E731
+    def column(*numbers: float) -> torch.Tensor:
+        return torch.tensor(numbers)[:, None]
+
     rewards, values, next_values = column(1.0, 2.0, 3.0, 4.0), column(0.5, 0.6, 0.7, 0.8), column(0.6, 9.0, 0.8, 7.0)
     cut = column(False, True, False, False)
     targets, advantages = vtrace(rewards, values, next_values, 0 * values, 0 * cut > 0, cut, GAMMA)

@@ -7,35 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from point_mass import PointMasses, make_cued, make_point_masses
+from experience import experience
+from point_mass import make_cued, make_point_masses
 from scipy.optimize import brentq
 from torch import nn
 
-from policies.agent import Agent
 from policies.checkpoint import Checkpoints
-from policies.collector import Collector
 from policies.metrics import read_metrics
-from policies.observation import ObservationSpec
 from policies.popart import PopArt
 from policies.ppo import PPOSettings
-from policies.registry import AGENTS, make_agent
-from policies.rollout import Rollout
+from policies.registry import AGENTS
 from policies.run_folder import CHECKPOINTS
 from policies.training import train
 from policies.vmpo import VMPO, Duals, VMPOSettings, hold, weigh
 from rodent.errors import UsageError
-
-ENVS = 16
-
-
-def experience(name: str = "mlp") -> tuple[Agent, Rollout]:
-    torch.manual_seed(0)
-    env = PointMasses(ENVS)
-    senses = ObservationSpec.of(env.single_observation_space)
-    agent = make_agent(name, senses.size, 2, AGENTS[name].settings_type())
-    rollout = Rollout.empty(32, ENVS, agent)
-    Collector(env, agent, senses, list(range(ENVS)), torch.Generator().manual_seed(0)).collect(rollout)
-    return agent, rollout
 
 
 def divergence_from_even(weights: torch.Tensor) -> float:
