@@ -90,6 +90,7 @@ class Train:
 
     candidate: tyro.conf.Positional[str]
     seed: int = 0
+    threads: int = 1  # of the simulation: they change the wall time and nothing else
 
 
 @dataclass
@@ -140,7 +141,7 @@ def speed(flags: Speed) -> None:
         )
 
 
-def candidate_config(candidate: str, seed: int) -> TrainConfig:
+def candidate_config(candidate: str, seed: int, threads: int = 1) -> TrainConfig:
     """The recipe under a candidate's physics."""
     config = load_yaml(CONFIG)
     first, others = CANDIDATES[candidate]
@@ -149,7 +150,7 @@ def candidate_config(candidate: str, seed: int) -> TrainConfig:
         for i, phase in enumerate(config.phases)
     )
     return replace(
-        config, schedule=schedule, threads=1, seeds=(seed,), run_dir=RUNS / candidate / f"seed-{seed}",
+        config, schedule=schedule, threads=threads, seeds=(seed,), run_dir=RUNS / candidate / f"seed-{seed}",
         keep=1000, checkpoint_every=CHECKPOINT_EVERY, evaluation=EvaluationSettings(episodes=0),
     )  # fmt: skip
 
@@ -157,7 +158,7 @@ def candidate_config(candidate: str, seed: int) -> TrainConfig:
 def train_candidate(flags: Train) -> None:
     if flags.candidate not in CANDIDATES:
         sys.exit(f"unknown candidate {flags.candidate!r}: choose one of {', '.join(CANDIDATES)}")
-    train(replace(candidate_config(flags.candidate, flags.seed), resume=True))
+    train(replace(candidate_config(flags.candidate, flags.seed, flags.threads), resume=True))
 
 
 def report(flags: Report) -> None:
