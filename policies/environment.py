@@ -1,4 +1,4 @@
-"""The environments that training steps: the task under a preset of physics, or under several at once."""
+"""The environments that training steps: one task or several, under a preset of physics or under several at once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from policies.config import Phase, TrainConfig
+from policies.multitask import SharedSenses, Tasks, share_space
+from policies.policy import Policy
 from policies.storage import Arrays
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.tasks import TASKS, Task
+from rodent.vision import VisionSettings
 
 Step = tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
@@ -57,7 +61,7 @@ class MakeEnv(Protocol):
         *,
         pool: int = 0,
         privileged: bool = False,
-        vision: bool = False,
+        vision: bool | VisionSettings = False,
     ) -> TrainingEnv: ...
 
 
@@ -70,34 +74,64 @@ def make_rodent_env(
     *,
     pool: int = 0,
     privileged: bool = False,
-    vision: bool = False,
+    vision: bool | VisionSettings = False,
 ) -> TrainingEnv:
     """The project's own environment, `RodentVectorEnv`."""
     return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool, privileged=privileged, vision=vision)
 
 
-def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> TrainingEnv:
-    """The environment of one of a configuration's `phases`. Presets joined by `+` share the environments evenly.
+def make_training_env(
+    make_env: MakeEnv, config: TrainConfig, phase: Phase, experts: Sequence[Policy] = ()
+) -> TrainingEnv:
+    """The environment of one of a configuration's `phases`.
 
-    What the pool of arenas cost is told on standard error.
+    Tasks share the environments evenly, and in each task the presets that are joined by `+`. What the pools of arenas
+    cost is told on standard error.
+
+    Args:
+        make_env: makes the environment of one task under one preset.
+        config: the configuration.
+        phase: one of its `phases`.
+        experts: policies whose senses are offered besides.
     """
     assert phase.physics is not None
     presets = phase.physics.split("+")
-    sizes = [len(part) for part in np.array_split(np.arange(config.envs), len(presets))]
-    pool = config.pool if TASKS[config.task].varies else 0
-    privileged = config.privileged or config.privileged_critic
+    offers = {
+        "privileged": config.privileged or config.privileged_critic or any(e.senses.privileged for e in experts),
+        "vision": config.sight if config.vision or any(e.senses.sees for e in experts) else False,
+    }
     began = time.monotonic()
-    envs = [
-        make_env(
-            phase.task(config.task), size, preset, config.threads, phase.aids,
-            pool=pool, privileged=privileged, vision=config.vision,
-        )
-        for preset, size in zip(presets, sizes, strict=True)
-    ]  # fmt: skip
-    if pool:
-        seconds = time.monotonic() - began
-        print(f"{pool * len(envs)} arenas of {config.task} compiled in {seconds:.1f} s", file=sys.stderr)
-    return envs[0] if len(envs) == 1 else Mixture(envs)
+    envs: list[tuple[str, TrainingEnv]] = []
+    for task, rows in zip(config.task, assign_tasks(config).rows, strict=True):
+        sizes = [len(part) for part in np.array_split(rows, len(presets))]
+        pool = config.pool if TASKS[task].varies else 0
+        aids = config.task_aids.get(task, phase.aids)
+        for preset, size in zip(presets, sizes, strict=True):
+            made = make_env(phase.task(task), size, preset, config.threads, aids, pool=pool, **offers)
+            envs.append((task, made))
+    varying = [task for task, _ in envs if TASKS[task].varies]
+    if config.pool and varying:
+        seconds, names = time.monotonic() - began, " and ".join(dict.fromkeys(varying))
+        print(f"{config.pool * len(varying)} arenas of {names} compiled in {seconds:.1f} s", file=sys.stderr)
+    if len(config.task) > 1:
+        space = share_space({task: env.single_observation_space for task, env in envs})
+        envs = [(task, SharedSenses(env, task, space)) for task, env in envs]
+    return envs[0][1] if len(envs) == 1 else Mixture([env for _, env in envs])
+
+
+def assign_tasks(config: TrainConfig) -> Tasks:
+    """The tasks of a run: each has a stretch of the environments, as even as can be."""
+    parts = np.array_split(np.arange(config.envs), len(config.task))
+    ids = torch.from_numpy(np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
+    return Tasks(config.task, ids, config.task_weights or (1.0,) * len(config.task))
+
+
+def offered_by_task(env: TrainingEnv, tasks: Sequence[str]) -> dict[str, gymnasium.Space[Any]]:
+    """What each of `tasks` itself offers in an environment that `make_training_env` made."""
+    parts = [part for part in getattr(env, "parts", ()) if isinstance(part, SharedSenses)]
+    if not parts:
+        return dict.fromkeys(tasks, env.single_observation_space)
+    return {part.name: part.env.single_observation_space for part in parts}
 
 
 def training_seeds(seed: int, phase: int, count: int) -> list[int]:
@@ -111,7 +145,10 @@ def action_names(env: TrainingEnv) -> tuple[str, ...]:
 
 
 class Mixture:
-    """Several vector environments of one task stepped as one: the first ones' environments come first."""
+    """Several vector environments stepped as one: the first ones' environments come first.
+
+    What only some of them tell, such as another task's reward terms, is zero or false for the others.
+    """
 
     def __init__(self, parts: Sequence[TrainingEnv]) -> None:
         self.parts = parts
@@ -159,12 +196,12 @@ class Mixture:
             part.close()
 
     def _join_infos(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        sizes = [part.num_envs for part in self.parts]
         joined: dict[str, Any] = {"task_reward": np.concatenate([info["task_reward"] for info in infos])}
         for group in ("reward_terms", "shaping_terms", "endings"):
             if group in infos[0]:
-                joined[group] = _joined([info[group] for info in infos])
+                joined[group] = _joined(_completed([info[group] for info in infos], sizes))
         if any("final_obs" in info for info in infos):
-            sizes = [part.num_envs for part in self.parts]
             none = [(np.full(size, None, dtype=object), np.zeros(size, dtype=bool)) for size in sizes]
             finals = [(i.get("final_obs", n[0]), i.get("_final_obs", n[1])) for i, n in zip(infos, none, strict=True)]
             joined["final_obs"] = np.concatenate([final for final, _ in finals])
@@ -175,3 +212,12 @@ class Mixture:
 def _joined(parts: Iterable[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     first, *rest = parts
     return {name: np.concatenate([values, *(part[name] for part in rest)]) for name, values in first.items()}
+
+
+def _completed(parts: Sequence[dict[str, NDArray[Any]]], sizes: Sequence[int]) -> list[dict[str, NDArray[Any]]]:
+    """Each part (size,) under all the names that any has: zeros, or false, under those that it has not."""
+    names = {name: values.dtype for part in parts for name, values in part.items()}
+    return [
+        {name: part[name] if name in part else np.zeros(size, kind) for name, kind in names.items()}
+        for part, size in zip(parts, sizes, strict=True)
+    ]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from policies.agent import Agent
-from policies.rollout import Rollout
+from policies.agent import Agent, Output
+from policies.kickstart import expert_divergence
+from policies.multitask import ONE_TASK, Tasks
+from policies.rollout import Minibatch, Rollout
 
 
 class Learner(ABC):
@@ -18,16 +22,20 @@ class Learner(ABC):
     Args:
         agent: the agent to train, changed in place.
         settings: an instance of `settings_type`.
+        tasks: of the run; the agent's critic has an estimate for each.
     """
 
     name: ClassVar[str]
     settings_type: ClassVar[type[Any]]
 
     agent: Agent
+    tasks: Tasks
     optimizer: torch.optim.Optimizer
+    expert_weights: Tensor | None = None
+    """(tasks,), what KL(expert || agent) weighs in the loss; None where there are no experts."""
 
     @abstractmethod
-    def __init__(self, agent: Agent, settings: Any) -> None: ...
+    def __init__(self, agent: Agent, settings: Any, tasks: Tasks = ONE_TASK) -> None: ...
 
     @abstractmethod
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
@@ -50,20 +58,39 @@ class Learner(ABC):
     def rate(self, value: float) -> None:
         self.optimizer.param_groups[0]["lr"] = value
 
-    def value_facts(self) -> dict[str, float]:
-        """What the critic's values mean, for the policy's card: `discount` and `reward_scale`, where they are fixed."""
-        return {}
+    @abstractmethod
+    def value_facts(self) -> dict[str, float | list[float]]:
+        """What the critic's values mean, for the policy's card.
+
+        `discount`, and `reward_scale`, if values are discounted sums of rewards times that, or else `value_mean` and
+        `value_std` of each task; see `PopArt.facts`.
+        """
+
+    def towards_experts(self, batch: Minibatch, output: Output) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """What experts add to the loss of a minibatch, and figures of it."""
+        if self.expert_weights is None:
+            return 0.0, {}
+        weights = (self.expert_weights * self.tasks.step_weights)[batch.tasks]
+        divergence = expert_divergence(batch, output).masked_fill(weights == 0, 0.0)
+        means = self.tasks.means({"expert_kl": divergence.masked_fill(weights == 0, math.nan)}, batch.tasks)
+        return (weights * divergence).mean(), {"expert_kl": divergence.detach()[weights > 0].mean(), **means}
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What the optimiser changes, by name: the agent's."""
         return dict(self.agent.named_parameters())
 
+    def modules(self) -> dict[str, nn.Module]:
+        """What the learner has beside the agent and keeps in checkpoints, by name."""
+        return {}
+
     def state_dict(self) -> dict[str, Tensor]:
-        """The optimiser's moments by parameter, and the rate, as tensors."""
+        """The optimiser's moments by parameter, the rate, and the state of `modules`, as tensors."""
         state = {"rate": torch.tensor(self.rate, dtype=torch.float64)}
         for name, parameter in self.parameters().items():
             for moment, value in self.optimizer.state.get(parameter, {}).items():
                 state[f"{moment}.{name}"] = value
+        for name, module in self.modules().items():
+            state |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -72,5 +99,14 @@ class Learner(ABC):
         parameters = self.parameters()
         for key, value in state.items():
             moment, _, name = key.partition(".")
-            if name:
+            if name and "/" not in key:
                 self.optimizer.state[parameters[name]][moment] = value.clone()
+        for name, module in self.modules().items():
+            prefix = f"{name}/"
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+
+
+def summarise(figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+    """Means over minibatches; those that tell nothing of a task (NaN) are left out, and a figure that none tells too."""
+    means = {name: float(torch.stack([figure[name] for figure in figures]).nanmean()) for name in figures[0]}
+    return {name: mean for name, mean in means.items() if not math.isnan(mean)}

@@ -94,8 +94,9 @@ class Merel2020Agent(Agent):
         settings: Merel2020Settings,
         critic_size: int = 0,
         picture_shape: tuple[int, int, int] | None = None,
+        tasks: int = 1,
     ) -> None:
-        super().__init__(observation_size, action_size, settings.initial_std, critic_size)
+        super().__init__(observation_size, action_size, settings.initial_std, critic_size, tasks)
         self.settings = settings
         self.picture_shape = picture_shape
         self.recurrent = bool(CELLS[settings.cell].PARTS)
@@ -113,7 +114,7 @@ class Merel2020Agent(Agent):
         out = sum(layers) if settings.skip else layers[-1]
         self.core = make(features if listens else out, settings.core)
         self.actor = mlp((out,), action_size, output_gain=0.01)
-        self.critic = mlp((settings.core + critic_size, *settings.critic), 1, output_gain=0.01)
+        self.critic = mlp((settings.core + critic_size, *settings.critic), tasks, output_gain=0.01)
         readers = range(len(layers) if settings.skip else 1)
         self.READS: Mapping[str, str] = {  # what is read of them stands last, hence the order in `_read_policy`
             "proprioception.0.weight": "policy",
@@ -186,7 +187,7 @@ class Merel2020Agent(Agent):
         if not self._critic_is_told(seen):
             return self._unknown_value(core)
         inputs = torch.cat([core, seen[..., self.observation_size :]], -1)
-        return run_layers(self.critic, inputs, "critic", probe).squeeze(-1)
+        return self._as_value(run_layers(self.critic, inputs, "critic", probe))
 
     def _cells(self) -> dict[str, Cell]:
         policy = {f"policy.{layer}": cast(Cell, cell) for layer, cell in enumerate(self.policy)}

@@ -18,8 +18,17 @@ from policies.agent import Agent
 from policies.checkpoint import Checkpoints
 from policies.collector import Collector
 from policies.config import CONFIG_FILE, TrainConfig, difference, to_json, to_yaml
-from policies.environment import MakeEnv, action_names, make_rodent_env, make_training_env, training_seeds
-from policies.evaluation import evaluate
+from policies.environment import (
+    MakeEnv,
+    action_names,
+    assign_tasks,
+    make_rodent_env,
+    make_training_env,
+    offered_by_task,
+    training_seeds,
+)
+from policies.evaluation import Evaluation, evaluate
+from policies.experts import Experts, check_experts, load_experts
 from policies.metrics import Metrics
 from policies.mlp import MLPAgent
 from policies.observation import ObservationSpec
@@ -32,7 +41,7 @@ from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
 from policies.threads import torch_threads
-from policies.transfer import copy_weights
+from policies.transfer import copy_weights, keep_values
 from rodent.errors import UsageError
 from rodent.symmetry import mirror_actions, mirror_senses
 
@@ -48,10 +57,14 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
         The run folder of each seed that was begun.
 
     Raises:
-        UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite.
+        UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite, a
+            task of a student has no expert.
     """
     if config.init_from is not None:
         Policy.load(config.init_from)  # complains before a folder is made, or an old run deleted
+    experts = load_experts(config.expert, config.task)
+    if config.learner == "distill" and (without := [task for task in config.task if task not in experts]):
+        raise UsageError(f"nobody teaches {without[0]}: give --expert {without[0]}=POLICY")
     several = len(config.seeds) > 1
     claim(config.folder, several, config.resume, config.overwrite)
     if several:
@@ -92,18 +105,23 @@ class TrainingRun:
         self.steps = 0  # of all environments together
         self.seconds = 0.0  # of wall time, over all sessions
         self.phase = 0  # index in the schedule
-        self.evaluation: dict[str, Any] | None = None  # the last one, and `steps`, when it was
+        self.evaluations: list[dict[str, Any]] = []  # the last ones, one a task, and `steps`, when it was
         self._saved_at = 0  # steps
         self._rate: float | None = None  # environment steps a second, smoothed
         self.generator = torch.Generator().manual_seed(self.seed)
+        self.tasks = assign_tasks(config)
+        self.experts = load_experts(config.expert, config.task)
         held = self._held_checkpoint()
         if held is not None:
             self.phase = held[1]["phase"]
         self._make_env()
         self.agent = self._make_agent()
-        if held is None and config.init_from is not None:
-            self._copy_weights(Policy.load(config.init_from))
-        self.learner = make_learner(config.learner, self.agent, config.learner_settings)
+        source = Policy.load(config.init_from) if held is None and config.init_from is not None else None
+        if source is not None:
+            self._copy_weights(source)
+        self.learner = make_learner(config.learner, self.agent, config.learner_settings, self.tasks)
+        if source is not None:
+            keep_values(source, self.agent, self.learner.value_facts(), config.task)
         self.collector = self._make_collector()
         self._set_phase_rules()
         if held is not None:
@@ -117,7 +135,7 @@ class TrainingRun:
             write_atomically(self.folder / CONFIG_FILE, to_yaml(self.config))
             self.metrics = Metrics(self.folder, self.steps)
         try:
-            with RunProgress(f"{self.config.task}, seed {self.seed}") as progress:
+            with RunProgress(f"{' and '.join(self.config.task)}, seed {self.seed}") as progress:
                 self._say = progress.say
                 while self._progress < 1 and not stop:
                     self._enter_phase()
@@ -136,6 +154,7 @@ class TrainingRun:
     def iterate(self) -> dict[str, float]:
         """Collect a rollout and learn from it. The very first rollout only tells the normaliser what to expect."""
         self._anneal()
+        self._kickstart()
         began = time.monotonic()
         with torch_threads(1):
             figures = self.collector.collect(self.rollout)
@@ -164,7 +183,7 @@ class TrainingRun:
 
     @property
     def _evaluated_at(self) -> int:
-        return self.evaluation["steps"] if self.evaluation else 0
+        return self.evaluations[0]["steps"] if self.evaluations else 0
 
     # Phases
 
@@ -184,18 +203,22 @@ class TrainingRun:
         self._set_phase_rules()
 
     def _make_env(self) -> None:
-        self.env = make_training_env(self.make_env, self.config, self.schedule.phases[self.phase])
+        config, teachers = self.config, list(self.experts.values())
+        self.env = make_training_env(self.make_env, config, self.schedule.phases[self.phase], teachers)
         space = self.env.single_observation_space
-        self.senses = ObservationSpec.of(space, privileged_critic=self.config.privileged_critic)
+        self.senses = ObservationSpec.of(space, config.privileged_critic, config.privileged, config.vision)
+        check_experts(self.experts, offered_by_task(self.env, config.task), action_names(self.env))
 
     def _make_collector(self) -> Collector:
         seeds = training_seeds(self.seed, self.phase, self.config.envs)
-        return Collector(self.env, self.agent, self.senses, seeds, self.generator)
+        experts = Experts(self.experts, self.tasks, self.agent.action_size) if self.experts else None
+        return Collector(self.env, self.agent, self.senses, seeds, self.generator, self.tasks, experts)
 
     def _set_phase_rules(self) -> None:
         phase = self.schedule.phases[self.phase]
         assert phase.rollout is not None
-        self.rollout = Rollout.empty(phase.rollout, self.config.envs, self.agent)
+        envs, taught = self.config.envs, bool(self.experts)
+        self.rollout = Rollout.empty(phase.rollout, envs, self.agent, self.tasks.ids, taught)
         self.learner.fix_rate(phase.rate)
         self.agent.log_std.requires_grad_(phase.action_std is None)
         self._log_std_before = self.agent.log_std.detach().clone()
@@ -208,6 +231,13 @@ class TrainingRun:
             with torch.no_grad():
                 self.agent.log_std.copy_((1 - done) * self._log_std_before + done * float(np.log(target)))
 
+    def _kickstart(self) -> None:
+        """Tell the learner what its experts weigh now; under `distill` that never changes."""
+        if self.experts and self.config.learner != "distill":
+            guided = torch.tensor([task in self.experts for task in self.config.task])
+            weights = self.config.kickstart.at(self.steps, guided)
+            self.learner.expert_weights = weights if weights.any() else None
+
     # The agent and what is known of it
 
     def _make_agent(self) -> Agent:
@@ -216,9 +246,8 @@ class TrainingRun:
             actions = len(action_names(self.env))
             senses = self.senses
             shape = senses.picture[1] if senses.picture else None
-            agent = make_agent(
-                self.config.agent, senses.size, actions, self.config.agent_settings, senses.critic_size, shape
-            )
+            settings, tasks = self.config.agent_settings, len(self.config.task)
+            agent = make_agent(self.config.agent, senses.size, actions, settings, senses.critic_size, shape, tasks)
         if isinstance(agent, MLPAgent) and agent.symmetric:
             sizes = dict(self.senses.senses + self.senses.critic_senses)
             agent.reflect(mirror_senses(self.env.body, sizes), mirror_actions(self.env.body))
@@ -242,7 +271,7 @@ class TrainingRun:
     def _policy(self) -> Policy:
         """The agent as it is now, as a policy to publish."""
         facts = {
-            "tasks": [self.config.task],
+            "tasks": list(self.config.task),
             "privileged": self.senses.privileged,
             "learner": self.config.learner,
             **self.learner.value_facts(),
@@ -251,7 +280,9 @@ class TrainingRun:
             "steps": self.steps,
             "training_seconds": round(self.seconds, 1),
             "init_from": self.config.init_from,
-            "evaluations": [self.evaluation] if self.evaluation else [],
+            **({"experts": list(self.config.expert)} if self.config.expert else {}),
+            **({"picture_every": self.config.picture_every} if self.senses.sees else {}),
+            "evaluations": self.evaluations,
         }
         return Policy(self.agent, self.config.agent_settings, self.senses, action_names(self.env), facts)
 
@@ -261,22 +292,28 @@ class TrainingRun:
         if not settings.episodes or self._evaluated_at == self.steps:
             return
         self._save()
-        self._say(f"evaluating {settings.episodes} episodes under {settings.physics} physics ...")
-        result = evaluate(
-            self._policy(), self.config.task, settings.episodes, _EVALUATION_SEED, settings.physics,
-            threads=self.config.threads, make_env=self.make_env,
-        )  # fmt: skip
-        self.evaluation = {"steps": self.steps, **result.to_json()}
+        results = [self._evaluate_on(task) for task in self.config.task]
+        self.evaluations = [{"steps": self.steps, **result.to_json()} for result in results]
         self.seconds = time.monotonic() - self._began
-        low, high = result.ci95
-        figures = {"evaluation_return": result.mean_return, "evaluation_low": low, "evaluation_high": high}
+        names = ("evaluation_return", "evaluation_low", "evaluation_high")
+        figures = self.tasks.label([dict(zip(names, (r.mean_return, *r.ci95), strict=True)) for r in results])
         with disk_errors(self.folder):
             self.metrics.write({"steps": self.steps, "seconds": self.seconds, **figures})
+        self._save()
+
+    def _evaluate_on(self, task: str) -> Evaluation:
+        settings = self.config.evaluation
+        self._say(f"evaluating {settings.episodes} episodes of {task} under {settings.physics} physics ...")
+        result = evaluate(
+            self._policy(), task, settings.episodes, _EVALUATION_SEED, settings.physics,
+            threads=self.config.threads, make_env=self.make_env,
+        )  # fmt: skip
+        low, high = result.ci95
         self._say(
             f"evaluated after {self.steps:,} steps under {result.physics}: mean return {result.mean_return:.1f} "
             f"[{low:.1f}, {high:.1f}] of {result.max_return:.0f}"
         )
-        self._save()
+        return result
 
     # Files
 
@@ -311,7 +348,7 @@ class TrainingRun:
             "steps": self.steps,
             "seconds": self.seconds,
             "phase": self.phase,
-            "evaluation": self.evaluation,
+            "evaluations": self.evaluations,
         }
         return arrays, facts
 
@@ -329,7 +366,7 @@ class TrainingRun:
         self._log_std_before = tensors("run")["log_std_before"]
         self.steps = self._saved_at = facts["steps"]
         self.seconds = facts["seconds"]
-        self.evaluation = facts["evaluation"]
+        self.evaluations = facts.get("evaluations", [])
 
     def _held_checkpoint(self) -> tuple[Arrays, dict[str, Any]] | None:
         held = self.checkpoints.read_newest()

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent, gaussian_kl
-from policies.learner import Learner
+from policies.learner import Learner, summarise
+from policies.multitask import ONE_TASK, Tasks
 from policies.popart import PopArt
 from policies.returns import vtrace
 from policies.rollout import Minibatch, Rollout
@@ -59,15 +60,17 @@ class VMPO(Learner):
     The better half of the samples is made likelier, each by a weight exp(advantage / temperature), while the mean and
     the standard deviation of the actions stay near those of a target network, an older copy of the agent. Temperature
     and the two multipliers that hold the limits are learnt. Before each pass V-trace values the policy as it is now.
-    The critic's values, here and in rollouts, are those that PopArt normalises.
+    The critic's values, here and in rollouts, are those that PopArt normalises. Of several tasks each has a better half,
+    returns and advantages of its own, and a weight in the sum of the losses.
     """
 
     name: ClassVar[str] = "vmpo"
     settings_type = VMPOSettings
 
-    def __init__(self, agent: Agent, settings: VMPOSettings) -> None:
+    def __init__(self, agent: Agent, settings: VMPOSettings, tasks: Tasks = ONE_TASK) -> None:
         self.agent = agent
         self.settings = settings
+        self.tasks = tasks
         self.target = copy.deepcopy(agent).requires_grad_(False)
         self.duals = Duals()
         self.popart = PopArt(agent.value_layer, settings.popart)
@@ -78,6 +81,9 @@ class VMPO(Learner):
         ]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
 
+    def value_facts(self) -> dict[str, float | list[float]]:
+        return {"discount": self.settings.gamma} | self.popart.facts()
+
     def fix_rate(self, rate: float | None) -> None:
         if rate is not None:
             self.rate = rate
@@ -87,29 +93,25 @@ class VMPO(Learner):
         if self.updates % settings.target_period == 0:
             self.target.load_state_dict(self.agent.state_dict())
         self.updates += 1
-        bootstraps = self.popart.denormalise(rollout.next_values)
+        tasks = rollout.tasks
+        bootstraps = self.popart.denormalise(rollout.next_values, tasks)
         count = rollout.count_minibatches(settings.minibatch, recurrent)
         figures: list[dict[str, Tensor]] = []
         for _ in range(settings.epochs):
             targets, advantages = self._value(rollout, bootstraps)
-            self.popart.update(targets)
-            advantages, targets = advantages / self.popart.std[0], self.popart.normalise(targets)
+            self.popart.update_each(targets, tasks)
+            advantages, targets = advantages / self.popart.std[tasks], self.popart.normalise(targets, tasks)
             for batch in rollout.minibatches(advantages, targets, count, recurrent, generator):
                 loss, figure = self._loss(batch)
                 figure["gradient_norm"] = self._descend(loss)
                 figures.append(figure)
-        summary = {name: float(torch.stack([figure[name] for figure in figures]).mean()) for name in figures[0]}
-        return summary | {
-            "return_mean": float(self.popart.mean[0]),
-            "return_std": float(self.popart.std[0]),
-            "rate": self.rate,
-        }
+        return summarise(figures) | self.popart.figures(self.tasks) | {"rate": self.rate}
 
     @torch.no_grad()
     def _value(self, rollout: Rollout, bootstraps: Tensor) -> tuple[Tensor, Tensor]:
         """V-trace's targets and advantages of the policy as it is now, (time, envs) each."""
         now = self.agent.unroll(rollout.observations, rollout.initial_state, rollout.starts, rollout.pictures)
-        values = self.popart.denormalise(now.value)
+        values = self.popart.denormalise(self.agent.of_task(now.value, rollout.tasks), rollout.tasks)
         # The critic says anew what followed within the rollout; beyond it, or beyond a cut, what it said then stands.
         following = torch.cat([values[1:], bootstraps[-1:]])
         next_values = torch.where(rollout.ended, bootstraps, following)
@@ -123,17 +125,25 @@ class VMPO(Learner):
         with torch.no_grad():
             old = self.target.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
 
-        log_probs, advantages = now.log_prob(batch.actions).flatten(), batch.advantages.flatten()
-        best, index = advantages.topk((len(advantages) + 1) // 2)
-        weights, temperature_loss = weigh(best, duals.temperature, settings.temperature_limit)
-        policy_loss = -(weights * log_probs[index]).sum()
+        policy_loss = temperature_loss = torch.zeros(())
+        all_log_probs = now.log_prob(batch.actions)
+        for task in batch.tasks.unique().tolist():
+            mine, share = batch.tasks == task, self.tasks.shares[task]
+            log_probs, advantages = all_log_probs[mine], batch.advantages[mine]
+            best, index = advantages.topk((len(advantages) + 1) // 2)
+            weights, task_temperature_loss = weigh(best, duals.temperature, settings.temperature_limit)
+            policy_loss = policy_loss - share * (weights * log_probs[index]).sum()
+            temperature_loss = temperature_loss + share * task_temperature_loss
 
-        kl_mean = gaussian_kl(old.mean, old.log_std, now.mean, old.log_std).mean()
-        kl_scale = gaussian_kl(old.mean, old.log_std, old.mean, now.log_std).mean()
+        steps = self.tasks.step_weights[batch.tasks]
+        kl_mean = (steps * gaussian_kl(old.mean, old.log_std, now.mean, old.log_std)).mean()
+        kl_scale = (steps * gaussian_kl(old.mean, old.log_std, old.mean, now.log_std)).mean()
         limit_loss = hold(kl_mean, duals.mean, settings.mean_limit) + hold(kl_scale, duals.scale, settings.scale_limit)
 
-        value_loss = 0.5 * (now.value - batch.returns).square().mean()
-        loss = policy_loss + temperature_loss + limit_loss + settings.value * value_loss
+        value_losses = 0.5 * steps * (self.agent.of_task(now.value, batch.tasks) - batch.returns).square()
+        value_loss = value_losses.mean()
+        drawn, experts = self.towards_experts(batch, now)
+        loss = policy_loss + temperature_loss + limit_loss + settings.value * value_loss + drawn
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
@@ -144,6 +154,8 @@ class VMPO(Learner):
             "temperature": duals.temperature,
             "mean_multiplier": duals.mean,
             "scale_multiplier": duals.scale,
+            **self.tasks.means({"value_loss": value_losses}, batch.tasks),
+            **experts,
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}
 
@@ -162,21 +174,15 @@ class VMPO(Learner):
         return super().parameters() | {f"duals.{name}": value for name, value in self.duals.named_parameters()}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Besides, the target network, temperature and multipliers, PopArt's statistics, and the count of updates."""
-        state = super().state_dict() | {"updates": torch.tensor(self.updates)}
-        for name, module in self._modules().items():
-            state |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
-        return state
+        """Besides, the count of updates."""
+        return super().state_dict() | {"updates": torch.tensor(self.updates)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        own = {name: value for name, value in state.items() if "/" in name or name == "updates"}
-        super().load_state_dict({name: value for name, value in state.items() if name not in own})
-        self.updates = int(own.pop("updates"))
-        for name, module in self._modules().items():
-            prefix = f"{name}/"
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in own.items() if k.startswith(prefix)})
+        super().load_state_dict(state)
+        self.updates = int(state["updates"])
 
-    def _modules(self) -> dict[str, nn.Module]:
+    def modules(self) -> dict[str, nn.Module]:
+        """The target network, temperature and multipliers, and PopArt's statistics."""
         return {"target": self.target, "duals": self.duals, "popart": self.popart}
 
 

@@ -1,0 +1,66 @@
+"""What a critic is to say of a rollout: returns of scaled rewards, of several tasks each at a scale of its own."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from policies.agent import Agent
+from policies.multitask import Tasks
+from policies.popart import PopArt
+from policies.returns import generalized_advantages
+from policies.rollout import Rollout
+
+
+class Valuation(nn.Module):
+    """Generalised advantages, and the critic's targets.
+
+    Rewards are scaled by a constant. With several tasks, whose returns differ in size, PopArt normalises those of each.
+
+    Args:
+        agent: whose critic it is.
+        tasks: of the run.
+        gamma: discount.
+        lam: lambda of the estimator.
+        scale: what rewards are multiplied by.
+        rate: share of the newest returns in PopArt's statistics.
+    """
+
+    def __init__(self, agent: Agent, tasks: Tasks, gamma: float, lam: float, scale: float, rate: float) -> None:
+        super().__init__()
+        self._tasks = tasks
+        self._gamma, self._lam, self._scale = gamma, lam, scale
+        self.popart = PopArt(agent.value_layer, rate) if agent.tasks > 1 else None
+
+    def estimate(self, rollout: Rollout) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """Advantages, and what the critic should say, (time, envs) each, and figures; moves PopArt's statistics."""
+        values, following = rollout.values, rollout.next_values
+        if self.popart:
+            values, following = (self.popart.denormalise(said, rollout.tasks) for said in (values, following))
+        advantages = generalized_advantages(
+            rollout.rewards * self._scale,
+            values,
+            following,
+            rollout.terminated,
+            rollout.ended,
+            self._gamma,
+            self._lam,
+        )
+        targets = advantages + values
+        of_task = [rollout.tasks == task for task in range(len(self._tasks.names))]
+        figures = self._tasks.label([_explained(targets[:, mine], values[:, mine]) for mine in of_task])
+        if self.popart:
+            self.popart.update_each(targets, rollout.tasks)
+            targets = self.popart.normalise(targets, rollout.tasks)
+            figures |= self.popart.figures(self._tasks)
+        return advantages, targets, figures
+
+    def facts(self) -> dict[str, float | list[float]]:
+        """See `Learner.value_facts`."""
+        if self.popart is None:
+            return {"discount": self._gamma, "reward_scale": self._scale}
+        return {"discount": self._gamma} | self.popart.facts(self._scale)
+
+
+def _explained(targets: Tensor, values: Tensor) -> dict[str, float]:
+    unexplained = (targets - values).var() / targets.var().clamp(min=1e-12)
+    return {"explained_variance": float(1 - unexplained)}
