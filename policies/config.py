@@ -101,7 +101,7 @@ class TrainConfig:
     task_weights: tuple[float, ...] = ()  # how much the losses of each task count, one a task (none: alike)
     agent: str = "mlp"  # mlp, lstm or merel2020
     learner: str = "ppo"  # ppo, vmpo or distill
-    expert: tuple[str, ...] = ()  # TASK=POLICY, or POLICY for the task it was trained on: who is imitated, or kickstarts
+    expert: tuple[str, ...] = ()  # who teaches: TASK=POLICY, or POLICY for the task that it was trained on
     physics: str = "fast"  # preset of the phases that name none: fast or paper
     envs: int = 256  # environments stepped together
     steps: int = 2_000_000  # environment steps of the whole run
@@ -142,7 +142,16 @@ class TrainConfig:
         for names in (self.physics, self.evaluation.physics, *(p.physics for p in self.schedule if p.physics)):
             for name in names.split("+"):
                 find_physics(name)
-        for name in ("envs", "steps", "rollout", "threads", "learner_threads", "keep", "checkpoint_every", "picture_every"):
+        for name in (
+            "envs",
+            "steps",
+            "rollout",
+            "threads",
+            "learner_threads",
+            "keep",
+            "checkpoint_every",
+            "picture_every",
+        ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
         parts = len(self.task) * max(len(str(phase.physics).split("+")) for phase in self.phases)
@@ -179,7 +188,7 @@ class TrainConfig:
             )
         if self.privileged and len(self.task) > 1:
             raise UsageError(
-                "privileged senses differ from task to task and would tell the agent which it is: train an expert on one "
+                "privileged senses differ between tasks and would tell the agent which it is: train an expert on one "
                 "task, or give --privileged-critic"
             )
 
@@ -189,7 +198,9 @@ class TrainConfig:
 
     def _check_experts(self) -> None:
         if self.expert and self.learner != "distill" and not max(self.kickstart.weights) > 0:
-            raise UsageError("experts count for nothing if all of kickstart.weights are 0: raise one, or leave out --expert")
+            raise UsageError(
+                "experts count for nothing if all of kickstart.weights are 0: raise one, or leave out --expert"
+            )
         if len(self.kickstart.weights) not in (1, len(self.task)):
             raise UsageError(
                 f"kickstart.weights must be one number, or one for each of {len(self.task)} tasks, not "

@@ -29,6 +29,7 @@ class DistillationSettings:
     max_gradient: float = 1.0  # norm to which gradients are clipped
     reward_scale: float = 10.0  # rewards are multiplied by this times (1 - gamma), as in ppo
     rate: float = 1e-3  # learning rate of Adam
+    spread_rate: float = 0.01  # learning rate of the logarithm of the actions' standard deviation
     popart: float = 0.1  # with several tasks, share of the newest returns in PopArt's statistics
 
     def __post_init__(self) -> None:
@@ -41,11 +42,11 @@ class DistillationSettings:
             )
         if not (self.gamma < 1 and self.lam <= 1):
             raise UsageError(f"distill needs gamma below 1 and lam of at most 1, not {self.gamma} and {self.lam}")
-        if not min(self.max_gradient, self.reward_scale, self.rate, self.popart) > 0 or self.popart > 1:
-            raise UsageError(
-                "distill needs max_gradient, reward_scale, rate and popart above 0 and popart at most 1, not "
-                f"{self.max_gradient}, {self.reward_scale}, {self.rate} and {self.popart}"
-            )
+        for name in ("max_gradient", "reward_scale", "rate", "spread_rate", "popart"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"distill.{name} must be above 0, not {getattr(self, name)}")
+        if self.popart > 1:
+            raise UsageError(f"distill.popart must be at most 1, not {self.popart}")
 
 
 class Distillation(Learner):
@@ -62,9 +63,10 @@ class Distillation(Learner):
         self.agent = agent
         self.settings = settings
         self.tasks = tasks
-        scale = settings.reward_scale * (1 - settings.gamma)
-        self.valuation = Valuation(agent, tasks, settings.gamma, settings.lam, scale, settings.popart)
-        self.optimizer = torch.optim.Adam(agent.parameters(), lr=settings.rate, eps=1e-5, fused=True)
+        self.valuation = Valuation(agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart)
+        network = [parameter for parameter in agent.parameters() if parameter is not agent.log_std]
+        groups = [{"params": network, "lr": settings.rate}, {"params": [agent.log_std], "lr": settings.spread_rate}]
+        self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self.expert_weights = torch.ones(len(tasks.names))
 
     def value_facts(self) -> dict[str, float | list[float]]:

@@ -96,10 +96,8 @@ def make_training_env(
     """
     assert phase.physics is not None
     presets = phase.physics.split("+")
-    offers = {
-        "privileged": config.privileged or config.privileged_critic or any(e.senses.privileged for e in experts),
-        "vision": config.sight if config.vision or any(e.senses.sees for e in experts) else False,
-    }
+    privileged = config.privileged or config.privileged_critic or any(e.senses.privileged for e in experts)
+    vision = config.sight if config.vision or any(e.senses.sees for e in experts) else False
     began = time.monotonic()
     envs: list[tuple[str, TrainingEnv]] = []
     for task, rows in zip(config.task, assign_tasks(config).rows, strict=True):
@@ -107,7 +105,9 @@ def make_training_env(
         pool = config.pool if TASKS[task].varies else 0
         aids = config.task_aids.get(task, phase.aids)
         for preset, size in zip(presets, sizes, strict=True):
-            made = make_env(phase.task(task), size, preset, config.threads, aids, pool=pool, **offers)
+            made = make_env(
+                phase.task(task), size, preset, config.threads, aids, pool=pool, privileged=privileged, vision=vision
+            )
             envs.append((task, made))
     varying = [task for task, _ in envs if TASKS[task].varies]
     if config.pool and varying:
@@ -115,7 +115,7 @@ def make_training_env(
         print(f"{config.pool * len(varying)} arenas of {names} compiled in {seconds:.1f} s", file=sys.stderr)
     if len(config.task) > 1:
         space = share_space({task: env.single_observation_space for task, env in envs})
-        envs = [(task, SharedSenses(env, task, space)) for task, env in envs]
+        return Mixture([SharedSenses(env, task, space) for task, env in envs])
     return envs[0][1] if len(envs) == 1 else Mixture([env for _, env in envs])
 
 

@@ -122,6 +122,6 @@ def check_experts(
             raise UsageError(f"the expert of {task} can't act there: {error}") from None
         if policy.action_names != actions:
             raise UsageError(
-                f"the expert of {task} drives {len(policy.action_names)} actuators, {', '.join(policy.action_names[:3])}"
-                f" ...; here are {len(actions)}, {', '.join(actions[:3])} ..."
+                f"the expert of {task} drives other actuators: {', '.join(policy.action_names[:3])} ... "
+                f"where there are {', '.join(actions[:3])} ..."
             )

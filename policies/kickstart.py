@@ -40,8 +40,15 @@ class KickstartSettings:
 def expert_divergence(batch: Minibatch, output: Output) -> Tensor:
     """KL(expert || agent) of each step, (time, batch); meaningless where a task has no expert.
 
-    Where the agent's spread is free it comes to the expert's variance and the mean square of what still lies between
-    their means, so that an agent that is far from its expert stays broad.
+    Where it is least, the agent's variance is the expert's and the mean square of what lies between their means: an
+    agent that is far from its expert stays broad.
     """
     assert batch.expert_means is not None and batch.expert_log_stds is not None
     return gaussian_kl(batch.expert_means, batch.expert_log_stds, output.mean, output.log_std)
+
+
+@torch.no_grad()
+def expert_distance(batch: Minibatch, output: Output) -> Tensor:
+    """Root mean square over actuators of what lies between expert's and agent's mean actions, (time, batch)."""
+    assert batch.expert_means is not None
+    return (batch.expert_means - output.mean).square().mean(-1).sqrt()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent, Output
-from policies.kickstart import expert_divergence
+from policies.kickstart import expert_distance, expert_divergence
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
 
@@ -67,13 +67,15 @@ class Learner(ABC):
         """
 
     def towards_experts(self, batch: Minibatch, output: Output) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """What experts add to the loss of a minibatch, and figures of it."""
+        """What experts add to the loss of a minibatch, and how far they are, as KL and between the mean actions."""
         if self.expert_weights is None:
             return 0.0, {}
         weights = (self.expert_weights * self.tasks.step_weights)[batch.tasks]
-        divergence = expert_divergence(batch, output).masked_fill(weights == 0, 0.0)
-        means = self.tasks.means({"expert_kl": divergence.masked_fill(weights == 0, math.nan)}, batch.tasks)
-        return (weights * divergence).mean(), {"expert_kl": divergence.detach()[weights > 0].mean(), **means}
+        divergence, distance = expert_divergence(batch, output), expert_distance(batch, output)
+        known = {"expert_kl": divergence.detach(), "expert_distance": distance}
+        figures = {name: values[weights > 0].mean() for name, values in known.items()}
+        told = {name: values.masked_fill(weights == 0, math.nan) for name, values in known.items()}
+        return (weights * divergence).mean(), figures | self.tasks.means(told, batch.tasks)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What the optimiser changes, by name: the agent's."""
@@ -107,6 +109,6 @@ class Learner(ABC):
 
 
 def summarise(figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    """Means over minibatches; those that tell nothing of a task (NaN) are left out, and a figure that none tells too."""
+    """Means over minibatches. One that has no step of a task says NaN of it, and does not count."""
     means = {name: float(torch.stack([figure[name] for figure in figures]).nanmean()) for name in figures[0]}
     return {name: mean for name, mean in means.items() if not math.isnan(mean)}

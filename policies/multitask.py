@@ -131,7 +131,7 @@ class SharedSenses:
         self.name = task
         self.num_envs = env.num_envs
         self.task = env.task
-        self.single_observation_space = space
+        self.single_observation_space: gymnasium.Space[Any] = space
         self.single_action_space = env.single_action_space
         own = env.single_observation_space
         assert isinstance(own, Dict)

@@ -39,7 +39,10 @@ def build(kind: Any, data: Any, path: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return None if data is None else build(next(i for i in inner if i is not type(None)), data, path)
     if origin is dict and isinstance(data, dict):
-        return {str(name): item if inner[1] is Any else build(inner[1], item, f"{path}.{name}") for name, item in data.items()}
+        return {
+            str(name): item if inner[1] is Any else build(inner[1], item, f"{path}.{name}")
+            for name, item in data.items()
+        }
     if origin is tuple and isinstance(data, list):
         return tuple(build(inner[0], item, f"{path}.{i}") for i, item in enumerate(data))
     if origin is tuple and inner[0] is str and isinstance(data, str):

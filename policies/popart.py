@@ -65,7 +65,7 @@ class PopArt(nn.Module):
         layer.bias[task] = (std * layer.bias[task] + mean - self.mean[task]) / self.std[task]
 
     def facts(self, scale: float = 1.0) -> dict[str, list[float]]:
-        """What the critic's values mean, of each task: value x `value_std` + `value_mean` is its estimate of the return.
+        """What values mean, of each task: value x `value_std` + `value_mean` is the critic's estimate of the return.
 
         Args:
             scale: what rewards are multiplied by before anything else.

@@ -90,8 +90,7 @@ class PPO(Learner):
         self.agent = agent
         self.settings = settings
         self.tasks = tasks
-        scale = settings.reward_scale * (1 - settings.gamma)
-        self.valuation = Valuation(agent, tasks, settings.gamma, settings.lam, scale, settings.popart)
+        self.valuation = Valuation(agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart)
         self.critic_parameters = agent.critic_parameters()
         apart = {id(parameter) for parameter in self.critic_parameters}
         self.policy_parameters = [parameter for parameter in agent.parameters() if id(parameter) not in apart]

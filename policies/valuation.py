@@ -21,14 +21,14 @@ class Valuation(nn.Module):
         tasks: of the run.
         gamma: discount.
         lam: lambda of the estimator.
-        scale: what rewards are multiplied by.
+        reward_scale: rewards are multiplied by this times (1 - gamma).
         rate: share of the newest returns in PopArt's statistics.
     """
 
-    def __init__(self, agent: Agent, tasks: Tasks, gamma: float, lam: float, scale: float, rate: float) -> None:
+    def __init__(self, agent: Agent, tasks: Tasks, gamma: float, lam: float, reward_scale: float, rate: float) -> None:
         super().__init__()
         self._tasks = tasks
-        self._gamma, self._lam, self._scale = gamma, lam, scale
+        self._gamma, self._lam, self._reward_scale = gamma, lam, reward_scale
         self.popart = PopArt(agent.value_layer, rate) if agent.tasks > 1 else None
 
     def estimate(self, rollout: Rollout) -> tuple[Tensor, Tensor, dict[str, float]]:
@@ -37,7 +37,7 @@ class Valuation(nn.Module):
         if self.popart:
             values, following = (self.popart.denormalise(said, rollout.tasks) for said in (values, following))
         advantages = generalized_advantages(
-            rollout.rewards * self._scale,
+            rollout.rewards * self._reward_scale * (1 - self._gamma),
             values,
             following,
             rollout.terminated,
@@ -56,9 +56,10 @@ class Valuation(nn.Module):
 
     def facts(self) -> dict[str, float | list[float]]:
         """See `Learner.value_facts`."""
+        scale = self._reward_scale * (1 - self._gamma)
         if self.popart is None:
-            return {"discount": self._gamma, "reward_scale": self._scale}
-        return {"discount": self._gamma} | self.popart.facts(self._scale)
+            return {"discount": self._gamma, "reward_scale": scale}
+        return {"discount": self._gamma} | self.popart.facts(scale)
 
 
 def _explained(targets: Tensor, values: Tensor) -> dict[str, float]:

@@ -60,8 +60,8 @@ class VMPO(Learner):
     The better half of the samples is made likelier, each by a weight exp(advantage / temperature), while the mean and
     the standard deviation of the actions stay near those of a target network, an older copy of the agent. Temperature
     and the two multipliers that hold the limits are learnt. Before each pass V-trace values the policy as it is now.
-    The critic's values, here and in rollouts, are those that PopArt normalises. Of several tasks each has a better half,
-    returns and advantages of its own, and a weight in the sum of the losses.
+    The critic's values, here and in rollouts, are those that PopArt normalises. Of several tasks each has a better
+    half, returns and advantages of its own, and a weight in the sum of the losses.
     """
 
     name: ClassVar[str] = "vmpo"

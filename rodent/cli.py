@@ -125,6 +125,18 @@ def train(arguments: list[str]) -> None:
         print(folder)
 
 
+def distill(arguments: list[str]) -> None:
+    """Teach a student from experts."""
+    from policies.config import parse_arguments
+    from policies.training import train as run
+
+    config = parse_arguments(arguments, "rodent distill", learner="distill")
+    if config.learner != "distill":
+        raise UsageError(f"a student is taught by learner distill, not {config.learner}: see rodent train --expert")
+    for folder in run(config):
+        print(folder)
+
+
 def evaluate(arguments: list[str]) -> None:
     """Measure a policy on a task."""
     flags = _parse(EvaluateFlags, "evaluate", arguments)
@@ -244,7 +256,8 @@ def curves(arguments: list[str]) -> None:
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    command.__name__: command for command in (train, evaluate, render, record, view, bench, tasks, doctor, curves)
+    command.__name__: command
+    for command in (train, distill, evaluate, render, record, view, bench, tasks, doctor, curves)
 }
 
 

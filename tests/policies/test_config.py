@@ -158,6 +158,7 @@ def test_every_field_is_read_somewhere() -> None:
             n for each in inner if is_dataclass(each) for n in leaves(each)
         ]
 
-    by_name = {"mlp", "lstm", "merel2020", "ppo", "vmpo", "distill"}  # read as config.agent_settings and config.learner_settings
+    # Read as config.agent_settings and config.learner_settings.
+    by_name = {"mlp", "lstm", "merel2020", "ppo", "vmpo", "distill"}
     for name in [*leaves(TrainConfig()), *leaves(Phase())]:
         assert name in by_name or re.search(rf"\.{name}\b", text), f"{name} is never read"
