@@ -208,6 +208,7 @@ class PictureEncoder(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], features: int) -> None:
         super().__init__()
+        self.channels = channels
         rows, columns, colours = shape
         stages = [_Stage(before, after) for before, after in pairwise((colours, *channels))]
         for _ in stages:

@@ -116,6 +116,14 @@ class CurvesFlags:
     output: Annotated[Path, arg(aliases=["-o"])] = Path("curves.png")  # .png, .svg or .csv
 
 
+@dataclass(frozen=True)
+class DiagramFlags:
+    """Draw an agent's wiring: what reads what, where gradients stop, and which loss trains what."""
+
+    agent: Positional[str] = "merel2020"  # a policy, a configuration (.yaml), or an agent's name
+    output: Annotated[Path, arg(aliases=["-o"])] = Path("diagram.svg")  # .svg
+
+
 def train(arguments: list[str]) -> None:
     """Train a policy."""
     from policies.config import parse_arguments
@@ -255,9 +263,18 @@ def curves(arguments: list[str]) -> None:
     print(flags.output)
 
 
+def diagram(arguments: list[str]) -> None:
+    """Draw an agent's wiring."""
+    flags = _parse(DiagramFlags, "diagram", arguments)
+    from policies.diagram import draw_diagram
+
+    draw_diagram(flags.agent, flags.output)
+    print(flags.output)
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     command.__name__: command
-    for command in (train, distill, evaluate, render, record, view, bench, tasks, doctor, curves)
+    for command in (train, distill, evaluate, render, record, view, bench, tasks, doctor, curves, diagram)
 }
 
 
