@@ -171,7 +171,8 @@ class Merel2020Agent(Agent):
             return features
         if picture is None:
             raise UsageError("the agent sees, and was given no picture: make the environment with vision")
-        return torch.cat([probe("vision", self.vision(picture)), features], -1)
+        seen = self.vision(picture) if picture.ndim == 4 else self.vision.watch(picture)
+        return torch.cat([probe("vision", seen), features], -1)
 
     def _read_policy(self, features: Tensor, senses: Tensor, run: Run) -> Tensor:
         """What the policy's layers say of features (..., n) and senses (..., D)."""
@@ -222,6 +223,21 @@ class PictureEncoder(nn.Module):
         seen = self.stages(flat.float() / 255 - 0.5).relu().flatten(1)
         features: Tensor = self.out(seen)
         return features.view(*pictures.shape[:-3], -1)
+
+    def watch(self, pictures: Tensor) -> Tensor:
+        """Features (time, batch, n) of pictures (time, batch, ...), as `forward` has them; one that stays counts once.
+
+        Where pictures come at every k-th control step, that spares all of them but one in k.
+        """
+        fresh = torch.ones(pictures.shape[:2], dtype=torch.bool, device=pictures.device)
+        fresh[1:] = (pictures[1:] != pictures[:-1]).flatten(2).any(-1)
+        if fresh.all():
+            return self(pictures)
+        times = torch.arange(len(fresh), device=fresh.device).unsqueeze(1)
+        latest = torch.where(fresh, times, 0).cummax(0).values
+        numbers = (fresh.flatten().cumsum(0) - 1).view_as(fresh).gather(0, latest)
+        features: Tensor = self(pictures[fresh])[numbers]
+        return features
 
 
 class _Stage(nn.Module):
