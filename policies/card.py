@@ -25,7 +25,7 @@ def _in_sight(facts: dict[str, Any]) -> str:
         return ""
     rows, columns, _ = facts["picture"][1]
     every = facts.get("picture_every", 1)
-    return f" and a picture of {columns}x{rows} pixels" + (f", new at every {every}. step," if every > 1 else "")
+    return f" and a picture of {columns}x{rows} pixels" + (f", which stays for {every} steps," if every > 1 else "")
 
 
 def write_card(facts: dict[str, Any], parameters: int) -> str:

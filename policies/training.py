@@ -260,6 +260,9 @@ class TrainingRun:
                 f"give --agent {source.agent.name}"
             )
         source.senses.check(dict(self.senses.senses), more=True)
+        if source.senses.picture != self.senses.picture:
+            advice = "give --vision" if source.senses.sees else "leave out --vision"
+            raise UsageError(f"{self.config.init_from} and the run differ in what they see: {advice}")
         try:
             copy_weights(source, self.agent, self.senses)
         except ValueError:

@@ -16,6 +16,7 @@ from two_tasks import RICH, TASKS, make_two_tasks
 from policies.agent import Agent
 from policies.collector import Collector
 from policies.config import EvaluationSettings, TrainConfig, load_yaml, parse_arguments, to_yaml
+from policies.curves import draw_curves
 from policies.environment import assign_tasks, make_training_env, offered_by_task
 from policies.learner import Learner
 from policies.merel2020 import Merel2020Settings
@@ -217,6 +218,15 @@ def test_each_task_is_logged_and_evaluated_for_itself(small: Any, tmp_path: Path
     told = Policy.load(tmp_path / "run").facts
     assert told["tasks"] == list(TASKS)
     assert [evaluation["task"] for evaluation in told["evaluations"]] == list(TASKS)
+
+
+def test_curves_are_drawn_of_each_task(small: Any, tmp_path: Path) -> None:
+    train(small(task=TASKS, evaluation=EvaluationSettings(episodes=2, every=128)), make_two_tasks)
+    curves = draw_curves([tmp_path / "run"], tmp_path / "curves.svg")
+    measures = [curve.measure for curve in curves]
+    assert measures == [f"{task}.{name}" for task in TASKS for name in ("reward", "evaluation_return")]
+    assert curves[2].mean[-1] > 10 * curves[0].mean[-1]
+    assert "(two-tap)" in (tmp_path / "curves.svg").read_text()
 
 
 def test_a_policy_of_two_tasks_values_each_and_acts_alike(small: Any, tmp_path: Path) -> None:
