@@ -96,10 +96,10 @@ class Distillation(Learner):
         imitation_loss, experts = self.towards_experts(batch, output)
         errors = self.agent.of_task(output.value, batch.tasks) - batch.returns
         value_losses = 0.5 * self.tasks.step_weights[batch.tasks] * errors.square()
-        loss = imitation_loss + self.settings.value * value_losses.mean()
-        means = self.tasks.means({"value_loss": value_losses}, batch.tasks)
-        figures = {"value_loss": value_losses.mean().detach(), "entropy": output.entropy().mean().detach()}
-        return loss, figures | means | experts
+        value_loss = batch.mean(value_losses)
+        loss = imitation_loss + self.settings.value * value_loss
+        figures = {"value_loss": value_loss.detach(), "entropy": batch.mean(output.entropy()).detach()}
+        return loss, figures | self.tasks.figures({"value_loss": value_losses}, batch) | experts
 
     def _descend(self, loss: Tensor) -> Tensor:
         if not torch.isfinite(loss):

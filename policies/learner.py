@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -71,11 +70,15 @@ class Learner(ABC):
         if self.expert_weights is None:
             return 0.0, {}
         weights = (self.expert_weights * self.tasks.step_weights)[batch.tasks]
+        guided = self.expert_weights > 0
         divergence, distance = expert_divergence(batch, output), expert_distance(batch, output)
+        share = guided[self.tasks.ids].float().mean()
         known = {"expert_kl": divergence.detach(), "expert_distance": distance}
-        figures = {name: values[weights > 0].mean() for name, values in known.items()}
-        told = {name: values.masked_fill(weights == 0, math.nan) for name, values in known.items()}
-        return (weights * divergence).mean(), figures | self.tasks.means(told, batch.tasks)
+        told = {name: values * guided[batch.tasks] for name, values in known.items()}
+        figures = {name: batch.mean(values) / share for name, values in told.items()}
+        alone = tuple(f"{task}." for task, has in zip(self.tasks.names, guided.tolist(), strict=True) if not has)
+        of_tasks = {name: x for name, x in self.tasks.figures(told, batch).items() if not name.startswith(alone)}
+        return batch.mean(weights * divergence), figures | of_tasks
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What the optimiser changes, by name: the agent's."""
@@ -109,6 +112,5 @@ class Learner(ABC):
 
 
 def summarise(figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    """Means over minibatches. One that has no step of a task says NaN of it, and does not count."""
-    means = {name: float(torch.stack([figure[name] for figure in figures]).nanmean()) for name in figures[0]}
-    return {name: mean for name, mean in means.items() if not math.isnan(mean)}
+    """Means over minibatches."""
+    return {name: float(torch.stack([figure[name] for figure in figures]).mean()) for name in figures[0]}

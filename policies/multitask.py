@@ -20,6 +20,7 @@ from rodent.senses import PRIVILEGED
 
 if TYPE_CHECKING:
     from policies.environment import Step, TrainingEnv
+    from policies.rollout import Minibatch
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,16 @@ class Tasks:
             return dict(figures[0])
         return {f"{task}.{name}": x for task, own in zip(self.names, figures, strict=True) for name, x in own.items()}
 
-    def means(self, values: Mapping[str, Tensor], tasks: Tensor) -> dict[str, Tensor]:
-        """Means over each task's steps, for the log: nothing if there is one task. NaN where there are no steps of it.
+    def figures(self, values: Mapping[str, Tensor], batch: Minibatch) -> dict[str, Tensor]:
+        """What a minibatch says of the mean of values (time, batch) over each task's steps; nothing if there is one.
 
-        Args:
-            values: name -> (time, batch).
-            tasks: (time, batch), or whatever broadcasts to it.
+        Steps count as if the minibatch had as many of each task as the rollout: means over all minibatches are right.
         """
         if len(self.names) == 1:
             return {}
+        crowds = len(self.ids) / torch.bincount(self.ids, minlength=len(self.names))
         return {
-            f"{task}.{name}": value.detach()[tasks.expand(value.shape) == i].mean()
+            f"{task}.{name}": crowds[i] * batch.mean(value.detach() * (batch.tasks == i))
             for name, value in values.items()
             for i, task in enumerate(self.names)
         }

@@ -136,7 +136,9 @@ class PPO(Learner):
             figures.append(figure)
         if self.critic_parameters:
             for batch in batches:  # the policy has moved far enough; the critic learns from what is left
-                self._descend(settings.value * self._value_loss(self.agent.value(batch.observations), batch).mean())
+                self._descend(
+                    settings.value * batch.mean(self._value_loss(self.agent.value(batch.observations), batch))
+                )
         divergence = divergences[-1]
         if self._adapts:
             self._adapt_rate(divergence)
@@ -150,16 +152,16 @@ class PPO(Learner):
         weights = self.tasks.step_weights[batch.tasks]
         policy_losses = -weights * torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
         value_losses = self._value_loss(output.value, batch)
-        policy_loss, value_loss = policy_losses.mean(), value_losses.mean()
-        entropy = output.entropy().mean()
+        policy_loss, value_loss = batch.mean(policy_losses), batch.mean(value_losses)
+        entropy = batch.mean(output.entropy())
         drawn, experts = self.towards_experts(batch, output)
         loss = policy_loss + self.settings.value * value_loss - self.settings.entropy * entropy + drawn
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
             "entropy": entropy,
-            "clip_fraction": (ratio != clipped).float().mean(),
-            **self.tasks.means({"policy_loss": policy_losses, "value_loss": value_losses}, batch.tasks),
+            "clip_fraction": batch.mean((ratio != clipped).float()),
+            **self.tasks.figures({"policy_loss": policy_losses, "value_loss": value_losses}, batch),
             **experts,
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}

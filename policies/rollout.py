@@ -171,3 +171,7 @@ class Minibatch:
     """(time, batch), of each step."""
     expert_means: Tensor | None
     expert_log_stds: Tensor | None
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of values (time, batch)."""
+        return values.mean()

@@ -136,25 +136,25 @@ class VMPO(Learner):
             temperature_loss = temperature_loss + share * task_temperature_loss
 
         steps = self.tasks.step_weights[batch.tasks]
-        kl_mean = (steps * gaussian_kl(old.mean, old.log_std, now.mean, old.log_std)).mean()
-        kl_scale = (steps * gaussian_kl(old.mean, old.log_std, old.mean, now.log_std)).mean()
+        kl_mean = batch.mean(steps * gaussian_kl(old.mean, old.log_std, now.mean, old.log_std))
+        kl_scale = batch.mean(steps * gaussian_kl(old.mean, old.log_std, old.mean, now.log_std))
         limit_loss = hold(kl_mean, duals.mean, settings.mean_limit) + hold(kl_scale, duals.scale, settings.scale_limit)
 
         value_losses = 0.5 * steps * (self.agent.of_task(now.value, batch.tasks) - batch.returns).square()
-        value_loss = value_losses.mean()
+        value_loss = batch.mean(value_losses)
         drawn, experts = self.towards_experts(batch, now)
         loss = policy_loss + temperature_loss + limit_loss + settings.value * value_loss + drawn
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
-            "entropy": now.entropy().mean(),
+            "entropy": batch.mean(now.entropy()),
             "kl": kl_mean + kl_scale,
             "kl_mean": kl_mean,
             "kl_scale": kl_scale,
             "temperature": duals.temperature,
             "mean_multiplier": duals.mean,
             "scale_multiplier": duals.scale,
-            **self.tasks.means({"value_loss": value_losses}, batch.tasks),
+            **self.tasks.figures({"value_loss": value_losses}, batch),
             **experts,
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}
