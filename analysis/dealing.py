@@ -99,6 +99,10 @@ class Dealing:
             found[rows] = self.stand_in(other, len(rows))
         return found
 
+    def apart(self, values: NDArray, rng: np.random.Generator) -> NDArray:
+        """(steps, columns) with an order of its own for each column: columns that share nothing but their episodes."""
+        return np.stack([column[self.steps(self.order(rng))] for column in values.T], axis=1)
+
 
 def dealt_sums(
     values: NDArray, index: Labels, bins: int, dealing: Dealing, orders: NDArray[np.int64], parts: Labels

@@ -7,6 +7,7 @@ from analysis.controls import shift_within_episodes
 from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.decoding import decode
 from analysis.encoding import encode
+from analysis.populations import participation_ratio
 from analysis.targeted import targeted_axes
 from analysis.tuning import tuning
 from rodent.errors import UsageError
@@ -118,3 +119,16 @@ def test_a_difference_between_tasks_is_no_effect_where_the_tasks_are_told():
     x, y = (smooth(rng, 2, 8, episodes) + 3 * tasks[:, None] for _ in range(2))
     assert decode({"x": x}, y, episodes, folds=2, draws=19)["x"].beat == (CONTROL,)
     assert decode({"x": x}, y, episodes, folds=2, draws=19, tasks=tasks)["x"].beat == ()
+
+
+def test_smooth_units_are_not_said_to_share_dimensions_and_those_that_do_are():
+    rng, dealing = np.random.default_rng(0), Dealing.of(EPISODES)
+
+    def concentrated(units):
+        def ratio(values):
+            return participation_ratio(np.linalg.eigvalsh(np.cov(values.T)))
+
+        return all(ratio(dealing.apart(units, rng)) > ratio(units) for _ in range(19))
+
+    assert np.mean([concentrated(smooth(rng, 5)) for _ in range(100)]) <= 0.12
+    assert concentrated(smooth(rng, 5, 50) + 2 * smooth(rng, 1, 50))
