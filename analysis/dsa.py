@@ -82,21 +82,7 @@ def dynamical_similarity(
     if reason or rank is None:
         nothing = np.full((rank or 1, rank or 1), np.nan)
         return DynamicalSimilarity(not_estimable(reason), rank or 0, (nothing, nothing))
-    rng = np.random.default_rng(seed)
-    fitted = [_Fit.of(part.sum(axis=0), rank) for part in moments]
-    turn, value = best_rotation(fitted[0].matrix, fitted[1].matrix, _random_turns(rank, rng))
-    null = [_between_halves(moments[draw % 2], rank, rng) for draw in range(draws)]
-    weights = [bootstrap_weights(len(part), draws, rng) for part in moments]
-    drawn = []
-    for pair in zip(*weights, strict=True):
-        again = [_Fit.of(np.tensordot(w, m, 1), rank) for w, m in zip(pair, moments, strict=True)]
-        start = again[0].turn_from(fitted[0]) @ turn @ again[1].turn_from(fitted[1]).T
-        drawn.append(best_rotation(again[0].matrix, again[1].matrix, start[None])[1])
-    # Episodes that are drawn twice add noise, which sets systems apart: their spread is right, their middle is not.
-    spread = 1.96 * float(np.nanstd(drawn)) if drawn else np.nan
-    interval = (max(value - spread, 0.0), value + spread)
-    distance = Estimate(value, {"halves of one system": np.array(null)}, interval)
-    return DynamicalSimilarity(distance, rank, (fitted[0].matrix, fitted[1].matrix))
+    return DynamicalSimilarity(*_distance(moments, rank, draws, seed))
 
 
 def best_rotation(first: Array, second: Array, starts: Array) -> tuple[Array, float]:
@@ -171,6 +157,24 @@ def _random_turns(size: int, rng: np.random.Generator) -> Array:
     turns = _orthogonal(rng.normal(size=(_STARTS, size, size)))
     turns[:, 0] *= (np.sign(np.linalg.det(turns)) * np.resize([1, -1], _STARTS))[:, None]
     return turns
+
+
+def _distance(moments: list[Array], rank: int, draws: int, seed: int) -> tuple[Estimate, int, tuple[Array, Array]]:
+    rng = np.random.default_rng(seed)
+    fitted = [_Fit.of(part.sum(axis=0), rank) for part in moments]
+    turn, value = best_rotation(fitted[0].matrix, fitted[1].matrix, _random_turns(rank, rng))
+    null = [_between_halves(moments[draw % 2], rank, rng) for draw in range(draws)]
+    weights = [bootstrap_weights(len(part), draws, rng) for part in moments]
+    drawn = []
+    for pair in zip(*weights, strict=True):
+        again = [_Fit.of(np.tensordot(w, m, 1), rank) for w, m in zip(pair, moments, strict=True)]
+        start = again[0].turn_from(fitted[0]) @ turn @ again[1].turn_from(fitted[1]).T
+        drawn.append(best_rotation(again[0].matrix, again[1].matrix, start[None])[1])
+    # Episodes that are drawn twice add noise, which sets systems apart: their spread is right, their middle is not.
+    spread = 1.96 * float(np.nanstd(drawn)) if drawn else np.nan
+    interval = (max(value - spread, 0.0), value + spread)
+    distance = Estimate(value, {"halves of one system": np.array(null)}, interval)
+    return distance, rank, (fitted[0].matrix, fitted[1].matrix)
 
 
 def _moments(states: Array, chosen: NDArray[np.bool_], delays: int) -> Array | None:
