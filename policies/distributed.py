@@ -246,9 +246,10 @@ class ManyRanks(Ranks):
         try:
             yield
         except RuntimeError as error:
+            what = str(error).splitlines()[0].split("] ", 1)[-1].split(". ")[0]  # gloo: [file:line] what. And hints
             raise UsageError(
-                f"rank {self.rank} has lost another rank ({str(error).splitlines()[0]}): torchrun --max-restarts "
-                "starts all of them again, and with --resume they go on from the last checkpoint"
+                f"rank {self.rank} has lost another rank ({what}): torchrun --max-restarts starts all of them again, "
+                "and with --resume they go on from the last checkpoint"
             ) from None
 
 
