@@ -55,6 +55,8 @@ def measure(layout: Layout, agent: str, seconds: float) -> tuple[int, float, flo
         command = [sys.executable, *(torchrun if layout.ranks > 1 else []), *train]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         rows = read_metrics(Path(folder) / METRICS_FILE)
+    if len(rows) <= _WARM_UP:
+        raise SystemExit(f"{seconds:g} s were too short for more than {_WARM_UP} updates: give more --seconds")
     before, counted = rows[_WARM_UP - 1], rows[_WARM_UP:]
     steps = int(counted[-1]["steps"] - before["steps"])
     each = steps / len(counted)
