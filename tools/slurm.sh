@@ -16,7 +16,7 @@ set -euo pipefail
 cd "${SLURM_SUBMIT_DIR:?run this with sbatch}"
 venv=${VENV:-.venv}
 ranks=${RANKS:-$SLURM_CPUS_PER_TASK}
-first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+read -r first_node < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 port=$((20000 + SLURM_JOB_ID % 10000)) # so that jobs that share a node do not meet
 
 requeue=0
