@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.agent import Agent, AgentState, Output, reset_state
+from policies.distributed import ALONE, Ranks
 from policies.environment import TrainingEnv
 from policies.experts import Experts
 from policies.multitask import ONE_TASK, Tasks, own_names
@@ -31,8 +33,9 @@ class Collector:
         senses: what it reads.
         seeds: of the environments.
         generator: source of the actions' noise.
-        tasks: of the environments; None where they all have one.
+        tasks: of these environments; None where they all have one.
         experts: say what they would do wherever the agent gets to.
+        ranks: have as many environments each, which the figures are of, too.
     """
 
     def __init__(
@@ -40,10 +43,11 @@ class Collector:
         env: TrainingEnv,
         agent: Agent,
         senses: ObservationSpec,
-        seeds: list[int],
+        seeds: Sequence[int],
         generator: torch.Generator,
         tasks: Tasks | None = None,
         experts: Experts | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.env = env
         self.agent = agent
@@ -51,6 +55,8 @@ class Collector:
         self.generator = generator
         self.tasks = tasks or replace(ONE_TASK, ids=torch.zeros(env.num_envs, dtype=torch.long))
         self.experts = experts
+        self.ranks = ranks
+        self._share = ranks.share(ranks.count * env.num_envs)
         self.state: AgentState = agent.initial(env.num_envs)
         self.starts = torch.ones(env.num_envs, dtype=torch.bool)
         self._sense(env.reset(seed=[*seeds])[0])
@@ -75,7 +81,11 @@ class Collector:
         rollout.next_values[:-1] = torch.where(rollout.ended[:-1], rollout.next_values[:-1], rollout.values[1:])
         last = self._act()[0].value
         rollout.next_values[-1] = torch.where(rollout.ended[-1], rollout.next_values[-1], last)
-        reward = sum(tally.sums["reward"] for tally in tallies) / rollout.rewards.numel()
+        tallies, *others = self.ranks.gather(tallies)
+        for theirs in others:
+            for tally, other in zip(tallies, theirs, strict=True):
+                tally.include(other)
+        reward = sum(tally.sums["reward"] for tally in tallies) / sum(tally.count for tally in tallies)
         return {"reward": float(reward)} | self.tasks.label([tally.figures() for tally in tallies])
 
     def _act(self) -> tuple[Output, AgentState]:
@@ -85,7 +95,7 @@ class Collector:
 
     def _step(self, rollout: Rollout, t: int, tallies: list[_Tally]) -> None:
         output, self.state = self._act()
-        action = output.sample(self.generator)
+        action = output.displaced(self._share.noise(self.agent.action_size, self.generator))
         rollout.record_action(t, self.observation, self.picture, self.starts, output, action)
         if self.experts is not None:
             rollout.record_experts(t, *self.experts.advice)
@@ -182,8 +192,17 @@ class _Tally:
         self.returns += returns[over].tolist()
         self.lengths += lengths[over].tolist()
 
+    def include(self, other: _Tally) -> None:
+        self.count += other.count
+        for own, theirs in ((self.sums, other.sums), (self.endings, other.endings)):
+            for name, total in theirs.items():
+                own[name] += total
+        self.returns += other.returns
+        self.lengths += other.lengths
+
     def figures(self) -> dict[str, float]:
-        figures = {name: float(total) / self.count for name, total in self.sums.items()}
+        count = max(self.count, 1)  # a rank may own none of the task's environments
+        figures = {name: float(total) / count for name, total in self.sums.items()}
         figures |= {name: float(total) for name, total in self.endings.items()}
         if self.returns:
             figures["episode_return"] = float(np.mean(self.returns))

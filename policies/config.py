@@ -103,7 +103,7 @@ class TrainConfig:
     learner: str = "ppo"  # ppo, vmpo or distill
     expert: tuple[str, ...] = ()  # who teaches: TASK=POLICY, or POLICY for the task that it was trained on
     physics: str = "fast"  # preset of the phases that name none: fast or paper
-    envs: int = 256  # environments stepped together
+    envs: int = 256  # environments stepped together, by all ranks
     steps: int = 2_000_000  # environment steps of the whole run
     minutes: float | None = None  # wall time of the whole run, instead of its steps
     seeds: tuple[int, ...] = (0,)  # one run each, one after the other; several go to sub-folders seed-0, seed-1, ...
@@ -113,7 +113,7 @@ class TrainConfig:
     privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
     vision: bool = False  # let the agent see, through the rat's eye
     picture_every: int = 1  # control steps from one picture to the next; in between the last one stays
-    threads: int = 2  # of the simulation
+    threads: int = 2  # of the simulation, of each rank
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
     init_from: str | None = None  # policy (folder, run folder or name) whose weights to start from

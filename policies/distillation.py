@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent
-from policies.learner import Learner, summarise
+from policies.distributed import ALONE, Ranks
+from policies.learner import Learner
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
 from policies.valuation import Valuation
@@ -59,11 +60,16 @@ class Distillation(Learner):
     name: ClassVar[str] = "distill"
     settings_type = DistillationSettings
 
-    def __init__(self, agent: Agent, settings: DistillationSettings, tasks: Tasks = ONE_TASK) -> None:
+    def __init__(
+        self, agent: Agent, settings: DistillationSettings, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE
+    ) -> None:
         self.agent = agent
         self.settings = settings
         self.tasks = tasks
-        self.valuation = Valuation(agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart)
+        self.ranks = ranks
+        self.valuation = Valuation(
+            agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
+        )
         network = [parameter for parameter in agent.parameters() if parameter is not agent.log_std]
         groups = [{"params": network, "lr": settings.rate}, {"params": [agent.log_std], "lr": settings.spread_rate}]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
@@ -87,9 +93,9 @@ class Distillation(Learner):
         for _ in range(self.settings.epochs):
             for batch in rollout.minibatches(advantages, returns, count, recurrent, generator):
                 loss, figure = self._loss(batch)
-                figure["gradient_norm"] = self._descend(loss)
+                figure["gradient_norm"] = self.ranks.part(self._descend(loss))
                 figures.append(figure)
-        return summarise(figures) | valued | {"rate": self.rate}
+        return self._summarise(figures) | valued | {"rate": self.rate}
 
     def _loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
         output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
@@ -102,12 +108,13 @@ class Distillation(Learner):
         return loss, figures | self.tasks.figures({"value_loss": value_losses}, batch) | experts
 
     def _descend(self, loss: Tensor) -> Tensor:
-        if not torch.isfinite(loss):
+        if not torch.isfinite(self.ranks.sum(loss)):
             raise UsageError(
                 "the student's numbers are no longer finite: go on from the last checkpoint with a lower distill.rate"
             )
         self.optimizer.zero_grad()
         loss.backward()
+        self.ranks.sum_gradients(self.agent.parameters())
         norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
         self.optimizer.step()
         return norm.detach()

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from policies.config import Phase, TrainConfig
+from policies.distributed import ALONE, Ranks
 from policies.multitask import SharedSenses, Tasks, share_space
 from policies.policy import Policy
 from policies.storage import Arrays
@@ -81,40 +82,49 @@ def make_rodent_env(
 
 
 def make_training_env(
-    make_env: MakeEnv, config: TrainConfig, phase: Phase, experts: Sequence[Policy] = ()
+    make_env: MakeEnv, config: TrainConfig, phase: Phase, experts: Sequence[Policy] = (), ranks: Ranks = ALONE
 ) -> TrainingEnv:
-    """The environment of one of a configuration's `phases`.
+    """A rank's share of the environments of one of a configuration's `phases`. All ranks call this.
 
-    Tasks share the environments evenly, and in each task the presets that are joined by `+`. What the pools of arenas
-    cost is told on standard error.
+    Tasks share the environments evenly, and in each task the presets that are joined by `+`. A rank has those under
+    which its share falls. What the first one's pools of arenas cost is told on standard error.
 
     Args:
         make_env: makes the environment of one task under one preset.
         config: the configuration.
         phase: one of its `phases`.
         experts: policies whose senses are offered besides.
+        ranks: the processes of the run.
+
+    Raises:
+        UsageError: the tasks do not offer the animal the same senses.
     """
     assert phase.physics is not None
+    share = ranks.share(config.envs)
     presets = phase.physics.split("+")
+    owned = np.arange(share.start, share.stop)
     privileged = config.privileged or config.privileged_critic or any(e.senses.privileged for e in experts)
     vision = config.sight if config.vision or any(e.senses.sees for e in experts) else False
     began = time.monotonic()
     envs: list[tuple[str, TrainingEnv]] = []
     for task, rows in zip(config.task, assign_tasks(config).rows, strict=True):
-        sizes = [len(part) for part in np.array_split(rows, len(presets))]
+        sizes = [len(np.intersect1d(part, owned)) for part in np.array_split(rows, len(presets))]
         pool = config.pool if TASKS[task].varies else 0
         aids = config.task_aids.get(task, phase.aids)
         for preset, size in zip(presets, sizes, strict=True):
+            if not size:
+                continue
             made = make_env(
                 phase.task(task), size, preset, config.threads, aids, pool=pool, privileged=privileged, vision=vision
             )
             envs.append((task, made))
     varying = [task for task, _ in envs if TASKS[task].varies]
-    if config.pool and varying:
+    if config.pool and varying and ranks.writes:
         seconds, names = time.monotonic() - began, " and ".join(dict.fromkeys(varying))
         print(f"{config.pool * len(varying)} arenas of {names} compiled in {seconds:.1f} s", file=sys.stderr)
     if len(config.task) > 1:
-        space = share_space({task: env.single_observation_space for task, env in envs})
+        offered = _of_all_ranks({task: env.single_observation_space for task, env in envs}, ranks)
+        space = ranks.first(lambda: share_space(offered))
         return Mixture([SharedSenses(env, task, space) for task, env in envs])
     return envs[0][1] if len(envs) == 1 else Mixture([env for _, env in envs])
 
@@ -126,12 +136,18 @@ def assign_tasks(config: TrainConfig) -> Tasks:
     return Tasks(config.task, ids, config.task_weights or (1.0,) * len(config.task))
 
 
-def offered_by_task(env: TrainingEnv, tasks: Sequence[str]) -> dict[str, gymnasium.Space[Any]]:
-    """What each of `tasks` itself offers in an environment that `make_training_env` made."""
+def offered_by_task(env: TrainingEnv, tasks: Sequence[str], ranks: Ranks = ALONE) -> dict[str, gymnasium.Space[Any]]:
+    """What each of `tasks` itself offers in the environments that `make_training_env` made, of all ranks."""
     parts = [part for part in getattr(env, "parts", ()) if isinstance(part, SharedSenses)]
     if not parts:
         return dict.fromkeys(tasks, env.single_observation_space)
-    return {part.name: part.env.single_observation_space for part in parts}
+    return _of_all_ranks({part.name: part.env.single_observation_space for part in parts}, ranks)
+
+
+def _of_all_ranks(spaces: dict[str, gymnasium.Space[Any]], ranks: Ranks) -> dict[str, gymnasium.Space[Any]]:
+    """Spaces by task, with those of the tasks that only other ranks have."""
+    everyone = ranks.gather(spaces)
+    return ranks.first(lambda: {task: space for theirs in everyone for task, space in theirs.items()})
 
 
 def training_seeds(seed: int, phase: int, count: int) -> list[int]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent, Output
+from policies.distributed import ALONE, Ranks
 from policies.kickstart import expert_distance, expert_divergence
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
@@ -22,6 +23,7 @@ class Learner(ABC):
         agent: the agent to train, changed in place.
         settings: an instance of `settings_type`.
         tasks: of the run; the agent's critic has an estimate for each.
+        ranks: learn together, each from its own rollout. What a learner averages or ranks it does over all of them.
     """
 
     name: ClassVar[str]
@@ -30,11 +32,12 @@ class Learner(ABC):
     agent: Agent
     tasks: Tasks
     optimizer: torch.optim.Optimizer
+    ranks: Ranks
     expert_weights: Tensor | None = None
     """(tasks,), what KL(expert || agent) weighs in the loss; None where there are no experts."""
 
     @abstractmethod
-    def __init__(self, agent: Agent, settings: Any, tasks: Tasks = ONE_TASK) -> None: ...
+    def __init__(self, agent: Agent, settings: Any, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> None: ...
 
     @abstractmethod
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
@@ -80,6 +83,11 @@ class Learner(ABC):
         of_tasks = {name: x for name, x in self.tasks.figures(told, batch).items() if not name.startswith(alone)}
         return batch.mean(weights * divergence), figures | of_tasks
 
+    def _summarise(self, figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+        """Means over minibatches of figures of which each rank has its part."""
+        means = {name: torch.stack([figure[name] for figure in figures]).mean() for name in figures[0]}
+        return dict(zip(means, self.ranks.sum(torch.stack([*means.values()])).tolist(), strict=True))
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """What the optimiser changes, by name: the agent's."""
         return dict(self.agent.named_parameters())
@@ -109,8 +117,3 @@ class Learner(ABC):
         for name, module in self.modules().items():
             prefix = f"{name}/"
             module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-
-
-def summarise(figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    """Means over minibatches."""
-    return {name: float(torch.stack([figure[name] for figure in figures]).mean()) for name in figures[0]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from gymnasium.spaces import Dict
 from numpy.typing import NDArray
 from torch import Tensor
 
+from policies.distributed import Share
 from policies.storage import Arrays
 from rodent.errors import UsageError
 from rodent.senses import PRIVILEGED
@@ -32,6 +33,10 @@ class Tasks:
     """(envs,) int64, into `names`."""
     weights: tuple[float, ...] = (1.0,)
     """How much the losses of each task count, whatever the number of its environments."""
+
+    def of(self, share: Share) -> Tasks:
+        """The tasks of a share of the environments. Only the whole run's tell how much a step counts."""
+        return replace(self, ids=self.ids[share.start : share.stop])
 
     @cached_property
     def shares(self) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from policies.distributed import ALONE, Ranks
 from policies.multitask import Tasks
 
 
@@ -47,19 +48,19 @@ class PopArt(nn.Module):
         """The values (...) that the critic means, of a task or of tasks (...) each."""
         return normalised * self.std[task] + self.mean[task]
 
-    def update_each(self, returns: Tensor, tasks: Tensor) -> None:
+    def update_each(self, returns: Tensor, tasks: Tensor, ranks: Ranks = ALONE) -> None:
         """`update` each task by its own returns (time, envs), where `tasks` (envs,) says which they are."""
-        for task in tasks.unique().tolist():
-            self.update(returns[:, tasks == task], task)
+        for task in range(len(self.mean)):  # all of them: a rank may own no environments of a task
+            self.update(returns[:, tasks == task], task, ranks)
 
     @torch.no_grad()
-    def update(self, returns: Tensor, task: int = 0) -> None:
-        """Move a task's statistics towards those of returns (...), and its row of the layer with them."""
+    def update(self, returns: Tensor, task: int = 0, ranks: Ranks = ALONE) -> None:
+        """Move a task's statistics towards those of all ranks' returns (...), and its row of the layer with them."""
         mean, std = self.mean[task].clone(), self.std[task].clone()
         self.count[task] += 1
         rate = max(self.rate, 1 / float(self.count[task]))
-        self.mean[task].lerp_(returns.mean(), rate)
-        self.square[task].lerp_(returns.square().mean(), rate)
+        self.mean[task].lerp_(ranks.mean(returns), rate)
+        self.square[task].lerp_(ranks.mean(returns.square()), rate)
         (layer,) = self._layer
         layer.weight[task] *= std / self.std[task]
         layer.bias[task] = (std * layer.bias[task] + mean - self.mean[task]) / self.std[task]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent, Output, gaussian_kl
-from policies.learner import Learner, summarise
+from policies.distributed import ALONE, Ranks
+from policies.learner import Learner
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
 from policies.valuation import Valuation
@@ -86,11 +87,14 @@ class PPO(Learner):
 
     RATE_FACTOR = 1.5
 
-    def __init__(self, agent: Agent, settings: PPOSettings, tasks: Tasks = ONE_TASK) -> None:
+    def __init__(self, agent: Agent, settings: PPOSettings, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> None:
         self.agent = agent
         self.settings = settings
         self.tasks = tasks
-        self.valuation = Valuation(agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart)
+        self.ranks = ranks
+        self.valuation = Valuation(
+            agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
+        )
         self.critic_parameters = agent.critic_parameters()
         apart = {id(parameter) for parameter in self.critic_parameters}
         self.policy_parameters = [parameter for parameter in agent.parameters() if id(parameter) not in apart]
@@ -113,9 +117,9 @@ class PPO(Learner):
             self.rate = rate
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
-        settings = self.settings
+        settings, ranks = self.settings, self.ranks
         advantages, returns, valued = self.valuation.estimate(rollout)
-        normalised = self.tasks.each(advantages, rollout.tasks, lambda a: (a - a.mean()) / (a.std() + 1e-8))
+        normalised = self.tasks.each(advantages, rollout.tasks, lambda a: (a - ranks.mean(a)) / (ranks.std(a) + 1e-8))
 
         recurrent = self.agent.recurrent
         count = rollout.count_minibatches(settings.minibatch, recurrent)
@@ -128,11 +132,11 @@ class PPO(Learner):
         divergences: list[float] = []
         for batch in batches:
             output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
-            divergences.append(_divergence(batch, output))
+            divergences.append(self._divergence(batch, output))
             if divergences[-1] > settings.kl_stop:
                 break
             loss, figure = self._loss(batch, output)
-            figure["gradient_norm"] = self._descend(loss)
+            figure["gradient_norm"] = ranks.part(self._descend(loss))
             figures.append(figure)
         if self.critic_parameters:
             for batch in batches:  # the policy has moved far enough; the critic learns from what is left
@@ -144,7 +148,18 @@ class PPO(Learner):
             self._adapt_rate(divergence)
 
         last = {"kl": divergence, "minibatches": float(len(figures)), "rate": self.rate}
-        return summarise(figures) | valued | last
+        return self._summarise(figures) | valued | last
+
+    def _divergence(self, batch: Minibatch, output: Output) -> float:
+        """How far the policy has moved since it acted: mean KL(old || new)."""
+        with torch.no_grad():
+            kl = batch.mean(gaussian_kl(batch.means, batch.log_stds, output.mean, output.log_std))
+            divergence = self.ranks.sum(kl).item()
+        if not math.isfinite(divergence):
+            raise UsageError(
+                "the policy's numbers are no longer finite: go on from the last checkpoint with a lower ppo.rate"
+            )
+        return divergence
 
     def _loss(self, batch: Minibatch, output: Output) -> tuple[Tensor, dict[str, Tensor]]:
         ratio = (output.log_prob(batch.actions) - batch.log_probs).exp()
@@ -173,6 +188,7 @@ class PPO(Learner):
     def _descend(self, loss: Tensor) -> Tensor:
         self.optimizer.zero_grad()
         loss.backward()
+        self.ranks.sum_gradients(self.agent.parameters())
         # Apart, so that neither's gradient scales the other's down: the policy's grows as its noise shrinks.
         norm = nn.utils.clip_grad_norm_(self.policy_parameters, self.settings.max_gradient)
         nn.utils.clip_grad_norm_(self.critic_parameters, self.settings.max_gradient)
@@ -184,14 +200,3 @@ class PPO(Learner):
             self.rate = max(self.rate / self.RATE_FACTOR, self.settings.rate_min)
         elif divergence < self.settings.kl_low:
             self.rate = min(self.rate * self.RATE_FACTOR, self.settings.rate_max)
-
-
-def _divergence(batch: Minibatch, output: Output) -> float:
-    """How far the policy has moved since it acted: mean KL(old || new)."""
-    with torch.no_grad():
-        kl = gaussian_kl(batch.means, batch.log_stds, output.mean, output.log_std).mean().item()
-    if not math.isfinite(kl):
-        raise UsageError(
-            "the policy's numbers are no longer finite: go on from the last checkpoint with a lower ppo.rate"
-        )
-    return kl

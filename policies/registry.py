@@ -6,6 +6,7 @@ from typing import Any
 
 from policies.agent import Agent
 from policies.distillation import Distillation
+from policies.distributed import ALONE, Ranks
 from policies.learner import Learner
 from policies.lstm import LSTMAgent
 from policies.merel2020 import Merel2020Agent
@@ -63,6 +64,6 @@ def make_agent(
     return agent
 
 
-def make_learner(name: str, agent: Agent, settings: Any, tasks: Tasks = ONE_TASK) -> Learner:
+def make_learner(name: str, agent: Agent, settings: Any, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> Learner:
     """A learner for an agent; `settings` is an instance of its `settings_type`, `tasks` are the run's."""
-    return find_learner(name)(agent, settings, tasks)
+    return find_learner(name)(agent, settings, tasks, ranks)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from policies.agent import Agent, AgentState, Output
+from policies.distributed import Share
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Rollout:
     """Hidden state before the first step, (envs, ...) each; stale where `starts[0]`."""
     pictures: Tensor | None
     """(time, envs, rows, columns, colours) uint8, beside the observations, of an agent that sees."""
+    share: Share
+    """Which of the run's environments these are."""
     tasks: Tensor
     """(envs,) int64, which of the run's tasks each environment has. No agent is told."""
     expert_means: Tensor | None
@@ -50,9 +53,18 @@ class Rollout:
 
     @classmethod
     def empty(
-        cls, time: int, envs: int, agent: Agent, tasks: Tensor | None = None, with_experts: bool = False
+        cls,
+        time: int,
+        envs: int,
+        agent: Agent,
+        share: Share | None = None,
+        tasks: Tensor | None = None,
+        with_experts: bool = False,
     ) -> Rollout:
-        """Room for `time` steps of `envs` environments, all of one task unless `tasks` (envs,) says otherwise."""
+        """Room for `time` steps of `envs` environments, which are a share of the run's (None: all of them).
+
+        They are all of one task unless `tasks` (envs,) says otherwise.
+        """
 
         def numbers(*shape: int) -> Tensor:
             return torch.zeros(time, envs, *shape)
@@ -75,6 +87,7 @@ class Rollout:
             truncated=flags(),
             initial_state={name: value.clone() for name, value in agent.initial(envs).items()},
             pictures=None if picture is None else torch.zeros(time, envs, *picture, dtype=torch.uint8),
+            share=share or Share(0, envs, envs),
             tasks=torch.zeros(envs, dtype=torch.long) if tasks is None else tasks,
             expert_means=numbers(actions) if with_experts else None,
             expert_log_stds=numbers(actions) if with_experts else None,
@@ -107,13 +120,13 @@ class Rollout:
 
     def count_minibatches(self, steps: int, whole_sequences: bool) -> int:
         """How many minibatches of about `steps` environment steps there are: 1 at least, and no more than sequences."""
-        most = self.rewards.shape[1] if whole_sequences else self.rewards.numel()
-        return min(most, max(1, round(self.rewards.numel() / steps)))
+        most = self.share.total if whole_sequences else self._all_steps
+        return min(most, max(1, round(self._all_steps / steps)))
 
     def minibatches(
         self, advantages: Tensor, returns: Tensor, count: int, whole_sequences: bool, generator: torch.Generator
     ) -> Iterator[Minibatch]:
-        """Shuffle the rollout into `count` parts of about equal size.
+        """Shuffle the run's rollout, all ranks', into `count` parts of about equal size: this rank's members of each.
 
         Args:
             advantages: (time, envs).
@@ -123,9 +136,9 @@ class Rollout:
                 recurrent agents need; else shuffle single steps.
             generator: decides the shuffling.
         """
-        time, envs = self.rewards.shape
-        order = torch.randperm(envs if whole_sequences else time * envs, generator=generator)
-        for index in order.tensor_split(count):
+        order = torch.randperm(self.share.total if whole_sequences else self._all_steps, generator=generator)
+        for members in order.tensor_split(count):
+            columns, index = self.share.own(members)
 
             def take(x: Tensor, index: Tensor = index) -> Tensor:
                 return x[:, index] if whole_sequences else x.flatten(0, 1)[index].unsqueeze(0)
@@ -144,15 +157,25 @@ class Rollout:
                 starts=take(self.starts),
                 initial_state={name: value[index] for name, value in self.initial_state.items()},
                 pictures=take_if(self.pictures),
-                tasks=take(self.tasks.expand(time, envs)),
+                columns=columns,
+                width=len(members),
+                tasks=take(self.tasks.expand(len(self.rewards), -1)),
                 expert_means=take_if(self.expert_means),
                 expert_log_stds=take_if(self.expert_log_stds),
             )
 
+    @property
+    def _all_steps(self) -> int:
+        """Environment steps, all ranks'."""
+        return len(self.rewards) * self.share.total
+
 
 @dataclass
 class Minibatch:
-    """A part of a rollout, (time, batch, ...) each; single steps have time 1. See `Rollout` for what is what."""
+    """A part of a rollout, (time, batch, ...) each; single steps have time 1. See `Rollout` for what is what.
+
+    The other members may be other ranks', all of them even. The loss of a minibatch is the sum of all ranks' parts.
+    """
 
     observations: Tensor
     actions: Tensor
@@ -167,11 +190,21 @@ class Minibatch:
     initial_state: AgentState
     """(batch, ...) each; empty for agents without memory, the only ones whose steps may be torn apart."""
     pictures: Tensor | None
+    columns: Tensor
+    """(batch,), where these stand among the members."""
+    width: int
+    """How many members there are, of all ranks."""
     tasks: Tensor
     """(time, batch), of each step."""
     expert_means: Tensor | None
     expert_log_stds: Tensor | None
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean of values (time, batch)."""
-        return values.mean()
+        """The part of this rank in the mean of values (time, batch) over all members."""
+        return values.sum() / (len(values) * self.width)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Values (time, batch) among those of all members, (time, width), with zeros for other ranks'."""
+        if len(self.columns) == self.width:
+            return values
+        return values.new_zeros(len(values), self.width).index_copy(1, self.columns, values)

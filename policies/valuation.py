@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from policies.agent import Agent
+from policies.distributed import ALONE, Ranks
 from policies.multitask import Tasks
 from policies.popart import PopArt
 from policies.returns import generalized_advantages
@@ -23,11 +24,22 @@ class Valuation(nn.Module):
         lam: lambda of the estimator.
         reward_scale: rewards are multiplied by this times (1 - gamma).
         rate: share of the newest returns in PopArt's statistics.
+        ranks: learn together; statistics are of all their returns.
     """
 
-    def __init__(self, agent: Agent, tasks: Tasks, gamma: float, lam: float, reward_scale: float, rate: float) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        tasks: Tasks,
+        gamma: float,
+        lam: float,
+        reward_scale: float,
+        rate: float,
+        ranks: Ranks = ALONE,
+    ) -> None:
         super().__init__()
         self._tasks = tasks
+        self._ranks = ranks
         self._gamma, self._lam, self._reward_scale = gamma, lam, reward_scale
         self.popart = PopArt(agent.value_layer, rate) if agent.tasks > 1 else None
 
@@ -47,9 +59,9 @@ class Valuation(nn.Module):
         )
         targets = advantages + values
         of_task = [rollout.tasks == task for task in range(len(self._tasks.names))]
-        figures = self._tasks.label([_explained(targets[:, mine], values[:, mine]) for mine in of_task])
+        figures = self._tasks.label([self._explained(targets[:, mine], values[:, mine]) for mine in of_task])
         if self.popart:
-            self.popart.update_each(targets, rollout.tasks)
+            self.popart.update_each(targets, rollout.tasks, self._ranks)
             targets = self.popart.normalise(targets, rollout.tasks)
             figures |= self.popart.figures(self._tasks)
         return advantages, targets, figures
@@ -61,7 +73,6 @@ class Valuation(nn.Module):
             return {"discount": self._gamma, "reward_scale": scale}
         return {"discount": self._gamma} | self.popart.facts(scale)
 
-
-def _explained(targets: Tensor, values: Tensor) -> dict[str, float]:
-    unexplained = (targets - values).var() / targets.var().clamp(min=1e-12)
-    return {"explained_variance": float(1 - unexplained)}
+    def _explained(self, targets: Tensor, values: Tensor) -> dict[str, float]:
+        unexplained = self._ranks.var(targets - values) / self._ranks.var(targets).clamp(min=1e-12)
+        return {"explained_variance": float(1 - unexplained)}

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent, gaussian_kl
-from policies.learner import Learner, summarise
+from policies.distributed import ALONE, Ranks
+from policies.learner import Learner
 from policies.multitask import ONE_TASK, Tasks
 from policies.popart import PopArt
 from policies.returns import vtrace
@@ -67,10 +68,11 @@ class VMPO(Learner):
     name: ClassVar[str] = "vmpo"
     settings_type = VMPOSettings
 
-    def __init__(self, agent: Agent, settings: VMPOSettings, tasks: Tasks = ONE_TASK) -> None:
+    def __init__(self, agent: Agent, settings: VMPOSettings, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> None:
         self.agent = agent
         self.settings = settings
         self.tasks = tasks
+        self.ranks = ranks
         self.target = copy.deepcopy(agent).requires_grad_(False)
         self.duals = Duals()
         self.popart = PopArt(agent.value_layer, settings.popart)
@@ -99,13 +101,13 @@ class VMPO(Learner):
         figures: list[dict[str, Tensor]] = []
         for _ in range(settings.epochs):
             targets, advantages = self._value(rollout, bootstraps)
-            self.popart.update_each(targets, tasks)
+            self.popart.update_each(targets, tasks, self.ranks)
             advantages, targets = advantages / self.popart.std[tasks], self.popart.normalise(targets, tasks)
             for batch in rollout.minibatches(advantages, targets, count, recurrent, generator):
                 loss, figure = self._loss(batch)
-                figure["gradient_norm"] = self._descend(loss)
+                figure["gradient_norm"] = self.ranks.part(self._descend(loss))
                 figures.append(figure)
-        return summarise(figures) | self.popart.figures(self.tasks) | {"rate": self.rate}
+        return self._summarise(figures) | self.popart.figures(self.tasks) | {"rate": self.rate}
 
     @torch.no_grad()
     def _value(self, rollout: Rollout, bootstraps: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,30 +122,23 @@ class VMPO(Learner):
         return vtrace(rollout.rewards, values, next_values, log_ratios, terminated, ended, self.settings.gamma)
 
     def _loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
-        settings, duals = self.settings, self.duals
+        settings, duals, ranks = self.settings, self.duals, self.ranks
         now = self.agent.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
         with torch.no_grad():
             old = self.target.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
 
-        policy_loss = temperature_loss = torch.zeros(())
-        all_log_probs = now.log_prob(batch.actions)
-        for task in batch.tasks.unique().tolist():
-            mine, share = batch.tasks == task, self.tasks.shares[task]
-            log_probs, advantages = all_log_probs[mine], batch.advantages[mine]
-            best, index = advantages.topk((len(advantages) + 1) // 2)
-            weights, task_temperature_loss = weigh(best, duals.temperature, settings.temperature_limit)
-            policy_loss = policy_loss - share * (weights * log_probs[index]).sum()
-            temperature_loss = temperature_loss + share * task_temperature_loss
+        policy_loss, temperature_loss = self._improve(batch, now.log_prob(batch.actions))
 
         steps = self.tasks.step_weights[batch.tasks]
         kl_mean = batch.mean(steps * gaussian_kl(old.mean, old.log_std, now.mean, old.log_std))
         kl_scale = batch.mean(steps * gaussian_kl(old.mean, old.log_std, old.mean, now.log_std))
-        limit_loss = hold(kl_mean, duals.mean, settings.mean_limit) + hold(kl_scale, duals.scale, settings.scale_limit)
+        limit_loss = hold(kl_mean, duals.mean, ranks.part(settings.mean_limit))
+        limit_loss = limit_loss + hold(kl_scale, duals.scale, ranks.part(settings.scale_limit))
 
         value_losses = 0.5 * steps * (self.agent.of_task(now.value, batch.tasks) - batch.returns).square()
         value_loss = batch.mean(value_losses)
         drawn, experts = self.towards_experts(batch, now)
-        loss = policy_loss + temperature_loss + limit_loss + settings.value * value_loss + drawn
+        loss = policy_loss + ranks.part(temperature_loss) + limit_loss + settings.value * value_loss + drawn
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
@@ -151,21 +146,41 @@ class VMPO(Learner):
             "kl": kl_mean + kl_scale,
             "kl_mean": kl_mean,
             "kl_scale": kl_scale,
-            "temperature": duals.temperature,
-            "mean_multiplier": duals.mean,
-            "scale_multiplier": duals.scale,
+            "temperature": ranks.part(duals.temperature),
+            "mean_multiplier": ranks.part(duals.mean),
+            "scale_multiplier": ranks.part(duals.scale),
             **self.tasks.figures({"value_loss": value_losses}, batch),
             **experts,
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}
 
+    def _improve(self, batch: Minibatch, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+        """A rank's part of the loss that makes the better half of each task likelier, and all of the temperature's.
+
+        Args:
+            batch: the minibatch.
+            log_probs: (time, batch), of its actions.
+        """
+        log_probs = batch.spread(log_probs).flatten()
+        advantages = self.ranks.sum(batch.spread(batch.advantages)).flatten()
+        tasks = self.ranks.sum(batch.spread(batch.tasks)).flatten()
+        policy_loss = temperature_loss = torch.zeros(())
+        for task in tasks.unique().tolist():
+            mine, share = tasks == task, self.tasks.shares[task]
+            best, index = advantages[mine].topk((int(mine.sum()) + 1) // 2)
+            weights, own_loss = weigh(best, self.duals.temperature, self.settings.temperature_limit)
+            policy_loss = policy_loss - share * (weights * log_probs[mine][index]).sum()
+            temperature_loss = temperature_loss + share * own_loss
+        return policy_loss, temperature_loss
+
     def _descend(self, loss: Tensor) -> Tensor:
-        if not torch.isfinite(loss):
+        if not torch.isfinite(self.ranks.sum(loss)):
             raise UsageError(
                 "the policy's numbers are no longer finite: go on from the last checkpoint with a lower vmpo.rate"
             )
         self.optimizer.zero_grad()
         loss.backward()
+        self.ranks.sum_gradients(self.parameters().values())
         norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
         self.optimizer.step()
         return norm.detach()

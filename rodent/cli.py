@@ -127,22 +127,27 @@ class DiagramFlags:
 def train(arguments: list[str]) -> None:
     """Train a policy."""
     from policies.config import parse_arguments
+    from policies.distributed import join_ranks
     from policies.training import train as run
 
-    for folder in run(parse_arguments(arguments)):
-        print(folder)
+    with join_ranks() as ranks:
+        config = ranks.first(lambda: parse_arguments(arguments))
+        for folder in run(config):
+            print(folder)
 
 
 def distill(arguments: list[str]) -> None:
     """Teach a student from experts."""
     from policies.config import parse_arguments
+    from policies.distributed import join_ranks
     from policies.training import train as run
 
-    config = parse_arguments(arguments, "rodent distill", learner="distill")
-    if config.learner != "distill":
-        raise UsageError(f"a student is taught by learner distill, not {config.learner}: see rodent train --expert")
-    for folder in run(config):
-        print(folder)
+    with join_ranks() as ranks:
+        config = ranks.first(lambda: parse_arguments(arguments, "rodent distill", learner="distill"))
+        if config.learner != "distill":
+            raise UsageError(f"a student is taught by learner distill, not {config.learner}: see rodent train --expert")
+        for folder in run(config):
+            print(folder)
 
 
 def evaluate(arguments: list[str]) -> None:

@@ -43,7 +43,7 @@ def experience(small: Any, name: str = "mlp", **changes: Any) -> tuple[TrainConf
     torch.manual_seed(0)
     agent = make_agent(name, senses.size, 2, config.agent_settings, tasks=2)
     tasks = assign_tasks(config)
-    rollout = Rollout.empty(32, config.envs, agent, tasks.ids)
+    rollout = Rollout.empty(32, config.envs, agent, tasks=tasks.ids)
     seeds = list(range(config.envs))
     Collector(env, agent, senses, seeds, torch.Generator().manual_seed(0), tasks).collect(rollout)
     return config, agent, rollout
