@@ -1,0 +1,2 @@
+def write_page(reports, stages, output):
+    return output / "index.html"
