@@ -6,7 +6,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pandas as pd
 
 import rodent
 from analysis.report.cache import FORMATS, Kept, find, keep
-from analysis.report.findings import Arrays, Outcome, finding_rows, unit_rows
-from analysis.report.page import write_page
+from analysis.report.findings import Arrays, unit_rows
+from analysis.report.page import SessionReport, write_page
 from analysis.report.source import Source
 from analysis.report.stage import Stage
 from analysis.report.stages import STAGES
@@ -27,22 +26,6 @@ Progress = Callable[[float, str], None]
 """Called with the share that is done, 0 to 1, and what is being done."""
 
 CACHE = ".cache"
-_FAILED = "the stage"
-
-
-@dataclass
-class SessionReport:
-    """What the stages found in one session.
-
-    Attributes:
-        source: the session.
-        kept: outcomes by stage, in the order of the standard set.
-        failures: why a stage has none, by stage.
-    """
-
-    source: Source
-    kept: dict[str, Kept] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
 
 
 def analyze(
@@ -50,6 +33,7 @@ def analyze(
     output: Path,
     stages: Sequence[str] = (),
     seed: int = 0,
+    film: bool = False,
     progress: Progress = lambda share, what: None,
 ) -> dict[str, Any]:
     """Analyse sessions; what a stage found before, of the same content by the same code, is taken from the cache.
@@ -61,6 +45,7 @@ def analyze(
         output: the report's folder, made where it is missing.
         stages: to run, with what they need (none: all).
         seed: of all draws.
+        film: draw the films of the episodes that the page plays, where they were recorded without.
         progress: see `Progress`.
 
     Returns:
@@ -87,7 +72,7 @@ def analyze(
         progress(0.95, "tables and page")
         before = time.perf_counter()
         _write_tables(reports, chosen, output)
-        page = write_page(reports, chosen, output)
+        page = write_page(reports, chosen, output, output / CACHE, film)
         times.append(_timed("", "page", time.perf_counter() - before))
     finally:
         for report in reports:
@@ -168,16 +153,11 @@ def _write_tables(reports: Sequence[SessionReport], stages: Sequence[Stage], out
         rows: list[dict[str, Any]] = []
         units: list[dict[str, Any]] = []
         for report in reports:
-            named = {"session": report.source.name, "stage": stage.name}
-            if stage.name in report.failures:
-                failed = Outcome()
-                failed.missing(_FAILED, report.failures[stage.name])
-                rows += finding_rows(failed.findings, **named)
-                continue
-            kept = report.kept[stage.name]
-            rows += finding_rows(kept.findings, **named)
-            units += unit_rows(kept.units, **named)
-            _copy(kept, stage, report.source.name, output)
+            rows += report.rows(stage)
+            if stage.name in report.kept:
+                kept, named = report.kept[stage.name], {"session": report.source.name, "stage": stage.name}
+                units += unit_rows(kept.units, **named)
+                _copy(kept, stage, report.source.name, output)
         pd.DataFrame(rows).to_csv(output / "tables" / f"{stage.name}.csv", index=False)
         if units:
             pd.DataFrame(units).to_csv(output / "tables" / f"{stage.name}.units.csv", index=False)

@@ -1,2 +1,164 @@
-def write_page(reports, stages, output):
-    return output / "index.html"
+"""The page: film, behaviour, gait, units and population on one clock, and all results, in one file without a network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import rodent
+from analysis.report.cache import Kept
+from analysis.report.exhibit import choose_trials, exhibit
+from analysis.report.film import drawn, embeddable
+from analysis.report.findings import Outcome, finding_rows
+from analysis.report.source import PAWS, TIMESTEP, Source
+from analysis.report.stage import Stage
+from policies.storage import write_atomically
+from rodent.errors import UsageError
+
+PAGE = "index.html"
+_FILM_BYTES = 14_000_000  # of all films together: base64 makes 19 MB of them, and the page must stay under 30
+_NUMBERS = ("value", "low", "high", "null_median", "null_low", "null_high", "p")
+
+
+@dataclass
+class SessionReport:
+    """What the stages found in one session.
+
+    Attributes:
+        source: the session.
+        kept: outcomes by stage, in the order of the standard set.
+        failures: why a stage has none, by stage.
+    """
+
+    source: Source
+    kept: dict[str, Kept] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def rows(self, stage: Stage) -> list[dict[str, Any]]:
+        """The rows of a stage's table; of one that failed, the row that says so."""
+        named = {"session": self.source.name, "stage": stage.name}
+        if stage.name in self.failures:
+            failed = Outcome()
+            failed.missing(stage.title, self.failures[stage.name])
+            return finding_rows(failed.findings, **named)
+        return finding_rows(self.kept[stage.name].findings, **named)
+
+
+def write_page(
+    reports: Sequence[SessionReport], stages: Sequence[Stage], output: Path, cache: Path, draw: bool = False
+) -> Path:
+    """Write the page.
+
+    Args:
+        reports: of the sessions.
+        stages: that were run.
+        output: the report's folder.
+        cache: where films are kept.
+        draw: draw the films of episodes that were recorded without one.
+
+    Returns:
+        Its path.
+    """
+    exhibits, films = _exhibits(reports, cache, draw)
+    names, edges = reports[0].source.session.skeleton
+    data = {
+        "fps": round(1 / TIMESTEP),
+        "paws": PAWS,
+        "parts": names,
+        "edges": edges,
+        "front": names.index("skull"),
+        "rear": names.index("pelvis"),
+        "several": len(reports) > 1,
+        "exhibits": exhibits,
+        "stages": [_stage(stage, reports) for stage in stages],
+    }
+    title = ", ".join(report.source.name for report in reports)
+    parts = {
+        "title": html.escape(title),
+        "lead": html.escape(" ".join(_lead(report.source) for report in reports)),
+        "foot": html.escape(f"virtual-rodent {rodent.__version__}. Everything is in this file; nothing is fetched."),
+        "style": _asset("page.css"),
+        "script": _asset("page.js"),
+        "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "films": "\n".join(f'<script type="text/plain" id="{name}">{film}</script>' for name, film in films.items()),
+    }
+    text = _asset("page.html")
+    for name, part in parts.items():
+        head, _, tail = text.partition("{{" + name + "}}")
+        text = head + part + tail if name != "title" else text.replace("{{title}}", part)
+    write_atomically(output / PAGE, text)
+    return output / PAGE
+
+
+def _exhibits(reports: Sequence[SessionReport], cache: Path, draw: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """An episode of each task of each session, and their films as base64 by name."""
+    chosen = [
+        (report, trial)
+        for report in reports
+        for trial in choose_trials(report.source, {t: f for t, f in report.source.session.films.items() if f.is_file()})
+    ]
+    exhibits, films = [], {}
+    for i, (report, trial) in enumerate(chosen):
+        told = exhibit(report.source, trial, report.kept)
+        try:
+            film = _film(report.source, trial, cache, draw, _FILM_BYTES // len(chosen))
+            films[f"film-{i}"] = base64.b64encode(film.read_bytes()).decode()
+            told |= {"film": f"film-{i}", "note": ""}
+        except UsageError as error:
+            told |= {"film": None, "note": f"No film: {error}. The skeleton shows the recorded pose."}
+        exhibits.append(told)
+    return exhibits, films
+
+
+def _film(source: Source, trial: int, cache: Path, draw: bool, most_bytes: int) -> Path:
+    recorded = source.session.films.get(trial)
+    if (recorded is None or not recorded.is_file()) and draw:
+        recorded = drawn(source, trial, cache)
+    if recorded is None:
+        raise UsageError("the episode was recorded without --film; `rodent analyze --film` draws it")
+    return embeddable(recorded, int(source.lengths[trial]), most_bytes, cache)
+
+
+def _stage(stage: Stage, reports: Sequence[SessionReport]) -> dict[str, Any]:
+    pictures = [
+        {
+            "session": report.source.name,
+            "caption": caption,
+            "png": base64.b64encode((report.kept[stage.name].folder / f"{name}.png").read_bytes()).decode(),
+        }
+        for report in reports
+        if stage.name in report.kept
+        for name, caption in report.kept[stage.name].captions.items()
+    ]
+    rows = [_plain(row) for report in reports for row in report.rows(stage)]
+    return {"name": stage.name, "title": stage.title, "pictures": pictures, "rows": rows}
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with null for NaN, as JSON wants it."""
+    return {
+        name: (float(f"{value:.5g}") if math.isfinite(value) else None) if name in _NUMBERS else value
+        for name, value in row.items()
+        if name != "stage"
+    }
+
+
+def _lead(source: Source) -> str:
+    trials, protocol = source.session.trials, source.session.protocol
+    tasks = ", ".join(f"{(trials['task'] == task).sum()} of {task}" for task in source.task_names)
+    units = sum(source.session.layers[name].shape[1] for name in source.layers)
+    return (
+        f"{source.name}: {len(trials)} episodes ({tasks}), {len(source.episodes):,} steps of 20 ms, {units:,} units in "
+        f"{len(source.layers)} layers; seed {protocol.get('seed')}, physics {protocol.get('physics')}."
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("analysis.report") / "web" / name).read_text()

@@ -88,6 +88,12 @@ class Source:
         joined = np.concatenate(cut).astype(np.float64)
         return joined if joined.ndim == 2 else joined[:, None]
 
+    def states(self, trial: int) -> dict[str, NDArray[Any]]:
+        """What a trial's pictures are drawn from: `qpos` and what its task remembers, the last state included."""
+        memory = f"memory.{self.session.trials['task'].iloc[trial]}."
+        wanted = [name for name in self.session.behaviour if name == "qpos" or name.startswith(memory)]
+        return {name: dict(self.session.behaviour[name].by_trial())[trial] for name in wanted}
+
     @cached_property
     def posture(self) -> Array:
         """(steps, 3 parts) positions of all body parts in the torso's frame, m."""
