@@ -77,8 +77,8 @@ def write_page(
         "rear": names.index("pelvis"),
         "several": len(reports) > 1,
         "exhibits": exhibits,
-        "stages": [_stage(stage, reports) for stage in stages],
     }
+    results = [_stage(stage, reports) for stage in stages]
     title = ", ".join(report.source.name for report in reports)
     parts = {
         "title": html.escape(title),
@@ -86,7 +86,8 @@ def write_page(
         "foot": html.escape(f"virtual-rodent {rodent.__version__}. Everything is in this file; nothing is fetched."),
         "style": _asset("page.css"),
         "script": _asset("page.js"),
-        "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "data": _json(data),
+        "results": _json(results),
         "films": "\n".join(f'<script type="text/plain" id="{name}">{film}</script>' for name, film in films.items()),
     }
     text = _asset("page.html")
@@ -95,6 +96,11 @@ def write_page(
         text = head + part + tail if name != "title" else text.replace("{{title}}", part)
     write_atomically(output / PAGE, text)
     return output / PAGE
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the element that it stands in."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _exhibits(reports: Sequence[SessionReport], cache: Path, draw: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:

@@ -508,7 +508,7 @@ function makeTable(rows) {
   return holder;
 }
 function makeResults() {
-  for (const stage of report.stages) {
+  for (const stage of JSON.parse(find("results-data").textContent)) {
     const details = document.createElement("details"), summary = document.createElement("summary"), note = document.createElement("span");
     summary.textContent = stage.title;
     note.className = "quiet";
@@ -570,6 +570,6 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key](event);
 });
 new ResizeObserver(redraw).observe(find("player"));
-makeResults();
-if (report.exhibits.length) open(0); else find("player").remove();
+open(0);
+setTimeout(makeResults); // the player comes first
 document.body.dataset.ready = "true";
