@@ -106,7 +106,7 @@ class Session:
 
     @property
     def films(self) -> dict[int, Path]:
-        """The film of each trial that has one, by the trial's index; whether the file is still there is not looked at."""
+        """The film of each trial that was filmed, by the trial's index; the file itself may have gone."""
         found = {}
         for trial in self._selection.trials:
             name = f"film.{self._table['task'][trial]}.{self._table['episode'][trial]:06d}"

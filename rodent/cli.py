@@ -199,9 +199,7 @@ def analyze(arguments: list[str]) -> None:
         raise UsageError(f"analysing needs {error.name}: pip install 'virtual-rodent[lab]'") from None
 
     with _progress_bar("analysing") as progress:
-        done = analyze_sessions(
-            flags.sessions, flags.output, flags.stages, flags.seed, flags.film, progress
-        )
+        done = analyze_sessions(flags.sessions, flags.output, flags.stages, flags.seed, flags.film, progress)
     if flags.json:
         _print_json(done)
         return

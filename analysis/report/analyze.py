@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import rodent
+from analysis.report import across
 from analysis.report.cache import FORMATS, Kept, find, keep
-from analysis.report.findings import Arrays, unit_rows
-from analysis.report.page import SessionReport, write_page
+from analysis.report.findings import Outcome, unit_rows
+from analysis.report.page import Found, write_page
 from analysis.report.source import Source
-from analysis.report.stage import Stage
+from analysis.report.stage import Stage, code_digest
 from analysis.report.stages import STAGES
 from policies.storage import write_atomically
 from rodent.errors import UsageError
@@ -62,21 +64,26 @@ def analyze(
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two sessions are called {twice}: rename one, since the report names them by their files")
     _make(output)
-    reports, times = [SessionReport(Source(path)) for path in sessions], []
+    sources = [Source(path) for path in sessions]
+    found, times = [Found(source.name) for source in sources], []
+    cache, titles = output / CACHE, {stage.name: stage.title for stage in chosen}
     try:
-        for i, report in enumerate(reports):
+        for i, (source, mine) in enumerate(zip(sources, found, strict=True)):
             for j, stage in enumerate(chosen):
-                done = (i + j / len(chosen)) / len(reports)
-                progress(0.95 * done, f"{report.source.name}: {stage.name}")
-                times.append(_run(report, stage, output / CACHE, seed))
-        progress(0.95, "tables and page")
+                progress(0.95 * (i + j / len(chosen)) / len(sources), f"{source.name}: {stage.name}")
+                times.append(_run(source, mine, stage, cache, seed))
+        if len(sources) > 1:
+            progress(0.95, "over sessions")
+            times.append(_run_across(sources, found, cache, seed))
+            titles[across.NAME] = across.TITLE
+        progress(0.97, "tables and page")
         before = time.perf_counter()
-        _write_tables(reports, chosen, output)
-        page = write_page(reports, chosen, output, output / CACHE, film)
+        _write_tables(found, titles, output)
+        page = write_page(sources, found, titles, output, cache, film)
         times.append(_timed("", "page", time.perf_counter() - before))
     finally:
-        for report in reports:
-            report.source.close()
+        for source in sources:
+            source.close()
     summary = {
         "page": str(page),
         "stages": times,
@@ -107,69 +114,74 @@ def _make(output: Path) -> None:
         raise UsageError(f"cannot write a report to {output}: {error.strerror}") from None
 
 
-def _run(report: SessionReport, stage: Stage, cache: Path, seed: int) -> dict[str, Any]:
+def _run(source: Source, mine: Found, stage: Stage, cache: Path, seed: int) -> dict[str, Any]:
     """Run one stage of one session or find what it left."""
-    before, source = time.perf_counter(), report.source
-    missing = [name for name in stage.needs if name not in report.kept]
-    if missing:
-        report.failures[stage.name] = f"it needs {missing[0]}, which failed"
-        return _timed(source.name, stage.name, 0.0, failure=report.failures[stage.name])
-    key = stage.key(source, seed, {name: report.kept[name].folder.name for name in stage.needs})
-    folder = cache / f"{stage.name}-{key[:32]}"
+    if missing := [name for name in stage.needs if name not in mine.kept]:
+        mine.failures[stage.name] = f"it needs {missing[0]}, which failed"
+        return _timed(source.name, stage.name, 0.0, failure=mine.failures[stage.name])
+    key = stage.key(source, seed, {name: mine.kept[name].folder.name for name in stage.needs})
+    earlier = {name: mine.kept[name].arrays for name in stage.needs}
+    facts = {"session_sha256": source.digest, "seed": seed, "key": key, "virtual_rodent": rodent.__version__}
+    return _kept(mine, stage.name, key, lambda: stage.work(source, earlier, seed), cache, facts)
+
+
+def _run_across(sources: Sequence[Source], found: list[Found], cache: Path, seed: int) -> dict[str, Any]:
+    """Put the sessions together, after what was found in each."""
+    parts = [sorted(kept.folder.name for kept in each.kept.values()) for each in found]
+    facts = [[source.name, source.digest] for source in sources], parts, seed, code_digest(across.__name__)
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    findings = [{name: kept.findings for name, kept in each.kept.items()} for each in found]
+    found.append(Found(" and ".join(source.name for source in sources)))
+    told = {"sessions_sha256": [source.digest for source in sources], "seed": seed, "key": key}
+    return _kept(found[-1], across.NAME, key, lambda: across.across(sources, findings, seed), cache, told)
+
+
+def _kept(
+    mine: Found, name: str, key: str, work: Callable[[], Outcome], cache: Path, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Find an outcome in the cache, or make it."""
+    before, folder = time.perf_counter(), cache / f"{name}-{key[:32]}"
     kept = find(folder)
     if kept is None:
-        earlier: Mapping[str, Arrays] = {name: report.kept[name].arrays for name in stage.needs}
         try:
-            outcome = stage.work(source, earlier, seed)
+            outcome = work()
+            taken = time.perf_counter() - before
+            kept = keep(outcome, folder, taken, {"session": mine.name, "stage": name, **facts})
         except Exception as error:  # whatever it is, the other stages must not be lost
-            report.failures[stage.name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            return _timed(source.name, stage.name, time.perf_counter() - before, failure=report.failures[stage.name])
-        kept = keep(outcome, folder, time.perf_counter() - before, _facts(source, stage, seed, key))
-    report.kept[stage.name] = kept
-    return _timed(source.name, stage.name, time.perf_counter() - before, cached=not kept.fresh)
-
-
-def _facts(source: Source, stage: Stage, seed: int, key: str) -> dict[str, Any]:
-    return {
-        "stage": stage.name,
-        "session": source.name,
-        "session_sha256": source.digest,
-        "seed": seed,
-        "key": key,
-        "virtual_rodent": rodent.__version__,
-    }
+            mine.failures[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            return _timed(mine.name, name, time.perf_counter() - before, failure=mine.failures[name])
+    mine.kept[name] = kept
+    return _timed(mine.name, name, time.perf_counter() - before, cached=not kept.fresh)
 
 
 def _timed(session: str, stage: str, seconds: float, cached: bool = False, failure: str = "") -> dict[str, Any]:
     return {"session": session, "stage": stage, "seconds": round(seconds, 3), "cached": cached, "failure": failure}
 
 
-def _write_tables(reports: Sequence[SessionReport], stages: Sequence[Stage], output: Path) -> None:
+def _write_tables(found: Sequence[Found], stages: Iterable[str], output: Path) -> None:
     """Tables of all sessions, stage by stage; figures and result files, session by session."""
     for folder in ("tables", "figures", "results"):
         shutil.rmtree(output / folder, ignore_errors=True)
         (output / folder).mkdir()
     for stage in stages:
-        rows: list[dict[str, Any]] = []
+        rows = [row for mine in found for row in mine.rows(stage)]
+        pd.DataFrame(rows).to_csv(output / "tables" / f"{stage}.csv", index=False)
         units: list[dict[str, Any]] = []
-        for report in reports:
-            rows += report.rows(stage)
-            if stage.name in report.kept:
-                kept, named = report.kept[stage.name], {"session": report.source.name, "stage": stage.name}
-                units += unit_rows(kept.units, **named)
-                _copy(kept, stage, report.source.name, output)
-        pd.DataFrame(rows).to_csv(output / "tables" / f"{stage.name}.csv", index=False)
+        for mine in found:
+            if stage in mine.kept:
+                units += unit_rows(mine.kept[stage].units, session=mine.name, stage=stage)
+                _copy(mine.kept[stage], stage, mine.name, output)
         if units:
-            pd.DataFrame(units).to_csv(output / "tables" / f"{stage.name}.units.csv", index=False)
+            pd.DataFrame(units).to_csv(output / "tables" / f"{stage}.units.csv", index=False)
 
 
-def _copy(kept: Kept, stage: Stage, session: str, output: Path) -> None:
+def _copy(kept: Kept, stage: str, session: str, output: Path) -> None:
     for name in kept.captions:
         for kind in FORMATS:
             target = output / "figures" / session
             target.mkdir(exist_ok=True)
-            shutil.copyfile(kept.folder / f"{name}.{kind}", target / f"{stage.name}.{name}.{kind}")
+            shutil.copyfile(kept.folder / f"{name}.{kind}", target / f"{stage}.{name}.{kind}")
     results = output / "results" / session
     results.mkdir(exist_ok=True)
     for kind in ("json", "npz"):
-        shutil.copyfile(kept.folder / f"outcome.{kind}", results / f"{stage.name}.{kind}")
+        shutil.copyfile(kept.folder / f"outcome.{kind}", results / f"{stage}.{kind}")

@@ -58,7 +58,9 @@ def keep(outcome: Outcome, folder: Path, seconds: float, facts: dict[str, Any]) 
         (part / _FACTS).write_text(json.dumps(told))
         for name, picture in outcome.pictures.items():
             for kind in FORMATS:
-                picture.figure.savefig(part / f"{name}.{kind}", dpi=150, metadata={"Date": None} if kind == "svg" else {})
+                picture.figure.savefig(
+                    part / f"{name}.{kind}", dpi=150, metadata={"Date": None} if kind == "svg" else {}
+                )
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     finally:

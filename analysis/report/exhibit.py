@@ -1,4 +1,4 @@
-"""What the page plays: one episode of a task, with the behaviour, paws, units and trajectories that move with its film."""
+"""What the page plays: an episode, with the behaviour, paws, units and trajectories that move with its film."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def _strongest(units: list[UnitFinding]) -> list[tuple[str, int, str]]:
     """(layer, unit, variable) of the units that beat their null, the best of each variable in turns, each unit once."""
     ranked: dict[str, list[tuple[float, str, int]]] = {}
     for each in units:
-        for unit in np.flatnonzero(each.estimates.beat):
-            ranked.setdefault(each.variable, []).append((float(each.estimates.value[unit]), each.layer, int(unit)))
+        for unit in np.flatnonzero(each.estimates.beat).tolist():
+            ranked.setdefault(each.variable, []).append((float(each.estimates.value[unit]), each.layer, unit))
     queues = {variable: sorted(found, reverse=True) for variable, found in ranked.items()}
     chosen: list[tuple[str, int, str]] = []
     seen: set[tuple[str, int]] = set()
@@ -156,7 +156,11 @@ def _paths(source: Source, trial: int, kept: Mapping[str, Kept]) -> dict[str, An
         others = scores[~mine]
         cloud = others[:: max(1, -(-len(others) // _CLOUD))] if len(others) else scores[:0]
         shares = [float(share) for share in kept["dimensions"].arrays[f"shares.{task}.{layer}"]]
-        found[layer] = {"path": scaled(scores[mine].ravel(), "i2"), "cloud": scaled(cloud.ravel(), "i2"), "shares": shares}
+        found[layer] = {
+            "path": scaled(scores[mine].ravel(), "i2"),
+            "cloud": scaled(cloud.ravel(), "i2"),
+            "shares": shares,
+        }
     return found
 
 

@@ -1,4 +1,4 @@
-"""The page: film, behaviour, gait, units and population on one clock, and all results, in one file without a network."""
+"""The page: film, behaviour, gait, units and population on one clock, and all results, in one file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from analysis.report.exhibit import choose_trials, exhibit
 from analysis.report.film import drawn, embeddable
 from analysis.report.findings import Outcome, finding_rows
 from analysis.report.source import PAWS, TIMESTEP, Source
-from analysis.report.stage import Stage
 from policies.storage import write_atomically
 from rodent.errors import UsageError
 
@@ -28,37 +27,43 @@ _NUMBERS = ("value", "low", "high", "null_median", "null_low", "null_high", "p")
 
 
 @dataclass
-class SessionReport:
-    """What the stages found in one session.
+class Found:
+    """What the stages found in one session, or over several.
 
     Attributes:
-        source: the session.
+        name: the session's.
         kept: outcomes by stage, in the order of the standard set.
         failures: why a stage has none, by stage.
     """
 
-    source: Source
+    name: str
     kept: dict[str, Kept] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def rows(self, stage: Stage) -> list[dict[str, Any]]:
-        """The rows of a stage's table; of one that failed, the row that says so."""
-        named = {"session": self.source.name, "stage": stage.name}
-        if stage.name in self.failures:
+    def rows(self, stage: str) -> list[dict[str, Any]]:
+        """The rows of a stage's table; of one that failed, the row that says so; none of one that was not run."""
+        named = {"session": self.name, "stage": stage}
+        if stage in self.failures:
             failed = Outcome()
-            failed.missing(stage.title, self.failures[stage.name])
+            failed.missing(stage, self.failures[stage])
             return finding_rows(failed.findings, **named)
-        return finding_rows(self.kept[stage.name].findings, **named)
+        return finding_rows(self.kept[stage].findings, **named) if stage in self.kept else []
 
 
 def write_page(
-    reports: Sequence[SessionReport], stages: Sequence[Stage], output: Path, cache: Path, draw: bool = False
+    sources: Sequence[Source],
+    found: Sequence[Found],
+    titles: Mapping[str, str],
+    output: Path,
+    cache: Path,
+    draw: bool = False,
 ) -> Path:
     """Write the page.
 
     Args:
-        reports: of the sessions.
-        stages: that were run.
+        sources: the sessions.
+        found: in each of them, and after these over all.
+        titles: of the stages that were run, by name.
         output: the report's folder.
         cache: where films are kept.
         draw: draw the films of episodes that were recorded without one.
@@ -66,8 +71,8 @@ def write_page(
     Returns:
         Its path.
     """
-    exhibits, films = _exhibits(reports, cache, draw)
-    names, edges = reports[0].source.session.skeleton
+    exhibits, films = _exhibits(sources, found, cache, draw)
+    names, edges = sources[0].session.skeleton
     data = {
         "fps": round(1 / TIMESTEP),
         "paws": PAWS,
@@ -75,14 +80,14 @@ def write_page(
         "edges": edges,
         "front": names.index("skull"),
         "rear": names.index("pelvis"),
-        "several": len(reports) > 1,
+        "several": len(sources) > 1,
         "exhibits": exhibits,
     }
-    results = [_stage(stage, reports) for stage in stages]
-    title = ", ".join(report.source.name for report in reports)
+    results = [_stage(name, title, found) for name, title in titles.items()]
+    title = ", ".join(source.name for source in sources)
     parts = {
         "title": html.escape(title),
-        "lead": html.escape(" ".join(_lead(report.source) for report in reports)),
+        "lead": html.escape(" ".join(map(_lead, sources))),
         "foot": html.escape(f"virtual-rodent {rodent.__version__}. Everything is in this file; nothing is fetched."),
         "style": _asset("page.css"),
         "script": _asset("page.js"),
@@ -103,18 +108,20 @@ def _json(value: Any) -> str:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _exhibits(reports: Sequence[SessionReport], cache: Path, draw: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _exhibits(
+    sources: Sequence[Source], found: Sequence[Found], cache: Path, draw: bool
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """An episode of each task of each session, and their films as base64 by name."""
     chosen = [
-        (report, trial)
-        for report in reports
-        for trial in choose_trials(report.source, {t: f for t, f in report.source.session.films.items() if f.is_file()})
+        (source, mine, trial)
+        for source, mine in zip(sources, found, strict=False)
+        for trial in choose_trials(source, {t: film for t, film in source.session.films.items() if film.is_file()})
     ]
     exhibits, films = [], {}
-    for i, (report, trial) in enumerate(chosen):
-        told = exhibit(report.source, trial, report.kept)
+    for i, (source, mine, trial) in enumerate(chosen):
+        told = exhibit(source, trial, mine.kept)
         try:
-            film = _film(report.source, trial, cache, draw, _FILM_BYTES // len(chosen))
+            film = _film(source, trial, cache, draw, _FILM_BYTES // len(chosen))
             films[f"film-{i}"] = base64.b64encode(film.read_bytes()).decode()
             told |= {"film": f"film-{i}", "note": ""}
         except UsageError as error:
@@ -132,19 +139,18 @@ def _film(source: Source, trial: int, cache: Path, draw: bool, most_bytes: int) 
     return embeddable(recorded, int(source.lengths[trial]), most_bytes, cache)
 
 
-def _stage(stage: Stage, reports: Sequence[SessionReport]) -> dict[str, Any]:
+def _stage(name: str, title: str, found: Sequence[Found]) -> dict[str, Any]:
     pictures = [
         {
-            "session": report.source.name,
+            "session": each.name,
             "caption": caption,
-            "png": base64.b64encode((report.kept[stage.name].folder / f"{name}.png").read_bytes()).decode(),
+            "png": base64.b64encode((each.kept[name].folder / f"{picture}.png").read_bytes()).decode(),
         }
-        for report in reports
-        if stage.name in report.kept
-        for name, caption in report.kept[stage.name].captions.items()
+        for each in found
+        if name in each.kept
+        for picture, caption in each.kept[name].captions.items()
     ]
-    rows = [_plain(row) for report in reports for row in report.rows(stage)]
-    return {"name": stage.name, "title": stage.title, "pictures": pictures, "rows": rows}
+    return {"title": title, "pictures": pictures, "rows": [_plain(row) for each in found for row in each.rows(name)]}
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Source:
         Raises:
             UsageError: there is no such series, or not in every trial.
         """
-        pieces = {trial: values for trial, values in self.session.behaviour[name].by_trial()}
+        pieces = dict(self.session.behaviour[name].by_trial())
         if len(pieces) < len(self.lengths):
             raise UsageError(f"{name} is recorded in {len(pieces)} of {len(self.lengths)} trials")
         cut = [pieces[trial][:steps] for trial, steps in enumerate(self.lengths)]
@@ -180,3 +180,10 @@ def equal_windows(
     chosen = np.sort(rng.permutation(np.array(starts, dtype=np.int64))[:most])
     windows: Sequence[Array] = [values[start : start + length] for start in chosen]
     return np.array(windows).reshape(len(windows), length, values.shape[1]), episodes[chosen]
+
+
+def reduced(values: NDArray[Any], components: int) -> Array:
+    """(steps, at most components) scores on the leading principal components, in units of the first one's spread."""
+    scores, _, _ = principal(values, components)
+    spread = float(scores.std(axis=0).max(initial=0.0))
+    return scores / spread if spread > 0 else scores

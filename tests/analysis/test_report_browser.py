@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis import nwb_record
-from analysis.report.analyze import analyze
+from analysis.report.analyze import CACHE, analyze
 from tests.analysis.barcode import READ, film_barcode
 
 pytestmark = pytest.mark.browser
@@ -63,7 +63,8 @@ class Reader:
     @property
     def cursor(self):
         """What every track says."""
-        said = self.page.eval_on_selector_all("[role=slider]", "all => all.map(each => each.getAttribute('aria-valuenow'))")
+        script = "all => all.map(each => each.getAttribute('aria-valuenow'))"
+        said = self.page.eval_on_selector_all("[role=slider]", script)
         assert len(set(said)) == 1, said
         return int(said[0])
 
@@ -149,16 +150,16 @@ def test_while_it_plays_every_frame_is_that_of_the_cursor(reader):
     reader.agrees()
     reader.page.select_option("#rate", "0.1")  # a picture that is drawn to a canvas may be newer than the callback's
     pairs = reader.page.evaluate(
-        """async () => {
-          const read = %s, pairs = [];
+        """async (script) => {
+          const read = eval(script), pairs = [];
           const look = () => { pairs.push([state.step, read()]); video.requestVideoFrameCallback(look); };
           video.requestVideoFrameCallback(look);
           play();
           await new Promise((done) => setTimeout(done, 6000));
           pause();
           return pairs;
-        }"""
-        % READ  # noqa: UP031
+        }""",
+        READ,
     )
     assert len(pairs) > 10 and pairs[-1][0] > 10
     assert all(cursor == shown for cursor, shown in pairs), pairs
@@ -177,18 +178,22 @@ def test_a_pause_leaves_them_together(reader):
 def test_a_click_on_the_path_seeks_to_the_nearest_step(reader):
     step = 77
     place = reader.page.evaluate(
-        f"""() => {{
-          const box = trajectory.getBoundingClientRect(), path = state.data.paths[state.layer].path;
-          const [x, y] = project(box.width, box.height).at(path[3 * {step}], path[3 * {step} + 1], path[3 * {step} + 2]);
+        """(step) => {
+          const box = trajectory.getBoundingClientRect(), { path } = state.data.paths[state.layer];
+          const [x, y] = project(box.width, box.height).at(...path.subarray(3 * step, 3 * step + 3));
           return [box.left + x, box.top + y];
-        }}"""
+        }""",
+        step,
     )
     reader.page.mouse.click(*place)
     sought = reader.agrees()
     apart = reader.page.evaluate(
-        f"""() => {{ const p = state.data.paths[state.layer].path, a = 3 * {step}, b = 3 * {sought}, pr = project(400, 400);
-          const [x, y] = pr.at(p[a], p[a + 1], p[a + 2]), [u, v] = pr.at(p[b], p[b + 1], p[b + 2]);
-          return Math.hypot(x - u, y - v); }}"""
+        """(steps) => {
+          const { path } = state.data.paths[state.layer], projection = project(400, 400);
+          const [[x, y], [u, v]] = steps.map((step) => projection.at(...path.subarray(3 * step, 3 * step + 3)));
+          return Math.hypot(x - u, y - v);
+        }""",
+        [step, sought],
     )
     assert apart < 2  # paths cross
 
@@ -207,19 +212,23 @@ def test_it_asks_for_nothing_and_says_what_each_picture_shows(reader, report):
     assert report.stat().st_size < 30e6
     for summary in reader.page.locator("summary").all():
         summary.click()
-    told = reader.page.eval_on_selector_all("figure", "all => all.map(each => each.querySelector('figcaption').textContent)")
+    told = reader.page.eval_on_selector_all("figcaption", "all => all.map(each => each.textContent)")
+    assert len(told) == reader.page.locator("figure").count()
     assert len(told) > 10 and all(len(caption) > 20 for caption in told)
     assert reader.page.eval_on_selector_all("img", "all => all.every(each => each.alt && each.naturalWidth > 100)")
 
 
 def test_without_its_film_the_skeleton_moves_and_a_line_says_why(chromium, session, report, tmp_path):
-    for name in (session.name,):
-        shutil.copyfile(session, tmp_path / name)  # the films stay behind
-    page = analyze([tmp_path / session.name], tmp_path / "report", STAGES)["page"]
-    reader = Reader(chromium, Path(page))
+    shutil.copyfile(session, tmp_path / session.name)  # the films stay behind
+    shutil.copytree(report.parent / CACHE, tmp_path / "report" / CACHE)
+    done = analyze([tmp_path / session.name], tmp_path / "report", STAGES)
+    assert all(stage["cached"] for stage in done["stages"] if stage["session"])
+    reader = Reader(chromium, Path(done["page"]))
     note = reader.page.locator("#film-note").text_content()
     assert "is missing: put it back, or record with --film again" in note
     reader.page.keyboard.press("End")
-    reader.page.wait_for_function(f"document.querySelector('[role=slider]').getAttribute('aria-valuenow') === '{STEPS - 1}'")
+    reader.page.wait_for_function(f"state.step === {STEPS - 1}")
+    reader.settle()
+    assert reader.cursor == STEPS - 1
     assert reader.page.locator("#skeleton").is_visible() and not reader.errors
     reader.page.close()

@@ -108,7 +108,9 @@ def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], outcome: Outco
     present = found.names >= 0
     for index in np.flatnonzero(present):
         length = TIMESTEP * found.length[found.label == index]
-        outcome.findings += _bout_findings(str(names[found.names[index]]), length, (labels == found.names[index]).mean())
+        outcome.findings += _bout_findings(
+            str(names[found.names[index]]), length, (labels == found.names[index]).mean()
+        )
     outcome.arrays["transitions"] = found.transitions
     figure = plot_ethogram(found).figure
     assert isinstance(figure, Figure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -49,7 +49,9 @@ def paw_speeds(source: Source) -> Array:
     for episode in range(len(source.lengths)):
         rows = source.episodes == episode
         if rows.sum() > 1:
-            found[rows] = np.stack([np.linalg.norm(np.gradient(tip[rows], TIMESTEP, axis=0), axis=1) for tip in tips], 1)
+            found[rows] = np.stack(
+                [np.linalg.norm(np.gradient(tip[rows], TIMESTEP, axis=0), axis=1) for tip in tips], 1
+            )
     return found
 
 
@@ -57,7 +59,7 @@ def stride_phase(standing: NDArray[np.bool_], episodes: Labels) -> Array:
     """(steps,) 0 to 2 pi from one touch-down to the next of the same episode; NaN where no stride is under way."""
     down = np.flatnonzero(standing[1:] & ~standing[:-1] & (episodes[1:] == episodes[:-1])) + 1
     phase = np.full(len(standing), np.nan)
-    for start, stop in zip(down[:-1], down[1:], strict=True):
+    for start, stop in pairwise(down):
         if episodes[start] == episodes[stop] and _SHORTEST <= (stop - start) * TIMESTEP <= _LONGEST:
             phase[start:stop] = 2 * np.pi * np.arange(stop - start) / (stop - start)
     return phase

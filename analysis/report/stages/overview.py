@@ -28,7 +28,9 @@ def overview(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         for measure, values in measured.items():
             drawn = values[rng.integers(len(values), size=(1000, len(values)))].mean(axis=1)
             low, high = percentile_interval(drawn) if len(values) > 1 else UNKNOWN
-            outcome.findings.append(Finding(measure, Estimate(float(values.mean()), {}, (float(low), float(high))), task))
+            outcome.findings.append(
+                Finding(measure, Estimate(float(values.mean()), {}, (float(low), float(high))), task)
+            )
     outcome.pictures["returns"] = Picture(_returns(source), "Each dot is an episode: its return, task by task.")
     return outcome
 

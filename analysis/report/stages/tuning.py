@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.inputs import Array
+from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
 from analysis.report.source import TIMESTEP, Source
 from analysis.tuning import Tuning, plot_tuning
@@ -30,7 +30,9 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
         for name, values in wanted.items():
             known = np.flatnonzero(np.isfinite(values))
             if len(known) < 200:
-                outcome.missing(MEASURE, f"{len(known)} steps with {name}; needs at least 200", layer=layer, variable=name)
+                outcome.missing(
+                    MEASURE, f"{len(known)} steps with {name}; needs at least 200", layer=layer, variable=name
+                )
                 continue
             found = tune(activity[known], values[known], source.episodes[known], BINS, seed=seed)
             outcome.units.append(UnitFinding(MEASURE, found.strength, layer=layer, variable=name))
@@ -54,11 +56,11 @@ def variables(source: Source, phase: Array) -> dict[str, Array]:
     return found
 
 
-def _time_since(source: Source, events: Array) -> Array:
+def _time_since(source: Source, events: Labels) -> Array:
     """Seconds since the last event of the same episode, NaN from `_EVENT_WINDOW` on."""
     steps = np.arange(len(source.episodes))
     last = np.full(len(steps), -1)
-    last[events.astype(np.int64)] = events
+    last[events] = events
     last = np.maximum.accumulate(last)
     since = TIMESTEP * (steps - last)
     same = (last >= 0) & (source.episodes[np.maximum(last, 0)] == source.episodes)

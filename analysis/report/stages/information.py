@@ -1,0 +1,68 @@
+"""Information of the strongest units about the variables they follow, and of rates where activity is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inputs import Array, Labels
+from analysis.report.findings import Arrays, Finding, Outcome
+from analysis.report.source import Source
+from analysis.report.stages.tuning import BINS, variables
+from analysis.tuning import mutual_information, spatial_information, tuning_curves
+
+_UNITS, _SAMPLES, _DRAWS = 3, 1500, 20
+_MUTUAL, _SKAGGS = "mutual information (nats, KSG)", "Skaggs information (bits per unit of activity)"
+
+
+def information(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """KSG information of the units with the greatest modulation by each variable; Skaggs' of nowhere negative ones."""
+    outcome = Outcome()
+    wanted = variables(source, earlier["gait"]["phase"])
+    for layer in source.layers:
+        activity = source.layer(layer)
+        positive = np.flatnonzero((activity.min(axis=0) >= 0) & (activity.max(axis=0) > 0))
+        for name, values in wanted.items():
+            curves = earlier["tuning"].get(f"curve.{layer}.{name}")
+            if curves is None:
+                outcome.missing(_MUTUAL, f"no tuning curves for {name}", layer=layer, variable=name)
+                continue
+            known = np.flatnonzero(np.isfinite(values))
+            strength = np.nan_to_num(np.nanstd(curves, axis=1)) / (activity.std(axis=0) + 1e-12)
+            units = np.argsort(-strength, kind="stable")[:_UNITS]
+            found = mutual_information(activity[np.ix_(known, units)], values[known], _SAMPLES, _DRAWS, seed)
+            for i, unit in enumerate(units):
+                low, high = found.interval[:, i]
+                reason = found.reasons[i]
+                null = {found.control: found.null[:, i]}
+                value = Estimate(float(found.value[i]), null, (float(low), float(high)))
+                about = {"layer": f"{layer}, unit {unit}", "variable": name, "interval_over": "steps"}
+                outcome.findings.append(Finding(_MUTUAL, not_estimable(reason) if reason else value, **about))
+        _skaggs(activity, positive, layer, source, outcome, seed)
+    return outcome
+
+
+def _skaggs(activity: NDArray, positive: Labels, layer: str, source: Source, outcome: Outcome, seed: int) -> None:
+    """The mean over the units that are nowhere negative, about the speed."""
+    about = {"layer": layer, "variable": "speed (m/s)"}
+    if not len(positive):
+        outcome.missing(_SKAGGS, "signed activity: the information of rates has no meaning", **about)
+        return
+    speed, rng = source.kinematics["speed (m/s)"], np.random.default_rng(seed)
+    rates = activity[:, positive[:64]]
+
+    def mean(values: Array, rows: Labels) -> float:
+        curves = tuning_curves(rates[rows], values[rows], BINS)
+        return float(np.nanmean(spatial_information(curves.curves, curves.occupancy)[1]))
+
+    rows = np.arange(len(speed))
+    lags = rng.integers(len(speed) // 10, len(speed) - len(speed) // 10, size=40)
+    null = np.array([mean(np.roll(speed, lag), rows) for lag in lags])
+    episodes = [np.flatnonzero(source.episodes == e) for e in range(len(source.lengths))]
+    drawn = [np.concatenate([episodes[e] for e in rng.integers(len(episodes), size=len(episodes))]) for _ in range(40)]
+    low, high = percentile_interval(np.array([mean(speed, each) for each in drawn]))
+    estimate = Estimate(mean(speed, rows), {"circular shifts": null}, (float(low), float(high)))
+    outcome.findings.append(Finding(_SKAGGS, estimate, **about))
