@@ -232,3 +232,11 @@ def test_without_its_film_the_skeleton_moves_and_a_line_says_why(chromium, sessi
     assert reader.cursor == STEPS - 1
     assert reader.page.locator("#skeleton").is_visible() and not reader.errors
     reader.page.close()
+
+
+def test_a_page_of_few_stages_still_plays(chromium, session, tmp_path):
+    reader = Reader(chromium, Path(analyze([session], tmp_path, ("overview",))["page"]))
+    reader.page.keyboard.press("End")
+    assert reader.agrees() == STEPS - 1
+    assert not reader.page.locator("#trajectory").is_visible() and not reader.errors
+    reader.page.close()

@@ -9,7 +9,8 @@ const PALETTE = ["#3b7dd8", "#e07b28", "#2f9e62", "#b8449c", "#d1a51c", "#16a3b4
   "#5f8ea8", "#d77fa7"];
 const PAW_COLORS = ["#3b7dd8", "#16a3b4", "#e07b28", "#d1a51c"];
 const colorOf = (label) => (label < 0 ? "#9aa1a9" : PALETTE[label % PALETTE.length]);
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+let styles = {}; // colours of the theme, by name
+const css = (name) => (styles[name] ??= getComputedStyle(document.documentElement).getPropertyValue(name).trim());
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 const TYPES = { u1: Uint8Array, i1: Int8Array, i2: Int16Array, f4: Float32Array };
 
@@ -127,6 +128,7 @@ function open(index) {
   const layers = Object.keys(state.data.paths);
   if (!layers.includes(state.layer)) state.layer = state.exhibit.layer;
   find("layer").replaceChildren(...layers.map((name) => new Option(name, name, false, name === state.layer)));
+  document.querySelector(".path").hidden = !layers.length; // the stage that finds paths may have failed
   makeTracks();
   makeLegend();
   if (state.exhibit.film) {
@@ -179,9 +181,9 @@ function makeTracks() {
   track("Episode", 34, drawOverview, "The whole episode: its behaviours in colour, the framed part is what the tracks below show.", true);
   track("Behaviour", 26, drawLabels, "What the rat does: regions of a map of its postures' spectra. The legend below names them; grey has no label.");
   if (data.standing) track("Gait", 66, drawGait, "Gait diagram: bars are paws that are planted (nearly still in the world).");
-  if (data.series.length) track("Body and critic", 44 * data.series.length, (g, w, h, x, range) => drawTraces(g, w, h, x, range, data.series, css("--ink")),
+  if (data.series.length) track("Body and critic", 34 * data.series.length, (g, w, h, x, range) => drawTraces(g, w, h, x, range, data.series, css("--ink")),
     "Each trace from its least to its greatest value in this episode; on the right, its value at the cursor.");
-  if (data.units.length) track("Units", 27 * data.units.length, (g, w, h, x, range) => drawTraces(g, w, h, x, range, data.units, css("--accent")),
+  if (data.units.length) track("Units", 25 * data.units.length, (g, w, h, x, range) => drawTraces(g, w, h, x, range, data.units, css("--accent")),
     state.exhibit.unitsCaption);
 }
 function track(name, height, paint, caption, whole = false) {
@@ -313,17 +315,15 @@ function drawTraces(g, width, height, x, range, traces, color) {
 // ---- population ----------------------------------------------------------------------------------------------------
 
 const trajectory = find("trajectory");
-function project(width, height) { // (pc1, pc2, pc3) to pixels; the data's range fills the picture
-  const { path, cloud } = state.data.paths[state.layer];
+function project(width, height) { // (pc1, pc2, pc3) to pixels; the path fills the picture
+  const { path } = state.data.paths[state.layer];
   let radius = 1e-9;
-  for (const values of [path, cloud]) {
-    for (let i = 0; i < values.length; i += 3) radius = Math.max(radius, Math.hypot(values[i], values[i + 1], values[i + 2]));
-  }
-  const size = 0.46 * Math.min(width * 1.25, height) / radius;
+  for (let i = 0; i < path.length; i += 3) radius = Math.max(radius, Math.hypot(path[i], path[i + 1], path[i + 2]));
+  const size = 0.44 * Math.min(width, height) / radius;
   const [cy, sy, cp, sp] = [Math.cos(state.yaw), Math.sin(state.yaw), Math.cos(state.pitch), Math.sin(state.pitch)];
   return { radius, at(a, b, c) {
     const right = cy * a + sy * c, depth = cy * c - sy * a;
-    return [width / 2 + 1.1 * size * right, height / 2 - 1.1 * size * (cp * b - sp * depth)];
+    return [width / 2 + size * right, height / 2 - size * (cp * b - sp * depth)];
   } };
 }
 function drawTrajectory() {
@@ -459,7 +459,7 @@ function draw() {
   due = false;
   if (!state.exhibit) return;
   for (const entry of tracks) drawTrack(entry);
-  drawTrajectory();
+  if (state.data.paths[state.layer]) drawTrajectory();
   if (state.skeleton) drawSkeleton();
   const step = Math.max(state.step, 0);
   find("clock").textContent = `${(step / FPS).toFixed(2)} s · step ${step} of ${last()}`;
@@ -535,7 +535,7 @@ function makeResults() {
 
 // ---- controls ------------------------------------------------------------------------------------------------------
 
-function theme(name) { document.documentElement.dataset.theme = name; redraw(); }
+function theme(name) { document.documentElement.dataset.theme = name; styles = {}; redraw(); }
 theme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 const toggleTheme = () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
 const toggle = () => (state.playing ? pause() : play());
