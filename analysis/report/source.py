@@ -96,10 +96,10 @@ class Source:
 
     @cached_property
     def posture(self) -> Array:
-        """(steps, 3 parts) positions of all body parts in the torso's frame, m."""
-        root = self.series("qpos")[:, :7]
-        inverse = Rotation.from_quat(root[:, [4, 5, 6, 3]]).inv()
-        parts = [inverse.apply(self.series(name) - root[:, :3]) for name in self.body_parts if name != "pose.torso"]
+        """(steps, 3 parts) positions of all body parts from the torso, m, turned as the root is."""
+        inverse = Rotation.from_quat(self.series("qpos")[:, [4, 5, 6, 3]]).inv()
+        torso = self.series("pose.torso")
+        parts = [inverse.apply(self.series(name) - torso) for name in self.body_parts if name != "pose.torso"]
         return np.concatenate(parts, axis=1)
 
     @property
@@ -110,14 +110,25 @@ class Source:
     @cached_property
     def kinematics(self) -> dict[str, Array]:
         """Variables of the whole body, (steps,) each, with the unit in the name."""
-        moving, up = self.series("qvel")[:, :6], self.series("sense.world_zaxis")
+        torso, up = self.series("pose.torso"), self.series("sense.world_zaxis")
         ahead = self.series("pose.skull") - self.series("pose.pelvis")
+        # The root's own velocity is of a point below the body, which swings as the body pitches.
+        moving = self.velocity(torso)
         return {
             "speed (m/s)": np.hypot(moving[:, 0], moving[:, 1]),
-            "turning (rad/s)": np.einsum("tc,tc->t", up, moving[:, 3:]),
-            "height (m)": self.series("pose.torso")[:, 2],
+            "turning (rad/s)": np.einsum("tc,tc->t", up, self.series("qvel")[:, 3:6]),
+            "height (m)": torso[:, 2],
             "heading (rad)": np.arctan2(ahead[:, 1], ahead[:, 0]),
         }
+
+    def velocity(self, places: Array) -> Array:
+        """(steps, coordinates) by central differences, a second; each episode by itself, 0 in one of a single step."""
+        found = np.zeros_like(places)
+        for episode in range(len(self.lengths)):
+            rows = self.episodes == episode
+            if rows.sum() > 1:
+                found[rows] = np.gradient(places[rows], TIMESTEP, axis=0)
+        return found
 
     @cached_property
     def senses(self) -> Array:
