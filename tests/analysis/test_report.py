@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.inference import Estimate, UnitEstimates, not_estimable
+from analysis.nwb_record import record
 from analysis.recording import Session
 from analysis.report import analyze as module
 from analysis.report.analyze import CACHE, analyze
@@ -163,6 +164,23 @@ def test_bad_input_is_one_line(sessions, stages, words, mlp_session, tmp_path):
     with pytest.raises(UsageError, match=words) as error:
         analyze([tmp_path / name for name in sessions], tmp_path / "report", stages)
     assert "\n" not in str(error.value)
+
+
+def test_one_short_episode_is_marked_as_not_estimable_throughout_and_fails_nothing(mlp, tmp_path):
+    session = record(mlp, tmp_path / "short.nwb", ["run"], 1, steps=30, threads=1)
+    done = analyze([session], tmp_path / "report")
+    assert [stage["failure"] for stage in done["stages"] if stage["failure"]] == []
+    assert [stage["stage"] for stage in done["stages"]] == [*(stage.name for stage in STAGES), "page"]
+    for stage in STAGES:
+        table = pd.read_csv(tmp_path / "report" / "tables" / f"{stage.name}.csv")
+        assert len(table) and (table.value.notna() | table.reason.notna()).all(), stage.name
+    reasons = {
+        "behaviour": "map needs 200", "decoding": "one episode", "encoding": "one episode", "alignment": "one task",
+        "task_variance": "one task", "axes": "one episode", "factors": "one episode",
+    }  # fmt: skip
+    for name, words in reasons.items():
+        table = pd.read_csv(tmp_path / "report" / "tables" / f"{name}.csv")
+        assert table.reason.str.contains(words).any(), name
 
 
 def test_sessions_of_unlike_layers_say_so_and_are_compared_all_the_same(mlp_session, lstm_session, tmp_path):

@@ -11,7 +11,7 @@ from analysis.alignment import principal_angles
 from analysis.report.findings import Arrays, Finding, Outcome
 from analysis.report.source import Source
 
-_STEPS, _COMPONENTS, _DRAWS = 800, 6, 40
+_STEPS, _COMPONENTS, _DRAWS = 500, 6, 30
 _MEASURE = "alignment of subspaces (mean squared cosine)"
 
 

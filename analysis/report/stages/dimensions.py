@@ -11,7 +11,7 @@ from analysis.populations import dimensions as count_dimensions
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source, principal
 
-_STEPS = 4000
+_STEPS, _SAMPLES = 2000, 800
 _SHOWN = 3
 
 
@@ -27,7 +27,7 @@ def dimensions(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         for task in source.task_names:
             of = source.of_task(task)
             rows = source.thinned(_STEPS, of)
-            found = count_dimensions(activity[rows], source.episodes[rows], seed=seed)
+            found = count_dimensions(activity[rows], source.episodes[rows], samples=_SAMPLES, seed=seed)
             about = {"task": task, "layer": layer}
             outcome.findings += [
                 Finding("participation ratio", found.participation, **about),

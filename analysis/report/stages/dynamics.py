@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 _COMPONENTS, _WINDOW, _WINDOWS = 6, 25, 150  # of half a second
 _STEPS = 6000  # of whole episodes, for flow and linear dynamics
-_BAGS = 20
+_BAGS = 10
 _ROTATION = "skew R2 (jPCA)"
 BESIDE = ("senses", "joint angles")
 

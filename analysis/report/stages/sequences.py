@@ -12,7 +12,7 @@ from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source
 from analysis.sequences import plot_sequence, sequence
 
-_MOST = 300  # events
+_MOST, _DRAWS = 150, 60  # events, and draws of null and interval
 _WINDOWS = {"touch-down of the left foot": (5, 10)}  # steps before and after; 50 and 50 for rewards
 _MEASURE = "reliability of the order (rank correlation)"
 
@@ -25,7 +25,7 @@ def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
         for name, events in wanted.items():
             before, after = _WINDOWS.get(name, (50, 50))
             few = events[:: max(1, -(-len(events) // _MOST))]
-            found = sequence(activity, few, source.episodes, before, after, seed=seed)
+            found = sequence(activity, few, source.episodes, before, after, _DRAWS, seed)
             outcome.findings.append(Finding(_MEASURE, found.reliability, "", layer, name, "events"))
             if found.reliability.estimable:
                 figure = plot_sequence(found).figure

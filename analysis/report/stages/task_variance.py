@@ -12,7 +12,7 @@ from analysis.report.source import Source
 from analysis.task_variance import plot_task_variance
 from analysis.task_variance import task_variance as measure
 
-_STEPS = 4000
+_STEPS, _CLUSTERS = 2000, 6
 _MEASURE = "silhouette of unit groups"
 
 
@@ -20,7 +20,7 @@ def task_variance(source: Source, earlier: Mapping[str, Arrays], seed: int) -> O
     """Variance of each unit in each task, and whether units form groups. Leaves `share.LAYER` and `clusters.LAYER`."""
     outcome, rows = Outcome(), source.thinned(_STEPS)
     for layer in source.layers:
-        found = measure(source.layer(layer, rows), source.tasks[rows], source.episodes[rows], seed=seed)
+        found = measure(source.layer(layer, rows), source.tasks[rows], source.episodes[rows], _CLUSTERS, seed=seed)
         outcome.findings.append(Finding(_MEASURE, found.silhouette, layer=layer))
         outcome.arrays |= {f"share.{layer}": found.share, f"clusters.{layer}": found.clusters}
         if found.silhouette.estimable:

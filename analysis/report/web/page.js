@@ -317,8 +317,8 @@ function drawTraces(g, width, height, x, range, traces, color) {
 const trajectory = find("trajectory");
 function project(width, height) { // (pc1, pc2, pc3) to pixels; the path fills the picture
   const { path } = state.data.paths[state.layer];
-  let radius = 1e-9;
-  for (let i = 0; i < path.length; i += 3) radius = Math.max(radius, Math.hypot(path[i], path[i + 1], path[i + 2]));
+  const reach = new Float32Array(path.length / 3).map((_, i) => Math.hypot(path[3 * i], path[3 * i + 1], path[3 * i + 2])).sort();
+  const radius = Math.max(reach[Math.floor(0.97 * (reach.length - 1))], 1e-9); // the start of an episode may lie far out
   const size = 0.44 * Math.min(width, height) / radius;
   const [cy, sy, cp, sp] = [Math.cos(state.yaw), Math.sin(state.yaw), Math.cos(state.pitch), Math.sin(state.pitch)];
   return { radius, at(a, b, c) {
