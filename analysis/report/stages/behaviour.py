@@ -56,14 +56,13 @@ def _map(source: Source, features: BehaviouralFeatures, outcome: Outcome, seed: 
     outcome.arrays |= {
         "labels": np.full(steps, -1), "names": np.array([], dtype=str), "places": np.full((steps, 2), np.nan),
     }  # fmt: skip
-    values = spectra(features)
-    known = np.flatnonzero(np.isfinite(values).all(axis=1))
+    known = np.flatnonzero(np.isfinite(features.values).all(axis=1))
     if features.reason or len(known) < _FEWEST:
         reason = features.reason or f"{len(known)} steps in episodes of a second or more; a map needs {_FEWEST}"
         outcome.missing(_AGREEMENT, reason)
         outcome.missing(_PREDICTABILITY, reason)
         return
-    rows = source.thinned(_EMBEDDED, known)
+    rows, values = source.thinned(_EMBEDDED, known), spectra(features)
     drawn = embed(values[rows], min(30.0, (len(rows) - 1) / 3.1), seed)
     places = np.full((steps, 2), np.nan)
     others = np.setdiff1d(known, rows)

@@ -46,11 +46,16 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
                     outcome.missing(measure, reason, **about)
                 continue
             episodes = source.episodes[rows]
-            rotations.setdefault(task, {})[layer] = _rotation(scores, episodes, about, outcome, seed)
-            flows.setdefault(task, {})[layer] = _flow(scores, episodes, about, outcome, seed)
+            rotation = _rotation(scores, episodes, about, outcome, seed)
+            if rotation.skew_r2.estimable:
+                rotations.setdefault(task, {})[layer] = rotation
+            flow = _flow(scores, episodes, about, outcome, seed)
+            if np.isfinite(flow.velocity).any():
+                flows.setdefault(task, {})[layer] = flow
             _modes(scores, episodes, about, outcome, seed)
     for task in rotations:
         outcome.pictures[f"rotations.{task}"] = Picture(_grid(rotations[task], plot_jpca), _ROTATIONS.format(task))
+    for task in flows:
         outcome.pictures[f"flow.{task}"] = Picture(_grid(flows[task], plot_flow), _FLOWS.format(task))
     return outcome
 
