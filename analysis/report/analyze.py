@@ -63,11 +63,11 @@ def analyze(
         raise UsageError("no session to analyse: give at least one that `rodent record` made")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two sessions are called {twice}: rename one, since the report names them by their files")
-    _make(output)
     sources = [Source(path) for path in sessions]
     found, times = [Found(source.name) for source in sources], []
     cache, titles = output / CACHE, {stage.name: stage.title for stage in chosen}
     try:
+        _make(output)
         for i, (source, mine) in enumerate(zip(sources, found, strict=True)):
             for j, stage in enumerate(chosen):
                 progress(0.95 * (i + j / len(chosen)) / len(sources), f"{source.name}: {stage.name}")
