@@ -11,11 +11,12 @@ from rodent.video import Film
 BITS, BLOCK = 12, 24
 SIZE = (BITS * BLOCK, 6 * BLOCK)  # pixels, width and height
 
-# In the page: the number that the film shows now; -1 where the two rows do not contradict each other throughout.
+# In the page: the number that the film, or one `VideoFrame` of it, shows; -1 where the two rows do not contradict each other throughout.
 READ = """
-() => {
-  const film = document.getElementById("film"), canvas = document.createElement("canvas"), block = %d;
-  canvas.width = film.videoWidth; canvas.height = film.videoHeight;
+(frame) => {
+  const film = frame || document.getElementById("film"), canvas = document.createElement("canvas"), block = %d;
+  canvas.width = film.videoWidth || film.displayWidth;
+  canvas.height = film.videoHeight || film.displayHeight;
   const g = canvas.getContext("2d", { willReadFrequently: true });
   g.drawImage(film, 0, 0);
   const bright = (row, bit) => g.getImageData((bit + 0.5) * block, (row + 0.5) * block, 1, 1).data[1] > 127;
