@@ -11,7 +11,8 @@ from rodent.video import Film
 BITS, BLOCK = 12, 24
 SIZE = (BITS * BLOCK, 6 * BLOCK)  # pixels, width and height
 
-# In the page: the number that the film, or one `VideoFrame` of it, shows; -1 where the two rows do not contradict each other throughout.
+# In the page: the number that the film, or one `VideoFrame` of it, shows; -1 where the two rows do not contradict each
+# other throughout.
 READ = """
 (frame) => {
   const film = frame || document.getElementById("film"), canvas = document.createElement("canvas"), block = %d;
