@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.spatial import procrustes
 
-from analysis.controls import shift_within_episodes
+from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
 from analysis.inputs import Array, codes, first_reason, matrix, same_length
@@ -36,7 +36,7 @@ class Correspondence:
 
     Attributes:
         canonical: (components,) canonical correlations.
-        correlation: their mean; the null rolls one population within each episode.
+        correlation: their mean; the null pairs each episode with the other population's of another episode.
         procrustes: 1 - disparity after the best rotation and scale; the same null.
     """
 
@@ -87,7 +87,13 @@ def principal_angles(
 
 
 def correspondence(
-    first: ArrayLike, second: ArrayLike, episodes: ArrayLike, components: int = 6, draws: int = 100, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    episodes: ArrayLike,
+    components: int = 6,
+    draws: int = 100,
+    seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> Correspondence:
     """CCA and Procrustes between the leading principal components of two populations.
 
@@ -98,6 +104,7 @@ def correspondence(
         components: of each; too many of them correlate by chance, as the null shows.
         draws: of null and interval.
         seed: of both.
+        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
     parts = (matrix(first, "first"), matrix(second, "second"))
     groups = codes(episodes, same_length(first=parts[0], second=parts[1]), "episodes")
@@ -105,13 +112,14 @@ def correspondence(
         none = not_estimable(reason)
         return Correspondence(np.full(components, np.nan), none, none)
     one, other = (_scores(part, components) for part in parts)
-    rng = np.random.default_rng(seed)
+    rng, dealing = np.random.default_rng(seed), Dealing.of(groups, tasks)
     canonical = canonical_correlations(one, other)
-    null = np.array([_both(one, shift_within_episodes(other, groups, rng)) for _ in range(draws)])
+    dealt = [_both(one, other[dealing.steps(order)]) for order in dealing.orders(draws, rng)]
+    null = np.reshape(dealt, (-1, 2))
     drawn = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
     low, high = percentile_interval(np.array([_both(one[r], other[r]) for r in drawn] or [(np.nan, np.nan)]))
     estimates = [
-        Estimate(value, {"shifts within episodes": null[:, i]}, (float(low[i]), float(high[i])))
+        Estimate(value, {CONTROL: null[:, i]}, (float(low[i]), float(high[i])))
         for i, value in enumerate(_both(one, other))
     ]
     return Correspondence(canonical, *estimates)

@@ -7,13 +7,13 @@ network or the inputs in place of the activity, is a *reference*: another array 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from analysis.dealing import Dealing
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
 from analysis.inputs import Array, Labels, codes, first_reason, matrix
@@ -24,25 +24,16 @@ Statistic = Callable[[Array, NDArray[np.int64]], float]  # of activity (rows, un
 
 
 def shift_within_episodes(values: NDArray, episodes: Labels, rng: np.random.Generator) -> NDArray:
-    """Roll each episode's steps by a lag of its own, so that only the alignment in time is lost."""
+    """Roll each episode's steps by a lag of its own.
+
+    Episodes keep their means and their spectra, but for the seam where the end meets the start: of two smooth and
+    unrelated records too many beat this (docs/analyses.md), so their null is `analysis.dealing`.
+    """
     shifted = values.copy()
     for episode in np.unique(episodes):
         rows = np.flatnonzero(episodes == episode)
         shifted[rows] = np.roll(values[rows], rng.integers(1, max(len(rows), 2)), axis=0)
     return shifted
-
-
-def shuffle_labels(labels: NDArray, episodes: Labels, rng: np.random.Generator) -> NDArray:
-    """Deal the episodes' labels to other episodes.
-
-    Raises:
-        UsageError: where a label changes within an episode; such labels are shifted in time instead.
-    """
-    names, first, membership = np.unique(episodes, return_index=True, return_inverse=True)
-    of_episode = labels[first]
-    if not np.array_equal(of_episode[membership], labels):
-        raise UsageError("labels change within an episode; shift them in time, or give one label an episode")
-    return of_episode[rng.permutation(len(names))][membership]
 
 
 def rotate_units(activity: Array, rng: np.random.Generator) -> Array:
@@ -79,14 +70,22 @@ def matched_units(activity: ArrayLike, chosen: ArrayLike, rng: np.random.Generat
     return np.array(picked, dtype=np.int64)
 
 
+def other_episodes(episodes: ArrayLike, tasks: ArrayLike | None = None) -> Control:
+    """The control that gives each episode the activity of another one of its task (`analysis.dealing`).
+
+    Args:
+        episodes: (steps,) labels.
+        tasks: (steps,) labels, one an episode; None where all episodes are exchangeable.
+    """
+    labels = np.asarray(episodes)
+    dealing = Dealing.of(codes(labels, len(labels), "episodes"), tasks)
+    return lambda activity, rng: activity[dealing.steps(dealing.order(rng))]
+
+
 def time_shift(episodes: ArrayLike) -> Control:
     """The control that rolls each episode's activity by a random lag."""
     labels = np.asarray(episodes)
-    return partial(_shift, labels)
-
-
-def _shift(episodes: NDArray, activity: Array, rng: np.random.Generator) -> Array:
-    return shift_within_episodes(activity, codes(episodes, len(activity), "episodes"), rng)
+    return lambda activity, rng: shift_within_episodes(activity, labels, rng)
 
 
 def against_controls(

@@ -1,4 +1,4 @@
-"""What layers tell about behaviour: decoding on held-out episodes, against shifted or shuffled targets."""
+"""What layers tell about behaviour: decoding on held-out episodes, against those of other episodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from analysis.controls import shift_within_episodes, shuffle_labels
+from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.encoding import episode_errors
 from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
@@ -27,6 +27,7 @@ def decode(
     folds: int = 5,
     draws: int = 20,
     seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> dict[str, Estimate]:
     """Variance of a family of variables that each layer explains, linearly, on held-out episodes.
 
@@ -35,25 +36,26 @@ def decode(
         target: (steps, variables), a family; each variable counts alike.
         episodes: (steps,) labels.
         folds: at most the number of episodes.
-        draws: of the null, which rolls the target within each episode.
+        draws: of the null, which takes the target from other episodes.
         seed: of the null and the interval.
+        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
     wanted = matrix(target, "target")
     groups, rng = codes(episodes, len(wanted), "episodes"), np.random.default_rng(seed)
     reason = _reason(groups) or first_reason(wanted)
     spread = wanted.std(axis=0)
     scaled = (wanted - wanted.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    found = {}
+    found, dealing = {}, Dealing.of(groups, tasks)
     for name, activity in layers.items():
         units = matrix(activity, name)
         same_length(target=wanted, **{name: units})
         if why := reason or first_reason(units):
             found[name] = not_estimable(why)
             continue
-        moved = [shift_within_episodes(scaled, groups, rng) for _ in range(draws)]
-        null = np.array([_explained(units, other, groups, folds)[0] for other in moved])
+        orders = dealing.orders(draws, rng)
+        null = np.array([_explained(units, scaled[dealing.steps(order)], groups, folds)[0] for order in orders])
         value, interval = _explained(units, scaled, groups, folds, rng)
-        found[name] = Estimate(value, {"shifts within episodes": null}, interval)
+        found[name] = Estimate(value, {CONTROL: null}, interval)
     return found
 
 
@@ -64,6 +66,7 @@ def classify(
     folds: int = 5,
     draws: int = 20,
     seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> dict[str, Estimate]:
     """Balanced accuracy of a label from each layer, on held-out episodes.
 
@@ -72,27 +75,27 @@ def classify(
         labels: (steps,) of any kind. Each class must be in two episodes at least.
         episodes: (steps,) labels.
         folds: at most the number of episodes.
-        draws: of the null. Labels that belong to episodes are dealt to other episodes; those that change within are
-            rolled there. Steps are never shuffled, since neighbours are alike.
+        draws: of the null, which takes the labels from other episodes. Steps are never shuffled, since neighbours
+            are alike.
         seed: of the null and the interval.
+        tasks: (steps,) labels, one an episode, which the null deals within; None for one task, or where the task is
+            what is told.
     """
     names = np.asarray(labels)
     classes = codes(names, len(names), "labels")
     groups, rng = codes(episodes, len(classes), "episodes"), np.random.default_rng(seed)
     reason = _reason(groups) or _class_reason(classes, groups)
-    constant = all(np.ptp(classes[groups == episode]) == 0 for episode in np.unique(groups))
-    control = "labels of other episodes" if constant else "shifts within episodes"
-    found = {}
+    found, dealing = {}, Dealing.of(groups, tasks)
     for name, activity in layers.items():
         units = matrix(activity, name)
         same_length(labels=classes, **{name: units})
         if why := reason or first_reason(units):
             found[name] = not_estimable(why)
             continue
-        move = shuffle_labels if constant else shift_within_episodes
-        null = np.array([_accuracy(units, move(classes, groups, rng), groups, folds)[0] for _ in range(draws)])
+        orders = dealing.orders(draws, rng)
+        null = np.array([_accuracy(units, classes[dealing.steps(order)], groups, folds)[0] for order in orders])
         value, interval = _accuracy(units, classes, groups, folds, rng)
-        found[name] = Estimate(value, {control: null}, interval)
+        found[name] = Estimate(value, {CONTROL: null}, interval)
     return found
 
 

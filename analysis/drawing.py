@@ -20,7 +20,8 @@ def plot_estimates(estimates: Mapping[str, Estimate], label: str, ax: Axes | Non
     """Each estimate with its interval, and the middle 95 % of each control beside it."""
     ax = axes_or_new(ax)
     for x, estimate in enumerate(estimates.values()):
-        for step, (control, null) in enumerate(estimate.nulls.items()):
+        nulls = {control: null for control, null in estimate.nulls.items() if len(null)}  # one episode has no others
+        for step, (control, null) in enumerate(nulls.items()):
             low, high = np.nanquantile(null, [0.025, 0.975])
             at = x + 0.15 * (step + 1)
             ax.plot([at, at], [low, high], color=f"C{step + 1}", lw=4, alpha=0.5, label=control if x == 0 else None)
@@ -28,6 +29,6 @@ def plot_estimates(estimates: Mapping[str, Estimate], label: str, ax: Axes | Non
         ax.plot(x, estimate.value, "o", color="C0")
     ax.set_xticks(range(len(estimates)), list(estimates), rotation=45, ha="right")
     ax.set_ylabel(label)
-    if any(estimate.nulls for estimate in estimates.values()):
+    if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small")
     return ax

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 
-from analysis.controls import shift_within_episodes
+from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import axes_or_new
 from analysis.inference import UnitEstimates, explained_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix, same_length
@@ -25,8 +25,8 @@ class Encoding:
     """What families of features explain of held-out episodes.
 
     Attributes:
-        full: explained variance of all families together; its null shifts all of them in time.
-        unique: a family to what is lost without it; its null shifts that family alone.
+        full: explained variance of all families together; its null takes all of them from other episodes.
+        unique: a family to what is lost without it; its null takes that family alone from other episodes.
     """
 
     full: UnitEstimates
@@ -40,19 +40,21 @@ def encode(
     folds: int = 5,
     draws: int = 20,
     seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> Encoding:
     """Ridge encoding models of every unit, cross-validated over episodes.
 
-    The penalty is chosen within each training set, on its own held-out episodes. The null rolls features within each
-    episode by a lag of the episode's own, so that their spectrum is kept and their alignment is lost.
+    The penalty is chosen within each training set, on its own held-out episodes. The null fits the same to
+    features of other episodes.
 
     Args:
         activity: (steps, units).
         families: name to features (steps, features).
         episodes: (steps,) labels.
         folds: at most the number of episodes.
-        draws: shifts of the null; a p is at least 1 / (draws + 1).
-        seed: of the shifts and of the intervals.
+        draws: of the null; a p is at least 1 / (draws + 1).
+        seed: of the null and of the intervals.
+        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
 
     Raises:
         UsageError: where there is no family.
@@ -73,19 +75,20 @@ def encode(
         return episode_errors(_joined(features, len(units)), wanted, groups, folds)
 
     totals, full = errors({}), errors(parts)
-    shifted = {name: [] for name in parts}  # type: dict[str, list[Array]]
+    dealt = {name: [] for name in parts}  # type: dict[str, list[Array]]
     together = []
-    for _ in range(draws):
-        moved = {name: shift_within_episodes(values, groups, rng) for name, values in parts.items()}
+    dealing = Dealing.of(groups, tasks)
+    for order in dealing.orders(draws, rng):
+        moved = {name: values[dealing.steps(order)] for name, values in parts.items()}
         together.append(errors(moved))
         for name in parts:
-            shifted[name].append(errors({**parts, name: moved[name]}) if len(parts) > 1 else together[-1])
+            dealt[name].append(errors({**parts, name: moved[name]}) if len(parts) > 1 else together[-1])
     unique = {}
     for name in parts:
         without = errors({other: values for other, values in parts.items() if other != name})
-        null = (without.sum(0) - np.array([part.sum(0) for part in shifted[name]])) / totals.sum(0)
+        null = (without.sum(0) - np.reshape([part.sum(0) for part in dealt[name]], (-1, len(known)))) / totals.sum(0)
         unique[name] = _unit_estimates(without - full, totals, null, known, reasons, seed)
-    null = 1 - np.array([part.sum(0) for part in together]) / totals.sum(0)
+    null = 1 - np.reshape([part.sum(0) for part in together], (-1, len(known))) / totals.sum(0)
     return Encoding(_unit_estimates(totals - full, totals, null, known, reasons, seed), unique)
 
 
@@ -111,7 +114,7 @@ def episode_errors(features: Array, targets: Array, groups: Labels, folds: int) 
 
 
 def plot_encoding(result: Encoding, ax: Axes | None = None) -> Axes:
-    """Each family's unique share over the units, in order, and the number of units that beat the shifts."""
+    """Each family's unique share over the units, in order, and the number of units that beat the null."""
     ax = axes_or_new(ax)
     for name, estimates in result.unique.items():
         ax.plot(np.sort(estimates.value)[::-1], label=f"{name} ({estimates.beat.sum()} units)")
@@ -158,7 +161,7 @@ def _reasons(units: Array, parts: Mapping[str, Array], groups: Labels) -> tuple[
 
 def _empty(count: int) -> tuple[Array, str, Array, Array]:
     nothing = np.full(count, np.nan)
-    return nothing, "shifts within episodes", nothing[None], np.stack([nothing, nothing])
+    return nothing, CONTROL, nothing[None], np.stack([nothing, nothing])
 
 
 def _unit_estimates(

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 
 from analysis.drawing import axes_or_new
-from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
 from analysis.inputs import Array, first_reason
+from analysis.maximum_entropy import MaximumEntropy
 from rodent.errors import UsageError
 
 
@@ -22,7 +23,9 @@ class JPCA:
     Attributes:
         planes: (planes, 2, units) orthonormal pairs, the fastest first.
         frequencies: (planes,) Hz.
-        skew_r2: variance of the velocity that rotations alone explain; its null deals components to other conditions.
+        skew_r2: variance of the velocity that rotations alone explain. One null deals each principal component's
+            paths to other conditions by itself, which keeps all paths and breaks the phase between components. The
+            other draws states of greatest entropy with the same covariances over conditions, steps and components.
         full_r2: the same of any linear dynamics.
         projections: (conditions, steps, 2) on the first plane.
     """
@@ -37,9 +40,8 @@ class JPCA:
 def jpca(states: ArrayLike, timestep: float, components: int = 6, draws: int = 100, seed: int = 0) -> JPCA:
     """Fit dx/dt = M x with M skew-symmetric, on the leading principal components.
 
-    The mean over conditions is removed at each step. The surrogates deal each principal component's paths to other
-    conditions by itself, which keeps all paths and their spectra but breaks the phase between components. (Mirroring
-    paths instead calls most smooth noise rotational.)
+    The mean over conditions is removed at each step. (Surrogates that mirror paths are none of the nulls, since those
+    call most smooth noise rotational.)
 
     Args:
         states: (conditions, steps, units).
@@ -62,36 +64,38 @@ def jpca(states: ArrayLike, timestep: float, components: int = 6, draws: int = 1
         nothing = np.full((components // 2, 2, units), np.nan)
         return JPCA(nothing, nothing[:, 0, 0], none, none, np.full((conditions, steps, 2), np.nan))
     centred = array - array.mean(axis=0)
-    _, _, basis = np.linalg.svd(centred.reshape(-1, units), full_matrices=False)
-    reduced = centred @ basis[:components].T
+    flat = centred.reshape(-1, units)
+    basis = np.linalg.eigh(flat.T @ flat)[1][:, ::-1][:, :components].T
+    reduced = centred @ basis.T
     rng = np.random.default_rng(seed)
     skew, _ = fits(reduced, timestep)
     planes, frequencies = _planes(skew)
-    null = np.array([shares(_surrogate(reduced, rng), timestep) for _ in range(draws)])
-    drawn = [reduced[rng.integers(conditions, size=conditions)] for _ in range(draws)]
-    intervals = percentile_interval(np.array([shares(part, timestep) for part in drawn]))
+    entropy = MaximumEntropy.of(reduced)
+    nulls = {
+        "shuffled conditions": np.array([shares(_shuffled(reduced, rng), timestep) for _ in range(draws)]),
+        "maximum entropy": np.array([shares(entropy.draw(rng), timestep) for _ in range(draws)]),
+    }
+    each = [_moments(path[None], timestep) for path in reduced]
+    weights = bootstrap_weights(conditions, draws, rng)
+    sums = [np.tensordot(weights, np.array(moment), 1) for moment in zip(*each, strict=True)]
+    intervals = percentile_interval(np.array([_explained(*moments) for moments in zip(*sums, strict=True)]))
     estimates = [
-        Estimate(value, {"shuffled conditions": null[:, i]}, (float(intervals[0, i]), float(intervals[1, i])))
+        Estimate(
+            value, {name: null[:, i] for name, null in nulls.items()}, (float(intervals[0, i]), float(intervals[1, i]))
+        )
         for i, value in enumerate(shares(reduced, timestep))
     ]
-    return JPCA(planes @ basis[:components], frequencies, estimates[0], estimates[1], reduced @ planes[0].T)
+    return JPCA(planes @ basis, frequencies, estimates[0], estimates[1], reduced @ planes[0].T)
 
 
 def fits(states: Array, timestep: float) -> tuple[Array, Array]:
     """Skew-symmetric and free least-squares M, (components, components), of dx/dt = M x for column vectors x."""
-    x, velocity = _state_and_velocity(states, timestep)
-    covariance, drive = x.T @ x, velocity.T @ x
-    skew = linalg.solve_sylvester(covariance, covariance, drive - drive.T)
-    free = np.asarray(np.linalg.lstsq(x, velocity, rcond=None)[0].T, dtype=np.float64)
-    return (skew - skew.T) / 2, free
+    return _fits(*_moments(states, timestep)[:2])
 
 
 def shares(states: Array, timestep: float) -> tuple[float, float]:
     """Explained variance of the velocity by skew-symmetric and by free linear dynamics."""
-    x, velocity = _state_and_velocity(states, timestep)
-    total = np.square(velocity).sum()
-    skew, free = (1 - np.square(velocity - x @ m.T).sum() / total for m in fits(states, timestep))
-    return float(skew), float(free)
+    return _explained(*_moments(states, timestep))
 
 
 def plot_jpca(result: JPCA, ax: Axes | None = None) -> Axes:
@@ -115,13 +119,28 @@ def _reason(states: Array, components: int) -> str:
     return "" if rank >= components else f"rank {rank}; needs {components} for as many components"
 
 
-def _state_and_velocity(states: Array, timestep: float) -> tuple[Array, Array]:
-    """(samples, components) each, in the middle between two steps."""
-    middle, velocity = (states[:, 1:] + states[:, :-1]) / 2, np.diff(states, axis=1) / timestep
-    return middle.reshape(-1, states.shape[2]), velocity.reshape(-1, states.shape[2])
+def _moments(states: Array, timestep: float) -> tuple[Array, Array, float]:
+    """Sums of products of states with states, of velocities with states, and of squared velocities.
+
+    Both are in the middle between two steps.
+    """
+    count = states.shape[2]
+    x = ((states[:, 1:] + states[:, :-1]) / 2).reshape(-1, count)
+    velocity = (np.diff(states, axis=1) / timestep).reshape(-1, count)
+    return x.T @ x, velocity.T @ x, float(np.square(velocity).sum())
 
 
-def _surrogate(states: Array, rng: np.random.Generator) -> Array:
+def _fits(covariance: Array, drive: Array) -> tuple[Array, Array]:
+    skew = linalg.solve_sylvester(covariance, covariance, drive - drive.T)
+    return (skew - skew.T) / 2, drive @ np.linalg.pinv(covariance, hermitian=True)
+
+
+def _explained(covariance: Array, drive: Array, total: float) -> tuple[float, float]:
+    skew, free = ((2 * np.sum(m * drive) - np.sum(m @ covariance * m)) / total for m in _fits(covariance, drive))
+    return float(skew), float(free)
+
+
+def _shuffled(states: Array, rng: np.random.Generator) -> Array:
     return np.stack([rng.permutation(states[:, :, i]) for i in range(states.shape[2])], axis=2)
 
 

@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.model_selection import GroupKFold
 
-from analysis.controls import shift_within_episodes
+from analysis.dealing import Dealing
 from analysis.drawing import axes_or_new
 from analysis.inference import Estimate, UnitEstimates, not_estimable, percentile_interval, resampled_rows
-from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix
+from analysis.inputs import Array, codes, column_reasons, first_reason, matrix
+
+_CONTROL = "units of other episodes"
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Dimensions:
     Attributes:
         variances: (components,) of the principal components, descending.
         components: (components, units).
-        participation: participation ratio. Its null shifts each unit by itself in time, which leaves the dimension of
-            independent units; shared dimensions put the ratio below it.
+        participation: participation ratio. Its null takes each unit from other episodes by itself, which leaves the
+            dimension of independent units; shared dimensions put the ratio below it.
         concentration: 1 / participation, which beats its null where units share dimensions.
         intrinsic: dimension of the manifold by TwoNN (Facco et al. 2017); the same null; nonlinear.
     """
@@ -43,7 +45,8 @@ class SharedVariance:
 
     Attributes:
         loadings: (factors, units).
-        shared: (units,) share of each unit's variance that the factors carry; the null shifts each unit by itself.
+        shared: (units,) share of each unit's variance that the factors carry; the null takes each unit from other
+            episodes by itself.
         log_likelihood: (factors tried,) mean a step of held-out episodes, for 1, 2, ... factors.
         factors: the number with the greatest of these.
     """
@@ -79,12 +82,13 @@ def dimensions(
         none, nothing = not_estimable(reason), np.full((1, units.shape[1]), np.nan)
         return Dimensions(nothing[0, :1], nothing, none, none, none)
     model = PCA(svd_solver="full").fit(units)
-    apart = [_each_shifted(units, groups, rng) for _ in range(draws)]
+    dealing = Dealing.of(groups)
+    apart = [dealing.apart(units, rng) for _ in range(draws)]
     drawn = [units[resampled_rows(groups, rng)] for _ in range(draws)] if groups.max() > 0 else []
     null = np.array([participation_ratio(_variances(part)) for part in apart])
     resampled = np.array([participation_ratio(_variances(part)) for part in drawn] or [np.nan])
     low, high = percentile_interval(resampled)
-    value, control = participation_ratio(model.explained_variance_), "units shifted apart"
+    value, control = participation_ratio(model.explained_variance_), _CONTROL
     return Dimensions(
         model.explained_variance_, model.components_,
         Estimate(value, {control: null}, (float(low), float(high))),
@@ -115,7 +119,7 @@ def shared_variance(
     if len(known) < 3:
         reasons = tuple(reason or f"{len(known)} units; needs at least 3" for reason in reasons)
         nothing = np.full((1, units.shape[1]), np.nan)
-        shared = UnitEstimates(nothing[0], "units shifted apart", nothing, np.repeat(nothing, 2, 0), reasons)
+        shared = UnitEstimates(nothing[0], _CONTROL, nothing, np.repeat(nothing, 2, 0), reasons)
         return SharedVariance(nothing, shared, np.full(1, np.nan), 0)
     wanted, tried = units[:, known], range(1, min(most_factors, len(known) - 1) + 1)
     split = list(GroupKFold(min(folds, int(groups.max()) + 1)).split(wanted, groups=groups))
@@ -126,10 +130,11 @@ def shared_variance(
     value, interval = np.full(units.shape[1], np.nan), np.full((2, units.shape[1]), np.nan)
     null, loadings = np.full((draws, units.shape[1]), np.nan), np.full((factors, units.shape[1]), np.nan)
     value[known], loadings[:, known] = _shared(wanted, factors)
-    null[:, known] = [_shared(_each_shifted(wanted, groups, rng), factors)[0] for _ in range(draws)]
+    dealing = Dealing.of(groups)
+    null[:, known] = [_shared(dealing.apart(wanted, rng), factors)[0] for _ in range(draws)]
     drawn = [_shared(wanted[resampled_rows(groups, rng)], factors)[0] for _ in range(draws)]
     interval[:, known] = percentile_interval(np.array(drawn))
-    shared = UnitEstimates(value, "units shifted apart", null, interval, reasons)
+    shared = UnitEstimates(value, _CONTROL, null, interval, reasons)
     return SharedVariance(loadings, shared, likelihood, factors)
 
 
@@ -154,10 +159,6 @@ def plot_shared_variance(result: SharedVariance, ax: Axes | None = None) -> Axes
 
 def _variances(units: Array) -> Array:
     return np.linalg.eigvalsh(np.atleast_2d(np.cov(units.T))).clip(0)
-
-
-def _each_shifted(units: Array, groups: Labels, rng: np.random.Generator) -> Array:
-    return np.stack([shift_within_episodes(column, groups, rng) for column in units.T], axis=1)
 
 
 def _shared(units: Array, factors: int) -> tuple[Array, Array]:

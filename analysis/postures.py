@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
-from analysis.controls import shift_within_episodes
+from analysis.dealing import Dealing
 from analysis.drawing import axes_or_new
 from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
-from analysis.inputs import Array, Labels, codes, first_reason, matrix
+from analysis.inputs import Array, codes, first_reason, matrix
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Postures:
         scores: (steps, components).
         mean: (features,).
         ratios: (components,) share of variance of each.
-        explained: share of variance of all of them; the null rolls each feature by itself, which leaves only as much
-            as independent features would share by chance.
+        explained: share of variance of all of them; the null takes each feature from other episodes by itself, which
+            leaves only as much as independent features would share by chance.
     """
 
     components: Array
@@ -61,14 +61,15 @@ def eigenpostures(
         scores = np.full((len(values), components), np.nan)
         return Postures(nothing, scores, nothing[0], nothing[:, 0], not_estimable(reason))
     model = PCA(components, random_state=seed).fit(values)
-    null = [_share(_each_rolled(values, groups, rng), components) for _ in range(draws)]
+    dealing = Dealing.of(groups)
+    null = [_share(dealing.apart(values, rng), components) for _ in range(draws)]
     low, high = percentile_interval(
         np.array([_share(values[resampled_rows(groups, rng)], components) for _ in range(draws)])
         if groups.max() > 0
         else np.array([np.nan])
     )
     ratios = model.explained_variance_ratio_
-    explained = Estimate(float(ratios.sum()), {"rolled features": np.array(null)}, (float(low), float(high)))
+    explained = Estimate(float(ratios.sum()), {"features of other episodes": np.array(null)}, (float(low), float(high)))
     return Postures(model.components_, model.transform(values), model.mean_, ratios, explained)
 
 
@@ -84,7 +85,3 @@ def plot_postures(result: Postures, ax: Axes | None = None) -> Axes:
 def _share(values: Array, components: int) -> float:
     variances = np.linalg.svd(values - values.mean(axis=0), compute_uv=False) ** 2
     return float(variances[:components].sum() / variances.sum())
-
-
-def _each_rolled(values: Array, groups: Labels, rng: np.random.Generator) -> Array:
-    return np.stack([shift_within_episodes(column, groups, rng) for column in values.T], axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,14 +10,18 @@ import numpy as np
 import rsatoolbox
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import sparse, stats
 from scipy.spatial.distance import squareform
 from sklearn.cluster import MiniBatchKMeans
 
+from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.drawing import axes_or_new, plot_estimates
-from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval
-from analysis.inputs import Array, first_reason, matrix, same_length
+from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, not_estimable, percentile_interval
+from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
 from rodent.errors import UsageError
+
+_HALVES = 20  # random splits of the episodes that a noise ceiling is the mean of
+_NUMBERS = 2**25  # of the sums of clusters at a time: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,19 @@ class Protocol:
     """The paper's comparison of feature sets and layers over clusters of behaviour.
 
     Attributes:
-        agreement: feature set, layer to the unbiased linear CKA of their cluster means.
+        agreement: feature set, layer to the unbiased linear CKA of their cluster means. The null clusters the layer's
+            activity by the behaviour of other episodes; the interval draws episodes.
+        ceiling: the same pairs to the CKA that means without noise would reach with the layer's, from how well
+            those of two halves of the episodes agree (Spearman and Brown's correction); NaN where they do not.
+        matrices: the same pairs to (clusters, clusters) cosines of the layer's centred mean vectors, and each
+            feature set with itself to those of its own.
         clusters: feature set to (steps,) cluster of each step.
     """
 
     agreement: Mapping[tuple[str, str], Estimate]
-    clusters: Mapping[str, NDArray[np.int64]]
+    ceiling: Mapping[tuple[str, str], float]
+    matrices: Mapping[tuple[str, str], Array]
+    clusters: Mapping[str, Labels]
 
 
 def linear_cka(first: ArrayLike, second: ArrayLike, unbiased: bool = True) -> float:
@@ -68,8 +79,8 @@ def linear_cka(first: ArrayLike, second: ArrayLike, unbiased: bool = True) -> fl
     return _cka(_gram(one), _gram(other), unbiased)
 
 
-def cka(first: ArrayLike, second: ArrayLike, draws: int = 200, seed: int = 0) -> Estimate:
-    """Unbiased linear CKA with a permutation test over samples.
+def cka(first: ArrayLike, second: ArrayLike, draws: int = 200, seed: int = 0, unbiased: bool = True) -> Estimate:
+    """Linear CKA with a permutation test over samples.
 
     Args:
         first: (samples, units). Samples are conditions, such as cluster means: neighbouring steps are alike, and
@@ -78,19 +89,42 @@ def cka(first: ArrayLike, second: ArrayLike, draws: int = 200, seed: int = 0) ->
         draws: permutations, and half-samples for the interval (drawn without replacement: a sample beside its copy
             is similar to it in both, which would look like similarity).
         seed: of the draws.
+        unbiased: which estimator; the biased one is far above 0 by chance, and so is its null.
     """
     one, other = matrix(first, "first"), matrix(second, "second")
     count = same_length(first=one, second=other)
     if reason := first_reason(one, 8) or first_reason(other, 8):
         return not_estimable(reason)
     rng, grams = np.random.default_rng(seed), (_gram(one), _gram(other))
-    value = _cka(*grams, True)
+    value = _cka(*grams, unbiased)
     orders = [rng.permutation(count) for _ in range(draws)]
-    null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], True) for order in orders])
+    null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], unbiased) for order in orders])
     halves = [np.ix_(order[: count // 2], order[: count // 2]) for order in orders]
-    spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], True) for half in halves])
+    spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], unbiased) for half in halves])
     # The variance of half-samples about the whole is, to first order, that of the whole about the truth.
     return Estimate(value, {"permuted samples": null}, (float(value - spread), float(value + spread)))
+
+
+def cka_ceiling(subjects: Sequence[ArrayLike]) -> tuple[float, float]:
+    """What unbiased CKA with several subjects (seeds, sessions) any model could reach at best, on average.
+
+    As the noise ceiling of RSA (Nili et al. 2014), with cosines of centred Gram matrices in place of rank
+    correlations: each subject against the mean of the others (lower bound) and of all (upper bound).
+
+    Args:
+        subjects: (samples, units) each, of the same samples; units may differ.
+
+    Returns:
+        NaN where there is one subject, or one that is constant, not finite, or of fewer than 4 samples.
+    """
+    parts = [matrix(values, "a subject") for values in subjects]
+    same_length(**{f"subject {i}": part for i, part in enumerate(parts)})
+    if len(parts) < 2 or any(first_reason(part, 4) for part in parts):
+        return UNKNOWN
+    grams = np.array([gram / np.sqrt(_hsic(gram, gram)) for gram in map(_gram, parts)])
+    lower = [_cka(gram, np.delete(grams, i, axis=0).mean(axis=0), True) for i, gram in enumerate(grams)]
+    upper = [_cka(gram, grams.mean(axis=0), True) for gram in grams]
+    return float(np.mean(lower)), float(np.mean(upper))
 
 
 def dissimilarities(patterns: ArrayLike, metric: str = "euclidean") -> Array:
@@ -137,41 +171,55 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) 
 def clustered_similarity(
     features: Mapping[str, ArrayLike],
     layers: Mapping[str, ArrayLike],
+    episodes: ArrayLike,
     clusters: int = 50,
     draws: int = 200,
     seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> Protocol:
     """The paper's protocol in one call: k-means of each feature set, mean population vectors, similarity by CKA.
 
     Args:
         features: name to behaviour (steps, features).
         layers: name to activity (steps, units) of the same steps.
+        episodes: (steps,) labels.
         clusters: of each feature set.
-        draws: permutations of the clusters.
-        seed: of k-means and the permutations.
+        draws: of null and interval.
+        seed: of k-means and of the draws.
+        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
     sets = {name: matrix(values, name) for name, values in features.items()}
     activity = {name: matrix(values, name) for name, values in layers.items()}
     steps = same_length(**sets, **activity)
-    labels, agreement = {}, {}
+    groups = codes(episodes, steps, "episodes")
+    dealing = Dealing.of(groups, tasks)
+    labels, agreement, ceiling, matrices = {}, {}, {}, {}
     for name, values in sets.items():
         reason = first_reason(values) or ("" if steps >= 2 * clusters else f"{steps} steps for {clusters} clusters")
         labels[name] = np.full(steps, -1)
         if not reason:
             model = MiniBatchKMeans(clusters, n_init=3, random_state=seed, batch_size=4096)
             labels[name] = np.unique(model.fit_predict(values), return_inverse=True)[1]
+            matrices[name, name] = _cosines(_Clustered(values, labels[name], groups).means())
         for layer, units in activity.items():
-            if reason:
-                agreement[name, layer] = not_estimable(reason)
+            pair, why = (name, layer), reason or first_reason(units)
+            if why:
+                agreement[pair], ceiling[pair] = not_estimable(why), float("nan")
+                matrices[pair] = np.full((clusters, clusters), np.nan)
                 continue
-            behaviour, vectors = (_cluster_means(part, labels[name]) for part in (values, units))
-            agreement[name, layer] = cka(behaviour, vectors, draws, seed)
-    return Protocol(agreement, labels)
+            behaviour, vectors = (_Clustered(part, labels[name], groups) for part in (values, units))
+            rng = np.random.default_rng(seed)
+            agreement[pair] = _clustered_cka(behaviour, vectors, dealing, draws, rng)
+            ceiling[pair], matrices[pair] = _reliability(vectors, rng), _cosines(vectors.means())
+    return Protocol(agreement, ceiling, matrices, labels)
 
 
 def plot_similarity(result: Protocol, ax: Axes | None = None) -> Axes:
-    """CKA of each layer with each feature set, beside its null."""
-    return plot_estimates({" / ".join(pair): value for pair, value in result.agreement.items()}, "unbiased CKA", ax)
+    """CKA of each layer with each feature set, beside its null, under its noise ceiling."""
+    ax = plot_estimates({" / ".join(pair): value for pair, value in result.agreement.items()}, "unbiased CKA", ax)
+    for x, ceiling in enumerate(result.ceiling.values()):
+        ax.plot([x - 0.2, x + 0.2], [ceiling, ceiling], color="grey")
+    return ax
 
 
 def plot_rsa(result: RSA, ax: Axes | None = None) -> Axes:
@@ -209,7 +257,7 @@ def _agreement(triangles: Array, predicted: Array) -> float:
     return float(np.mean([stats.spearmanr(triangle, predicted).statistic for triangle in triangles]))
 
 
-def _permuted(square: Array, order: NDArray[np.int64]) -> Array:
+def _permuted(square: Array, order: Labels) -> Array:
     return squareform(square[np.ix_(order, order)], checks=False)
 
 
@@ -236,5 +284,76 @@ def _ceiling(triangles: Array) -> tuple[float, float]:
     return float(np.mean(lower)), _agreement(triangles, ranks.mean(axis=0))
 
 
-def _cluster_means(values: Array, labels: NDArray[np.int64]) -> Array:
-    return np.stack([values[labels == name].mean(axis=0) for name in range(labels.max() + 1)])
+class _Clustered:
+    """Values whose means in clusters are wanted for many choices of episodes."""
+
+    def __init__(self, values: Array, labels: Labels, groups: Labels) -> None:
+        self.values, self.labels, self.clusters = values - values.mean(axis=0), labels, int(labels.max()) + 1
+        self.episodes = int(groups.max()) + 1
+        cell, size = groups * self.clusters + labels, self.episodes * self.clusters
+        self.counts = np.bincount(cell, minlength=size).reshape(self.episodes, -1)
+        member = sparse.csr_array((np.ones(len(cell)), (cell, np.arange(len(cell)))), shape=(size, len(cell)))
+        self.sums = (member @ self.values).reshape(self.episodes, -1)
+
+    def means(self, weights: Array | None = None) -> Array:
+        """(clusters, columns) over episodes that count as often as `weights` (episodes,) says; NaN without steps."""
+        weights = np.ones(self.episodes) if weights is None else weights
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (weights @ self.sums).reshape(self.clusters, -1) / (weights @ self.counts)[:, None]
+
+    def dealt_means(self, dealing: Dealing, orders: NDArray[np.int64]) -> Iterator[Array]:
+        """The same with the clusters of other episodes, an order after the other."""
+        single, whole = self.values.astype(np.float32), np.zeros(self.episodes, dtype=np.int64)
+        ones = np.ones((len(single), 1))
+        some = max(_NUMBERS // (self.clusters * single.shape[1]), 1)
+        pairs = self.clusters * sum(len(block) ** 2 for block in dealing.blocks)
+        chunk = max(_NUMBERS // pairs, 1)
+        for at in range(0, len(orders), some):
+            part = orders[at : at + some]
+            counts = dealt_sums(ones, self.labels, self.clusters, dealing, part, whole)[:, 0]
+            sums = [
+                dealt_sums(single[:, i : i + chunk], self.labels, self.clusters, dealing, part, whole)[:, 0]
+                for i in range(0, single.shape[1], chunk)
+            ]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                yield from np.concatenate(sums, axis=2) / counts
+
+
+def _clustered_cka(
+    behaviour: _Clustered, vectors: _Clustered, dealing: Dealing, draws: int, rng: np.random.Generator
+) -> Estimate:
+    still = behaviour.means()
+    value = _means_cka(still, vectors.means())
+    if not np.isfinite(value):
+        return not_estimable(f"means of {len(still)} clusters; needs at least 4 that differ")
+    null = [_means_cka(still, moved) for moved in vectors.dealt_means(dealing, dealing.orders(draws, rng))]
+    weights = bootstrap_weights(vectors.episodes, draws if vectors.episodes > 1 else 0, rng)
+    drawn = [_means_cka(behaviour.means(weight), vectors.means(weight)) for weight in weights]
+    # Episodes that are drawn twice add noise, which lowers CKA: their spread is right, their middle is not.
+    spread = 1.96 * float(np.nanstd(drawn)) if drawn else np.nan
+    return Estimate(value, {CONTROL: np.array(null)}, (value - spread, value + spread))
+
+
+def _means_cka(first: Array, second: Array) -> float:
+    known = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    return linear_cka(first[known], second[known]) if known.any() else float("nan")
+
+
+def _reliability(vectors: _Clustered, rng: np.random.Generator) -> float:
+    """What the mean vectors of all episodes would reach with means that have no noise."""
+    if vectors.episodes < 2:
+        return float("nan")
+    found = []
+    for _ in range(_HALVES):
+        half = rng.permutation(vectors.episodes) % 2
+        found.append(_means_cka(vectors.means(half == 0), vectors.means(half == 1)))
+    of_halves = np.nanmean(found) if np.isfinite(found).any() else np.nan
+    return float(np.sqrt(2 * of_halves / (1 + of_halves))) if of_halves > 0 else float("nan")
+
+
+def _cosines(means: Array) -> Array:
+    """(clusters, clusters) between mean vectors about their mean."""
+    centred = means - means.mean(axis=0)
+    norms = np.linalg.norm(centred, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return centred @ centred.T / np.outer(norms, norms)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
-from analysis.controls import shift_within_episodes
+from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
@@ -27,7 +27,8 @@ class Targeted:
             regression vector after those before it were taken out.
         regression: name to (units,) unit vectors before that; their angles say how far the axes can be trusted.
         encoded: name to the correlation of the variable with the activity of held-out episodes along its axis; the
-            null rolls the variable within each episode.
+            null takes the variable from another of those episodes. Four of them, so eight in all, are the least that
+            can beat it.
     """
 
     axes: Mapping[str, Array]
@@ -42,6 +43,7 @@ def targeted_axes(
     components: int = 12,
     draws: int = 60,
     seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> Targeted:
     """Regress every unit on the variables, denoise by principal components, orthogonalise in the order given.
 
@@ -52,6 +54,7 @@ def targeted_axes(
         components: principal components that regression vectors are projected on; at most the units.
         draws: of null and interval.
         seed: of both.
+        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
     if not variables:
         raise UsageError("no variables given; give at least one")
@@ -67,9 +70,11 @@ def targeted_axes(
     even = groups % 2 == 0
     trained, _ = _axes(units[even], design[even], components)
     along, held, rng = units[~even] @ trained, design[~even], np.random.default_rng(seed)
-    left = groups[~even]
+    left = np.unique(groups[~even], return_inverse=True)[1]
+    dealing = Dealing.of(left, None if tasks is None else np.asarray(tasks)[~even])
     value = _correlations(along, held)
-    null = np.array([_correlations(along, shift_within_episodes(held, left, rng)) for _ in range(draws)])
+    dealt = [_correlations(along, held[dealing.steps(order)]) for order in dealing.orders(draws, rng)]
+    null = np.reshape(dealt, (-1, len(value)))
     drawn = [resampled_rows(left, rng) for _ in range(draws)] if len(np.unique(left)) > 1 else []
     samples = np.array([_correlations(along[rows], held[rows]) for rows in drawn] or [np.full(len(value), np.nan)])
     low, high = percentile_interval(samples)
@@ -77,7 +82,7 @@ def targeted_axes(
         dict(zip(targets, axes.T, strict=True)),
         dict(zip(targets, vectors.T, strict=True)),
         {
-            name: Estimate(float(value[i]), {"shifts within episodes": null[:, i]}, (float(low[i]), float(high[i])))
+            name: Estimate(float(value[i]), {CONTROL: null[:, i]}, (float(low[i]), float(high[i])))
             for i, name in enumerate(targets)
         },
     )

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft, sparse
+from scipy import sparse
 from sklearn.feature_selection import mutual_info_regression
 
+from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.drawing import axes_or_new
 from analysis.inference import UnitEstimates, explained_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length
@@ -19,7 +20,8 @@ from rodent.errors import UsageError
 
 _CHUNK = 128  # units at a time: bounds the memory
 _ROWS = 512  # steps at a time: they stay in the processor's cache
-_THREADS = 2  # that work on chunks of units; transforms and products let each other run
+_PAIRS = 2**25  # sums of pairs of episodes at a time: bounds the memory
+_THREADS = 2  # that work on chunks of units; sparse products let each other run
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Tuning:
     """How strongly units are tuned.
 
     Attributes:
-        strength: variance of held-out episodes that the binned curve explains, against circular shifts.
+        strength: variance of held-out episodes that the binned curve explains, against the variable of
+            other episodes.
         stability: (units,) correlation of the curves of two halves of the episodes, over bins that both visited.
         curves: over all episodes.
     """
@@ -79,58 +82,51 @@ def tuning(
     variable: ArrayLike,
     episodes: ArrayLike,
     bins: int | Sequence[ArrayLike] = 20,
-    lags: int = 1000,
-    guard: int = 50,
-    draws: int = 500,
+    draws: int = 1000,
     seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> Tuning:
     """Tuning strength of all units: two halves of the episodes predict each other.
 
     The episodes are dealt to two halves in turn. The curve of one half predicts the other; a bin that it never
-    visited is predicted by its mean. The null rolls the activity against the variable by every lag (or by an even
-    grid of `lags` of them where there are more steps), all at once by FFT.
+    visited is predicted by its mean. The null takes the variable from other episodes.
 
     Args:
         activity: (steps, units).
         variable: (steps,) or (steps, dimensions); steps where it is NaN or outside of the edges are left out.
         episodes: (steps,) labels.
         bins: as in `tuning_curves`.
-        lags: at most this many shifts.
-        guard: steps; shifts shorter than this, either way, are no null, since activity outlasts a step.
-        draws: of episodes, for the interval.
-        seed: of these draws.
+        draws: of the null, and of episodes for the interval.
+        seed: of both.
+        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
     units, values = _columns(activity), matrix(variable, "variable")
     steps = same_length(activity=units, variable=values)
     groups = codes(episodes, steps, "episodes")
+    task = np.zeros(steps, dtype=np.int64) if tasks is None else codes(tasks, steps, "tasks")
     curves = tuning_curves(units, values, bins)
     index = _bin_index(values, curves.edges)
     inside = index >= 0
     if not inside.all():
-        units, index, groups = units[inside], index[inside], groups[inside]
-    reasons = _tuning_reasons(units, groups, 2 * guard)
+        units, index, groups, task = units[inside], index[inside], groups[inside], task[inside]
+    reasons = _tuning_reasons(units, groups)
     known = np.flatnonzero([not reason for reason in reasons])
     total = len(reasons)
     if not len(known):
         empty = np.full((1, total), np.nan)
-        strength = UnitEstimates(empty[0], "circular shifts", empty, np.repeat(empty, 2, 0), reasons)
+        strength = UnitEstimates(empty[0], CONTROL, empty, np.repeat(empty, 2, 0), reasons)
         return Tuning(strength, empty[0], curves)
     episode = np.unique(groups, return_inverse=True)[1]
-    half, size = episode % 2, curves.occupancy.size
-    joint = half * size + index
-    occupancy = np.bincount(joint, minlength=2 * size).reshape(2, size)
+    dealing, rng, size = Dealing.of(episode, task), np.random.default_rng(seed), curves.occupancy.size
+    occupancy = np.bincount(episode % 2 * size + index, minlength=2 * size).reshape(2, size)
     standard = _standardised(units, known)
-    every = -(-len(index) // lags)
-    shifted = _shifted_strength(standard, joint, size, every)
-    lag = np.arange(len(shifted)) * every
-    far = np.minimum(lag, len(shifted) * every - lag) >= max(guard, 1)
+    null = _dealt_strength(standard, index, size, dealing, dealing.orders(draws, rng))
     errors, totals, stability = _held_out(standard, index, episode, occupancy)
-    interval = explained_interval(errors, totals, draws, np.random.default_rng(seed))
+    interval = explained_interval(errors, totals, draws, rng)
     value = 1 - errors.sum(axis=0) / totals.sum(axis=0)
     strength = UnitEstimates(
-        _spread(value, known, total), "circular shifts", _spread(shifted[far], known, total),
-        _spread(interval, known, total), reasons,
-    )  # fmt: skip
+        _spread(value, known, total), CONTROL, _spread(null, known, total), _spread(interval, known, total), reasons
+    )
     return Tuning(strength, _spread(stability, known, total), curves)
 
 
@@ -164,19 +160,28 @@ def spatial_information(curves: ArrayLike, occupancy: ArrayLike) -> tuple[Array,
 
 
 def mutual_information(
-    activity: ArrayLike, variable: ArrayLike, samples: int = 5000, draws: int = 20, seed: int = 0
+    activity: ArrayLike,
+    variable: ArrayLike,
+    episodes: ArrayLike,
+    samples: int = 5000,
+    draws: int = 20,
+    seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> UnitEstimates:
     """Information between units and a variable in nats (Kraskov et al. 2004), which signed activity may have too.
 
     Args:
         activity: (steps, units), the strongest few: this is slow.
         variable: (steps,).
+        episodes: (steps,) labels.
         samples: steps drawn without replacement.
-        draws: circular shifts of the variable for the null, and subsamples for the interval.
+        draws: of the null, which takes the variable from other episodes, and subsamples for the interval.
         seed: of the draws.
+        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
     units, values = matrix(activity, "activity"), matrix(variable, "variable")
     steps, rng = same_length(activity=units, variable=values), np.random.default_rng(seed)
+    groups = codes(episodes, steps, "episodes")
     if values.shape[1] != 1:
         raise UsageError(f"the variable has {values.shape[1]} dimensions; give one, (steps,)")
     reasons = column_reasons(units)
@@ -192,13 +197,14 @@ def mutual_information(
 
     target, count = values[:, 0], min(samples, steps)
     rows = rng.choice(steps, size=count, replace=False)
-    lags = rng.integers(steps // 10, steps - steps // 10, size=draws) if steps >= 10 else np.ones(draws, dtype=int)
-    null = np.array([information(np.roll(target, lag), rows) for lag in lags])
+    dealing = Dealing.of(groups, tasks)
+    dealt = [information(target[dealing.steps(order)], rows) for order in dealing.orders(draws, rng)]
+    null = np.reshape(dealt, (-1, len(reasons)))
     # Half of the steps, without replacement: repeated points would look like information to a nearest neighbour.
     halves = np.array([information(target, rng.choice(rows, max(count // 2, 1), replace=False)) for _ in range(draws)])
     value = information(target, rows)
     spread = 1.96 * halves.std(axis=0, ddof=1) / np.sqrt(2)
-    return UnitEstimates(value, "circular shifts", null, np.stack([value - spread, value + spread]), reasons)
+    return UnitEstimates(value, CONTROL, null, np.stack([value - spread, value + spread]), reasons)
 
 
 def plot_tuning(result: Tuning, unit: int, ax: Axes | None = None) -> Axes:
@@ -258,11 +264,9 @@ def _sums(units: NDArray, index: Labels, count: int) -> Array:
     )
 
 
-def _tuning_reasons(units: NDArray, groups: Labels, least: int) -> tuple[str, ...]:
+def _tuning_reasons(units: NDArray, groups: Labels) -> tuple[str, ...]:
     if len(np.unique(groups)) < 2:
         return ("one episode: nothing to hold out",) * units.shape[1]
-    if len(groups) <= least:
-        return (f"{len(groups)} steps; the shifts need more than {least}",) * units.shape[1]
     return column_reasons(units)
 
 
@@ -286,47 +290,39 @@ def _standardised(units: NDArray, known: NDArray[np.int64]) -> NDArray[np.float3
     return standard
 
 
-def _shifted_strength(standard: NDArray[np.float32], joint: Labels, bins: int, every: int) -> Array:
-    """(lags, units) explained variance with the activity rolled forward by 0, every, 2 every, ... steps.
-
-    The sums of every bin at every lag are circular correlations. Only each `every`-th lag is wanted, so the steps are
-    folded into (lags, every): short transforms along the lags, and one matrix product a frequency over the rest. The
-    last few steps that fill no fold are left out.
-    """
-    lags = len(joint) // every
-    steps = lags * every
-    joint, standard = joint[:steps], standard[:steps]
-    occupancy = np.bincount(joint, minlength=2 * bins).reshape(2, bins)
-    member = np.zeros((lags, every, 2 * bins), dtype=np.float32)
-    member[np.arange(steps) // every, np.arange(steps) % every, joint] = 1
-    of_bins = fft.rfft(member, axis=0).transpose(0, 2, 1)  # (frequencies, bins, every)
+def _dealt_strength(
+    standard: NDArray[np.float32], index: Labels, bins: int, dealing: Dealing, orders: NDArray[np.int64]
+) -> Array:
+    """(draws, units) explained variance with the variable's bins dealt to other episodes."""
+    halves, steps = np.arange(len(dealing.rows)) % 2, len(standard)
+    occupancy = dealt_sums(np.ones((steps, 1)), index, bins, dealing, orders, halves)[..., 0]
+    squares = np.einsum("tu,tu->u", standard, standard, dtype=np.float64)
+    chunk = int(np.clip(_PAIRS // (bins * sum(len(block) ** 2 for block in dealing.blocks)), 1, _CHUNK))
 
     def strength(at: int) -> Array:
-        folded = standard[:, at : at + _CHUNK].reshape(lags, every, -1)
-        product = of_bins @ np.conj(fft.rfft(folded, axis=0))
-        sums = fft.irfft(product, n=lags, axis=0).reshape(lags, 2, bins, -1)
-        squares = np.einsum("leu,leu->u", folded, folded, dtype=np.float64)
-        return _explained(sums, occupancy, squares)
+        part = np.ascontiguousarray(standard[:, at : at + chunk])
+        sums = dealt_sums(part, index, bins, dealing, orders, halves)
+        return _explained(sums, occupancy, squares[at : at + chunk])
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return np.concatenate(list(pool.map(strength, range(0, standard.shape[1], _CHUNK))), axis=1)
+        return np.concatenate(list(pool.map(strength, range(0, standard.shape[1], chunk))), axis=1)
 
 
-def _explained(sums: NDArray, occupancy: Labels, squares: Array) -> Array:
-    """(..., units) explained variance from sums (..., 2, bins, units) and sums of squares (units,)."""
+def _explained(sums: NDArray, occupancy: NDArray, squares: Array) -> Array:
+    """(draws, units) explained variance from sums (draws, 2, bins, units) and sums of squares (units,)."""
     errors, totals = squares, squares
     for test, train in ((0, 1), (1, 0)):
-        mean, overall = _prediction(sums[..., train, :, :], occupancy[train])
-        count, held = occupancy[test][:, None], sums[..., test, :, :]
-        errors = errors + (count * mean**2 - 2 * mean * held).sum(axis=-2)
-        totals = totals + (count.sum() * overall**2 - 2 * overall * held.sum(axis=-2))
+        mean, overall = _prediction(sums[:, train], occupancy[:, train])
+        count, held = occupancy[:, test, :, None], sums[:, test]
+        errors = errors + (count * mean**2 - 2 * mean * held).sum(axis=1)
+        totals = totals + (count.sum(axis=1) * overall**2 - 2 * overall * held.sum(axis=1))
     return 1 - errors / totals
 
 
-def _prediction(sums: NDArray, occupancy: Labels) -> tuple[NDArray, NDArray]:
+def _prediction(sums: NDArray, occupancy: NDArray) -> tuple[NDArray, NDArray]:
     """Mean a bin (..., bins, units), the overall mean where it is empty, and that overall mean (..., units)."""
-    overall = sums.sum(axis=-2) / max(occupancy.sum(), 1)
-    count = occupancy[:, None]
+    count = occupancy[..., None]
+    overall = sums.sum(axis=-2) / np.maximum(count.sum(axis=-2), 1)
     return np.where(count > 0, sums / np.maximum(count, 1), overall[..., None, :]), overall
 
 

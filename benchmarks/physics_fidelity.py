@@ -5,9 +5,10 @@
     python benchmarks/physics_fidelity.py report                    # evaluates the runs and writes the table
 
 A candidate takes the place of `fast` in `assets/configs/run.yaml`, whose later phases are the finish under `paper`;
-nothing else differs. The runs leave all their checkpoints. `report` evaluates their mean action under `paper`,
-whole episodes of 30 s without training aids, and finds the first checkpoint that returns 0.75 of the maximum. Its time
-is what collecting and learning took until then, evaluation left out.
+nothing else differs. The runs leave all their checkpoints. `report` evaluates their mean action under `paper`, whole
+episodes of 30 s without training aids, and finds the first checkpoint from which on all return 0.75 of the maximum. Its
+time is what collecting and learning took until then, evaluation left out. With `--screen` both take 0.4 of every phase,
+in runs/screen/, and half of the maximum instead.
 """
 
 import json
@@ -35,12 +36,23 @@ from rodent.physics import PRESETS, Physics
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "assets" / "configs" / "run.yaml"
-RUNS = Path("runs") / "fidelity"
-RESULT = Path("benchmarks") / "results" / "physics_fidelity.json"
-SPEED_RESULT = RESULT.with_name("physics_speed.json")
-TARGET = 0.75  # of the maximum, mean action, under `paper`
+RESULTS = Path("benchmarks") / "results"
 CHECKPOINT_EVERY = 25_000  # steps: how finely the time to the target is known
 FAST = PRESETS["fast"]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What the candidates are compared by."""
+
+    runs: Path
+    result: Path
+    target: float  # of the maximum, mean action, under `paper`
+    scale: float = 1.0  # of the recipe's steps
+
+
+WHOLE = Contest(Path("runs") / "fidelity", RESULTS / "physics_fidelity.json", target=0.75)
+SCREEN = Contest(Path("runs") / "screen", RESULTS / "physics_screen.json", target=0.5, scale=0.4)
 
 # Physics that are not presets of the software: they stand here to be compared.
 VARIANTS = {
@@ -81,7 +93,7 @@ class Speed:
     steps: int = 20  # control steps a measurement
     threads: int = 2
     policy: str = "run"
-    output: Path = SPEED_RESULT
+    output: Path = RESULTS / "physics_speed.json"
 
 
 @dataclass
@@ -91,14 +103,15 @@ class Train:
     candidate: tyro.conf.Positional[str]
     seed: int = 0
     threads: int = 1  # of the simulation: they change the wall time and nothing else
+    screen: bool = False
 
 
 @dataclass
 class Report:
     """Evaluate the runs that are there and write the table."""
 
-    episodes: int = 8
-    output: Path = RESULT
+    episodes: int = 16
+    screen: bool = False
 
 
 def speed(flags: Speed) -> None:
@@ -141,16 +154,21 @@ def speed(flags: Speed) -> None:
         )
 
 
-def candidate_config(candidate: str, seed: int, threads: int = 1) -> TrainConfig:
+def candidate_config(flags: Train) -> TrainConfig:
     """The recipe under a candidate's physics."""
     config = load_yaml(CONFIG)
-    first, others = CANDIDATES[candidate]
+    contest = SCREEN if flags.screen else WHOLE
+    first, others = CANDIDATES[flags.candidate]
     schedule = tuple(
-        replace(phase, physics=others if i else first) if phase.physics == "fast" else phase
+        replace(
+            phase, physics=(others if i else first) if phase.physics == "fast" else phase.physics,
+            steps=round(contest.scale * phase.steps),
+        )
         for i, phase in enumerate(config.phases)
-    )
+    )  # fmt: skip
     return replace(
-        config, schedule=schedule, threads=threads, seeds=(seed,), run_dir=RUNS / candidate / f"seed-{seed}",
+        config, steps=round(contest.scale * config.steps), schedule=schedule, threads=flags.threads,
+        seeds=(flags.seed,), run_dir=contest.runs / flags.candidate / f"seed-{flags.seed}",
         keep=1000, checkpoint_every=CHECKPOINT_EVERY, evaluation=EvaluationSettings(episodes=0),
     )  # fmt: skip
 
@@ -158,18 +176,20 @@ def candidate_config(candidate: str, seed: int, threads: int = 1) -> TrainConfig
 def train_candidate(flags: Train) -> None:
     if flags.candidate not in CANDIDATES:
         sys.exit(f"unknown candidate {flags.candidate!r}: choose one of {', '.join(CANDIDATES)}")
-    train(replace(candidate_config(flags.candidate, flags.seed, flags.threads), resume=True))
+    train(replace(candidate_config(flags), resume=True))
 
 
 def report(flags: Report) -> None:
     rows = []
+    contest = SCREEN if flags.screen else WHOLE
     for candidate in CANDIDATES:
-        for folder in sorted((RUNS / candidate).glob("seed-*")):
-            rows.append(_time_to_target(candidate, folder, flags.episodes))
+        for folder in sorted((contest.runs / candidate).glob("seed-*")):
+            rows.append(_time_to_target(candidate, folder, flags.episodes, contest.target))
             print(json.dumps(rows[-1]), flush=True)
-    _write(flags.output, rows)
+    _write(contest.result, rows)
     print(
-        "| before the finish | seed | steps to 0.75 | minutes to 0.75, one thread | last return | minutes of the run |"
+        f"| before the finish | seed | steps to {contest.target} | minutes to {contest.target} | last return "
+        "| minutes of the run |"
     )
     print("|---|---|---|---|---|---|")
     for row in rows:
@@ -181,8 +201,8 @@ def report(flags: Report) -> None:
         )
 
 
-def _time_to_target(candidate: str, folder: Path, episodes: int) -> dict:
-    """Evaluates checkpoints from the last phase backwards until one falls short of the target."""
+def _time_to_target(candidate: str, folder: Path, episodes: int, target: float) -> dict:
+    """Evaluates checkpoints from the last backwards until one falls short of the target."""
     policy = Policy.load(folder)
     seconds = _training_seconds(folder)
     returns: dict[int, float] = {}
@@ -193,9 +213,9 @@ def _time_to_target(candidate: str, folder: Path, episodes: int) -> dict:
         policy.agent.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
         result = evaluate(policy, policy.task, episodes)
         returns[steps] = round(result.mean_return, 1)
-        if result.mean_return < TARGET * result.max_return:
+        if result.mean_return < target * result.max_return:
             break
-    reached = [steps for steps, value in returns.items() if value >= TARGET * result.max_return]
+    reached = [steps for steps, value in returns.items() if value >= target * result.max_return]
     last = max(returns)
     return {
         "candidate": candidate,

@@ -19,7 +19,7 @@ from policies.curves import draw_curves
 from policies.film import film_policy
 from policies.policy import Policy
 from policies.run_folder import seed_folders
-from rodent.machine import describe_machine
+from rodent.machine import name_machine
 
 # Simulator, physics, mean action: the first is what a policy is chosen by.
 SETTINGS = (
@@ -54,12 +54,11 @@ def main(flags: Flags) -> None:
     best = max(range(len(policies)), key=lambda i: firsts[i]["mean_return"])
     policy = policies[best]
     evaluations = [firsts[best], *(measure(policy, setting, flags) for setting in SETTINGS[1:])]
-    machine = describe_machine()
     returns = {f"seed {p.facts['seed']}:": round(e["mean_return"], 1) for p, e in zip(policies, firsts, strict=True)}
     policy.facts |= {
         "command": flags.command,
         "seeds": returns,
-        "machine": f"{machine['processor']}, {machine['cores']} cores",
+        "machine": name_machine(),
         "evaluations": evaluations,
         "known_failures": flags.known_failures,
         "curve": "curve.png",

@@ -1,10 +1,10 @@
-"""Stepping against the physics limit, threads and memory: the README's table of speed.
+"""Stepping against the physics limit, resets and memory of every task: the README's table of speed.
 
     python benchmarks/throughput.py [--seconds 30] [--output benchmarks/results/throughput.json]
 
-For each preset, with one thread and with two: 256 environments with all senses, beside bare `mj_step` of the same
-states under the same controls on as many threads, and dm_control's environment, in one run (`rodent bench`). Each row
-is a process of its own, so that its peak memory is its own too.
+For each task and preset 256 environments with all senses, pool and resets included, beside bare `mj_step` of the same
+states under the same controls on as many threads, and dm_control's environment, in one run (`rodent bench`); for the
+first task with one thread, too. Each row is a process of its own, so that its peak memory is its own too.
 """
 
 import json
@@ -15,29 +15,35 @@ from pathlib import Path
 
 import tyro
 
+from rodent.tasks import TASKS
+
 
 @dataclass
 class Flags:
-    task: str = "run"
+    tasks: tuple[str, ...] = tuple(TASKS)
     envs: int = 256
     seconds: float = 30.0  # of measuring, a row
     presets: tuple[str, ...] = ("paper", "fast")
-    threads: tuple[int, ...] = (1, 2)
+    threads: int = 2
     output: Path = Path("benchmarks/results/throughput.json")
 
 
-def measure(flags: Flags, preset: str, threads: int) -> dict:
-    command = ["bench", "--task", flags.task, "--physics", preset, "--envs", str(flags.envs),
+def measure(flags: Flags, task: str, preset: str, threads: int) -> dict:
+    command = ["bench", "--task", task, "--physics", preset, "--envs", str(flags.envs),
                "--threads", str(threads), "--seconds", str(flags.seconds), "--json"]  # fmt: skip
     done = subprocess.run([sys.executable, "-m", "rodent.cli", *command], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    row = json.loads(done.stdout)
+    return row | {"step_of_64_ms": round(64e3 / row["control_steps_per_s"], 1)}
 
 
 def main(flags: Flags) -> None:
-    rows = [measure(flags, preset, threads) for preset in flags.presets for threads in flags.threads]
-    rate = {(row["physics"], row["threads"]): row["control_steps_per_s"] for row in rows}
-    few, many = min(flags.threads), max(flags.threads)
-    scaling = {preset: round(rate[preset, many] / rate[preset, few], 3) for preset in flags.presets}
+    rows = [measure(flags, flags.tasks[0], preset, 1) for preset in flags.presets]
+    rows += [measure(flags, task, preset, flags.threads) for task in flags.tasks for preset in flags.presets]
+    rate = {(row["task"], row["physics"], row["threads"]): row["control_steps_per_s"] for row in rows}
+    first = flags.tasks[0]
+    scaling = {
+        preset: round(rate[first, preset, flags.threads] / rate[first, preset, 1], 3) for preset in flags.presets
+    }
     result = {
         "command": " ".join(["python", *sys.argv]),
         "thread_scaling": scaling,
@@ -46,14 +52,18 @@ def main(flags: Flags) -> None:
     }
     flags.output.parent.mkdir(parents=True, exist_ok=True)
     flags.output.write_text(json.dumps(result, indent=2) + "\n")
-    print("| preset | threads | control steps/s | of the limit | times dm_control | peak memory |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| task | physics | threads | control steps/s | of the limit | times dm_control | a reset, ms "
+        "| a step of 64, ms | peak memory |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(
-            f"| `{row['physics']}` | {row['threads']} | {row['control_steps_per_s']:.0f} | {row['limit_ratio']:.3f} "
-            f"| {row['dm_control_ratio']:.2f} | {row['peak_memory_gib']:.2f} GiB |"
+            f"| `{row['task']}` | `{row['physics']}` | {row['threads']} | {row['control_steps_per_s']:,.0f} "
+            f"| {row['limit_ratio']:.2f} | {row['dm_control_ratio']:.1f} | {row['reset_ms']:.2g} "
+            f"| {row['step_of_64_ms']:.0f} | {row['peak_memory_gib']:.2f} GiB |"
         )
-    print(f"\nfirst to last thread count: {scaling}")
+    print(f"\none thread to {flags.threads}, {first}: {scaling}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,10 @@ class Output(NamedTuple):
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """An action of each distribution, (..., A), not clipped."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.displaced(torch.randn(self.mean.shape, generator=generator, device=self.mean.device))
+
+    def displaced(self, noise: Tensor) -> Tensor:
+        """The action (..., A) that standard normal noise (..., A) makes of each distribution, not clipped."""
         return self.mean + self.log_std.exp() * noise
 
     def log_prob(self, action: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.agent import Agent, AgentState, reset_state
+from policies.distributed import ALONE, Ranks
 from policies.environment import TrainingEnv
 from policies.observation import Observation, ObservationSpec
 from policies.rollout import Rollout
@@ -28,15 +30,24 @@ class Collector:
         senses: what it reads.
         seeds: of the environments.
         generator: source of the actions' noise.
+        ranks: have as many environments each, which the figures are of, too.
     """
 
     def __init__(
-        self, env: TrainingEnv, agent: Agent, senses: ObservationSpec, seeds: list[int], generator: torch.Generator
+        self,
+        env: TrainingEnv,
+        agent: Agent,
+        senses: ObservationSpec,
+        seeds: Sequence[int],
+        generator: torch.Generator,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.env = env
         self.agent = agent
         self.senses = senses
         self.generator = generator
+        self.ranks = ranks
+        self._share = ranks.share(ranks.count * env.num_envs)
         self._sense(env.reset(seed=[*seeds])[0])
         self.state: AgentState = agent.initial(env.num_envs)
         self.starts = torch.ones(env.num_envs, dtype=torch.bool)
@@ -59,11 +70,14 @@ class Collector:
         rollout.next_values[:-1] = torch.where(rollout.ended[:-1], rollout.next_values[:-1], rollout.values[1:])
         last = self.agent.step(self.observation, reset_state(self.state, self.starts), self.picture)[0].value
         rollout.next_values[-1] = torch.where(rollout.ended[-1], rollout.next_values[-1], last)
+        tally, *others = self.ranks.gather(tally)
+        for other in others:
+            tally.include(other)
         return tally.figures()
 
     def _step(self, rollout: Rollout, t: int, tally: _Tally) -> None:
         output, self.state = self.agent.step(self.observation, reset_state(self.state, self.starts), self.picture)
-        action = output.sample(self.generator)
+        action = output.displaced(self._share.noise(self.agent.action_size, self.generator))
         rollout.record_action(t, self.observation, self.picture, self.starts, output, action)
         observation, reward, terminated, truncated, info = self.env.step(action.clamp(-1, 1).numpy())
         rollout.rewards[t] = torch.from_numpy(reward)
@@ -141,6 +155,14 @@ class _Tally:
             self.endings[f"ended.{cause}"] += mask.sum()
         self.returns += returns.tolist()
         self.lengths += lengths.tolist()
+
+    def include(self, other: _Tally) -> None:
+        self.count += other.count
+        for own, theirs in ((self.sums, other.sums), (self.endings, other.endings)):
+            for name, total in theirs.items():
+                own[name] += total
+        self.returns += other.returns
+        self.lengths += other.lengths
 
     def figures(self) -> dict[str, float]:
         figures = {name: float(total) / self.count for name, total in self.sums.items()}

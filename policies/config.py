@@ -92,7 +92,7 @@ class TrainConfig:
     agent: str = "mlp"  # mlp, lstm or merel2020
     learner: str = "ppo"  # ppo or vmpo
     physics: str = "fast"  # preset of the phases that name none: fast or paper
-    envs: int = 256  # environments stepped together
+    envs: int = 256  # environments stepped together, by all ranks
     steps: int = 2_000_000  # environment steps of the whole run
     minutes: float | None = None  # wall time of the whole run, instead of its steps
     seeds: tuple[int, ...] = (0,)  # one run each, one after the other; several go to sub-folders seed-0, seed-1, ...
@@ -101,7 +101,7 @@ class TrainConfig:
     privileged: bool = False  # let the agent read the task's privileged senses: an expert, never the animal
     privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
     vision: bool = False  # let the agent see, through the rat's eye
-    threads: int = 2  # of the simulation
+    threads: int = 2  # of the simulation, of each rank
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
     init_from: str | None = None  # policy (folder, run folder or name) whose weights to start from

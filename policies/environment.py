@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.config import Phase, TrainConfig
+from policies.distributed import Share
 from policies.storage import Arrays
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
@@ -76,14 +77,17 @@ def make_rodent_env(
     return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool, privileged=privileged, vision=vision)
 
 
-def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> TrainingEnv:
+def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase, share: Share | None = None) -> TrainingEnv:
     """The environment of one of a configuration's `phases`. Presets joined by `+` share the environments evenly.
 
-    What the pool of arenas cost is told on standard error.
+    Of a share of the environments (None: all), it has the presets that these fall under. What the first ones' pool of
+    arenas cost is told on standard error.
     """
     assert phase.physics is not None
+    share = share or Share(0, config.envs, config.envs)
     presets = phase.physics.split("+")
-    sizes = [len(part) for part in np.array_split(np.arange(config.envs), len(presets))]
+    own = np.arange(share.start, share.stop)
+    sizes = [len(np.intersect1d(part, own)) for part in np.array_split(np.arange(config.envs), len(presets))]
     pool = config.pool if TASKS[config.task].varies else 0
     privileged = config.privileged or config.privileged_critic
     began = time.monotonic()
@@ -93,8 +97,9 @@ def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase) -> T
             pool=pool, privileged=privileged, vision=config.vision,
         )
         for preset, size in zip(presets, sizes, strict=True)
+        if size
     ]  # fmt: skip
-    if pool:
+    if pool and share.start == 0:
         seconds = time.monotonic() - began
         print(f"{pool * len(envs)} arenas of {config.task} compiled in {seconds:.1f} s", file=sys.stderr)
     return envs[0] if len(envs) == 1 else Mixture(envs)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent
+from policies.distributed import ALONE, Ranks
 from policies.rollout import Rollout
 
 
@@ -18,6 +20,7 @@ class Learner(ABC):
     Args:
         agent: the agent to train, changed in place.
         settings: an instance of `settings_type`.
+        ranks: learn together, each from its own rollout. What a learner averages or ranks it does over all of them.
     """
 
     name: ClassVar[str]
@@ -25,9 +28,10 @@ class Learner(ABC):
 
     agent: Agent
     optimizer: torch.optim.Optimizer
+    ranks: Ranks
 
     @abstractmethod
-    def __init__(self, agent: Agent, settings: Any) -> None: ...
+    def __init__(self, agent: Agent, settings: Any, ranks: Ranks = ALONE) -> None: ...
 
     @abstractmethod
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
@@ -53,6 +57,11 @@ class Learner(ABC):
     def value_facts(self) -> dict[str, float]:
         """What the critic's values mean, for the policy's card: `discount` and `reward_scale`, where they are fixed."""
         return {}
+
+    def _summarise(self, figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+        """Means over minibatches of figures of which each rank has its part."""
+        means = {name: torch.stack([figure[name] for figure in figures]).mean() for name in figures[0]}
+        return dict(zip(means, self.ranks.sum(torch.stack([*means.values()])).tolist(), strict=True))
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What the optimiser changes, by name: the agent's."""

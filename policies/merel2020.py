@@ -219,7 +219,7 @@ class PictureEncoder(nn.Module):
         flat = pictures.reshape(-1, *pictures.shape[-3:]).permute(0, 3, 1, 2)
         seen = self.stages(flat.float() / 255 - 0.5).relu().flatten(1)
         features: Tensor = self.out(seen)
-        return features.view(*pictures.shape[:-3], -1)
+        return features.view(*pictures.shape[:-3], features.shape[-1])
 
 
 class _Stage(nn.Module):

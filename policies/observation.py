@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from policies.distributed import ALONE, Ranks
 from rodent.errors import UsageError
 from rodent.senses import PRIVILEGED
 
@@ -194,12 +195,11 @@ class Normaliser(nn.Module):
         return ((observation - self.mean[:size].to(observation.dtype)) * scale).clamp(-self.CLIP, self.CLIP)
 
     @torch.no_grad()
-    def update(self, observations: Tensor) -> None:
-        """Merge observations (..., D) into the statistics."""
-        batch = observations.reshape(-1, observations.shape[-1]).double()
-        variance, mean = torch.var_mean(batch, dim=0, correction=0)
-        total = self.count + len(batch)
-        share = len(batch) / total
+    def update(self, observations: Tensor, ranks: Ranks = ALONE) -> None:
+        """Merge observations (..., D), all ranks', into the statistics."""
+        count, mean, variance = ranks.moments(observations.reshape(-1, observations.shape[-1]).double())
+        total = self.count + count
+        share = count / total
         shift = mean - self.mean
         self.variance.lerp_(variance, share).add_(shift.square() * share * (1 - share))
         self.mean.add_(shift * share)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from policies.distributed import ALONE, Ranks
+
 
 class PopArt(nn.Module):
     """Running mean and standard deviation of returns, with the critic's last layer kept in step (Hessel et al. 2018).
@@ -46,13 +48,13 @@ class PopArt(nn.Module):
         return normalised * self.std[task] + self.mean[task]
 
     @torch.no_grad()
-    def update(self, returns: Tensor, task: int = 0) -> None:
-        """Move a task's statistics towards those of returns (...), and its row of the layer with them."""
+    def update(self, returns: Tensor, task: int = 0, ranks: Ranks = ALONE) -> None:
+        """Move a task's statistics towards those of all ranks' returns (...), and its row of the layer with them."""
         mean, std = self.mean[task].clone(), self.std[task].clone()
         self.count[task] += 1
         rate = max(self.rate, 1 / float(self.count[task]))
-        self.mean[task].lerp_(returns.mean(), rate)
-        self.square[task].lerp_(returns.square().mean(), rate)
+        self.mean[task].lerp_(ranks.mean(returns), rate)
+        self.square[task].lerp_(ranks.mean(returns.square()), rate)
         (layer,) = self._layer
         layer.weight[task] *= std / self.std[task]
         layer.bias[task] = (std * layer.bias[task] + mean - self.mean[task]) / self.std[task]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent, Output, gaussian_kl
+from policies.distributed import ALONE, Ranks
 from policies.learner import Learner
 from policies.returns import generalized_advantages
 from policies.rollout import Minibatch, Rollout
@@ -79,9 +80,10 @@ class PPO(Learner):
 
     RATE_FACTOR = 1.5
 
-    def __init__(self, agent: Agent, settings: PPOSettings) -> None:
+    def __init__(self, agent: Agent, settings: PPOSettings, ranks: Ranks = ALONE) -> None:
         self.agent = agent
         self.settings = settings
+        self.ranks = ranks
         self.critic_parameters = agent.critic_parameters()
         apart = {id(parameter) for parameter in self.critic_parameters}
         self.policy_parameters = [parameter for parameter in agent.parameters() if id(parameter) not in apart]
@@ -101,7 +103,7 @@ class PPO(Learner):
             self.rate = rate
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
-        settings = self.settings
+        settings, ranks = self.settings, self.ranks
         advantages = generalized_advantages(
             rollout.rewards * settings.reward_scale * (1 - settings.gamma),
             rollout.values,
@@ -112,7 +114,7 @@ class PPO(Learner):
             settings.lam,
         )
         returns = advantages + rollout.values
-        normalised = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        normalised = (advantages - ranks.mean(advantages)) / (ranks.std(advantages) + 1e-8)
 
         recurrent = self.agent.recurrent
         count = rollout.count_minibatches(settings.minibatch, recurrent)
@@ -125,11 +127,11 @@ class PPO(Learner):
         divergences: list[float] = []
         for batch in batches:
             output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
-            divergences.append(_divergence(batch, output))
+            divergences.append(self._divergence(batch, output))
             if divergences[-1] > settings.kl_stop:
                 break
             loss, figure = self._loss(batch, output)
-            figure["gradient_norm"] = self._descend(loss)
+            figure["gradient_norm"] = ranks.part(self._descend(loss))
             figures.append(figure)
         if self.critic_parameters:
             for batch in batches:  # the policy has moved far enough; the critic learns from what is left
@@ -138,33 +140,44 @@ class PPO(Learner):
         if self._adapts:
             self._adapt_rate(divergence)
 
-        summary = {name: float(torch.stack([figure[name] for figure in figures]).mean()) for name in figures[0]}
-        unexplained = (returns - rollout.values).var() / returns.var().clamp(min=1e-12)
-        return summary | {
+        unexplained = ranks.var(returns - rollout.values) / ranks.var(returns).clamp(min=1e-12)
+        return self._summarise(figures) | {
             "kl": divergence,
             "minibatches": float(len(figures)),
             "explained_variance": float(1 - unexplained),
             "rate": self.rate,
         }
 
+    def _divergence(self, batch: Minibatch, output: Output) -> float:
+        """How far the policy has moved since it acted: mean KL(old || new)."""
+        with torch.no_grad():
+            kl = batch.mean(gaussian_kl(batch.means, batch.log_stds, output.mean, output.log_std))
+            divergence = self.ranks.sum(kl).item()
+        if not math.isfinite(divergence):
+            raise UsageError(
+                "the policy's numbers are no longer finite: go on from the last checkpoint with a lower ppo.rate"
+            )
+        return divergence
+
     def _loss(self, batch: Minibatch, output: Output) -> tuple[Tensor, dict[str, Tensor]]:
         ratio = (output.log_prob(batch.actions) - batch.log_probs).exp()
         clipped = ratio.clamp(1 - self.settings.clip, 1 + self.settings.clip)
-        policy_loss = -torch.minimum(ratio * batch.advantages, clipped * batch.advantages).mean()
+        policy_loss = -batch.mean(torch.minimum(ratio * batch.advantages, clipped * batch.advantages))
         value_loss = _value_loss(output.value, batch)
-        entropy = output.entropy().mean()
+        entropy = batch.mean(output.entropy())
         loss = policy_loss + self.settings.value * value_loss - self.settings.entropy * entropy
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
             "entropy": entropy,
-            "clip_fraction": (ratio != clipped).float().mean(),
+            "clip_fraction": batch.mean((ratio != clipped).float()),
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}
 
     def _descend(self, loss: Tensor) -> Tensor:
         self.optimizer.zero_grad()
         loss.backward()
+        self.ranks.sum_gradients(self.agent.parameters())
         # Apart, so that neither's gradient scales the other's down: the policy's grows as its noise shrinks.
         norm = nn.utils.clip_grad_norm_(self.policy_parameters, self.settings.max_gradient)
         nn.utils.clip_grad_norm_(self.critic_parameters, self.settings.max_gradient)
@@ -179,15 +192,4 @@ class PPO(Learner):
 
 
 def _value_loss(value: Tensor, batch: Minibatch) -> Tensor:
-    return 0.5 * (value - batch.returns).square().mean()
-
-
-def _divergence(batch: Minibatch, output: Output) -> float:
-    """How far the policy has moved since it acted: mean KL(old || new)."""
-    with torch.no_grad():
-        kl = gaussian_kl(batch.means, batch.log_stds, output.mean, output.log_std).mean().item()
-    if not math.isfinite(kl):
-        raise UsageError(
-            "the policy's numbers are no longer finite: go on from the last checkpoint with a lower ppo.rate"
-        )
-    return kl
+    return 0.5 * batch.mean((value - batch.returns).square())

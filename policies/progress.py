@@ -17,14 +17,16 @@ class RunProgress:
 
     Args:
         title: what runs.
+        silent: show nothing.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, silent: bool = False) -> None:
         self.title = title
+        self.silent = silent
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         self._last_line = -float("inf")
-        if self._console.is_terminal:
+        if self._console.is_terminal and not silent:
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -55,6 +57,8 @@ class RunProgress:
             left: seconds.
             note: more, in few words.
         """
+        if self.silent:
+            return
         text = f"{steps:,} steps, {rate:,.0f}/s, {_clock(left)} left, {note}"
         if self._bar:
             self._bar.update(self._task, completed=done, note=text)

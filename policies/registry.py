@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policies.agent import Agent
+from policies.distributed import ALONE, Ranks
 from policies.learner import Learner
 from policies.lstm import LSTMAgent
 from policies.merel2020 import Merel2020Agent
@@ -60,6 +61,6 @@ def make_agent(
     return agent
 
 
-def make_learner(name: str, agent: Agent, settings: Any) -> Learner:
+def make_learner(name: str, agent: Agent, settings: Any, ranks: Ranks = ALONE) -> Learner:
     """A learner for an agent; `settings` is an instance of its `settings_type`."""
-    return find_learner(name)(agent, settings)
+    return find_learner(name)(agent, settings, ranks)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from policies.agent import Agent, AgentState, Output
+from policies.distributed import Share
 
 
 @dataclass
@@ -41,10 +42,12 @@ class Rollout:
     """Hidden state before the first step, (envs, ...) each; stale where `starts[0]`."""
     pictures: Tensor | None
     """(time, envs, rows, columns, colours) uint8, beside the observations, of an agent that sees."""
+    share: Share
+    """Which of the run's environments these are."""
 
     @classmethod
-    def empty(cls, time: int, envs: int, agent: Agent) -> Rollout:
-        """Room for `time` steps of `envs` environments."""
+    def empty(cls, time: int, envs: int, agent: Agent, share: Share | None = None) -> Rollout:
+        """Room for `time` steps of `envs` environments, which are a share of the run's (None: all of them)."""
 
         def numbers(*shape: int) -> Tensor:
             return torch.zeros(time, envs, *shape)
@@ -67,6 +70,7 @@ class Rollout:
             truncated=flags(),
             initial_state={name: value.clone() for name, value in agent.initial(envs).items()},
             pictures=None if picture is None else torch.zeros(time, envs, *picture, dtype=torch.uint8),
+            share=share or Share(0, envs, envs),
         )
 
     def record_action(
@@ -90,13 +94,13 @@ class Rollout:
 
     def count_minibatches(self, steps: int, whole_sequences: bool) -> int:
         """How many minibatches of about `steps` environment steps there are: 1 at least, and no more than sequences."""
-        most = self.rewards.shape[1] if whole_sequences else self.rewards.numel()
-        return min(most, max(1, round(self.rewards.numel() / steps)))
+        most = self.share.total if whole_sequences else self._all_steps
+        return min(most, max(1, round(self._all_steps / steps)))
 
     def minibatches(
         self, advantages: Tensor, returns: Tensor, count: int, whole_sequences: bool, generator: torch.Generator
     ) -> Iterator[Minibatch]:
-        """Shuffle the rollout into `count` parts of about equal size.
+        """Shuffle the run's rollout, all ranks', into `count` parts of about equal size: this rank's members of each.
 
         Args:
             advantages: (time, envs).
@@ -106,9 +110,9 @@ class Rollout:
                 recurrent agents need; else shuffle single steps.
             generator: decides the shuffling.
         """
-        time, envs = self.rewards.shape
-        order = torch.randperm(envs if whole_sequences else time * envs, generator=generator)
-        for index in order.tensor_split(count):
+        order = torch.randperm(self.share.total if whole_sequences else self._all_steps, generator=generator)
+        for members in order.tensor_split(count):
+            columns, index = self.share.own(members)
 
             def take(x: Tensor, index: Tensor = index) -> Tensor:
                 return x[:, index] if whole_sequences else x.flatten(0, 1)[index].unsqueeze(0)
@@ -124,12 +128,22 @@ class Rollout:
                 starts=take(self.starts),
                 initial_state={name: value[index] for name, value in self.initial_state.items()},
                 pictures=None if self.pictures is None else take(self.pictures),
+                columns=columns,
+                width=len(members),
             )
+
+    @property
+    def _all_steps(self) -> int:
+        """Environment steps, all ranks'."""
+        return len(self.rewards) * self.share.total
 
 
 @dataclass
 class Minibatch:
-    """A part of a rollout, (time, batch, ...) each; single steps have time 1. See `Rollout` for what is what."""
+    """A part of a rollout, (time, batch, ...) each; single steps have time 1. See `Rollout` for what is what.
+
+    The other members may be other ranks', all of them even. The loss of a minibatch is the sum of all ranks' parts.
+    """
 
     observations: Tensor
     actions: Tensor
@@ -144,3 +158,17 @@ class Minibatch:
     initial_state: AgentState
     """(batch, ...) each; empty for agents without memory, the only ones whose steps may be torn apart."""
     pictures: Tensor | None
+    columns: Tensor
+    """(batch,), where these stand among the members."""
+    width: int
+    """How many members there are, of all ranks."""
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The part of this rank in the mean of values (time, batch) over all members."""
+        return values.sum() / (len(values) * self.width)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Values (time, batch) among those of all members, (time, width), with zeros for other ranks'."""
+        if len(self.columns) == self.width:
+            return values
+        return values.new_zeros(len(values), self.width).index_copy(1, self.columns, values)

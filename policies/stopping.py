@@ -9,9 +9,14 @@ from types import FrameType, TracebackType
 
 
 class StopRequest:
-    """While entered, notes the first SIGTERM or Ctrl-C instead of dying of it. Does nothing outside the main thread."""
+    """While entered, notes the first SIGTERM or Ctrl-C instead of dying of it. Does nothing outside the main thread.
 
-    def __init__(self) -> None:
+    Args:
+        silent: say nothing of it.
+    """
+
+    def __init__(self, silent: bool = False) -> None:
+        self.silent = silent
         self.signal: signal.Signals | None = None
 
     def __bool__(self) -> bool:
@@ -33,4 +38,5 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        print("\nrodent: ending with a checkpoint; Ctrl-C once more ends at once", file=sys.stderr)
+        if not self.silent:
+            print("\nrodent: ending with a checkpoint; Ctrl-C once more ends at once", file=sys.stderr)

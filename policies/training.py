@@ -18,6 +18,7 @@ from policies.agent import Agent
 from policies.checkpoint import Checkpoints
 from policies.collector import Collector
 from policies.config import CONFIG_FILE, TrainConfig, difference, to_json, to_yaml
+from policies.distributed import ALONE, Ranks, join_ranks
 from policies.environment import MakeEnv, action_names, make_rodent_env, make_training_env, training_seeds
 from policies.evaluation import evaluate
 from policies.metrics import Metrics
@@ -42,31 +43,41 @@ _EVALUATION_SEED = 0
 def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path]:
     """Train each seed of a configuration, one after the other; SIGTERM or Ctrl-C ends early with a checkpoint.
 
-    Several seeds get sub-folders `seed-N` of the run folder. Resuming skips those that are done.
+    Several seeds get sub-folders `seed-N` of the run folder. Resuming skips those that are done. Under `torchrun` every
+    rank calls this; the first one's configuration holds.
 
     Returns:
-        The run folder of each seed that was begun.
+        The run folder of each seed that was begun; nothing on ranks that write none.
 
     Raises:
-        UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite.
+        UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite, the
+            environments do not divide by the ranks, or another rank has gone.
     """
+    folders = []
+    with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop:
+        config = ranks.first(lambda: _prepared(config, ranks))
+        several = len(config.seeds) > 1
+        for seed in config.seeds:
+            folder = config.folder / f"seed-{seed}" if several else config.folder
+            folders.append(folder)
+            run = TrainingRun(replace(config, seeds=(seed,), run_dir=folder), make_env, ranks)
+            run.go(stop)
+            if ranks.any(bool(stop)):
+                break
+    return folders if ranks.writes else []
+
+
+def _prepared(config: TrainConfig, ranks: Ranks) -> TrainConfig:
+    """A configuration whose run folder is there; complains before it is made, or an old run deleted."""
+    ranks.share(config.envs)
     if config.init_from is not None:
-        Policy.load(config.init_from)  # complains before a folder is made, or an old run deleted
+        Policy.load(config.init_from)
     several = len(config.seeds) > 1
     claim(config.folder, several, config.resume, config.overwrite)
     if several:
         with disk_errors(config.folder):
             write_atomically(config.folder / CONFIG_FILE, to_yaml(config))
-    folders = []
-    with StopRequest() as stop:
-        for seed in config.seeds:
-            folder = config.folder / f"seed-{seed}" if several else config.folder
-            folders.append(folder)
-            run = TrainingRun(replace(config, seeds=(seed,), run_dir=folder), make_env)
-            run.go(stop)
-            if stop:
-                break
-    return folders
+    return config
 
 
 class TrainingRun:
@@ -77,14 +88,17 @@ class TrainingRun:
     Args:
         config: with one seed; its folder is this run's own.
         make_env: makes environments.
+        ranks: the processes that do it together.
 
     Raises:
-        UsageError: the newest checkpoint is of another configuration, or `init_from` does not fit.
+        UsageError: the newest checkpoint is of another configuration or number of ranks, or `init_from` does not fit.
     """
 
-    def __init__(self, config: TrainConfig, make_env: MakeEnv) -> None:
+    def __init__(self, config: TrainConfig, make_env: MakeEnv, ranks: Ranks = ALONE) -> None:
         self.config = config
         self.make_env = make_env
+        self.ranks = ranks
+        self.share = ranks.share(config.envs)
         self.folder = config.folder
         self.seed = config.seeds[0]
         self.schedule = Schedule.of(config)
@@ -96,14 +110,14 @@ class TrainingRun:
         self._saved_at = 0  # steps
         self._rate: float | None = None  # environment steps a second, smoothed
         self.generator = torch.Generator().manual_seed(self.seed)
-        held = self._held_checkpoint()
+        held = ranks.deal(self._held_checkpoints)
         if held is not None:
             self.phase = held[1]["phase"]
         self._make_env()
         self.agent = self._make_agent()
-        if held is None and config.init_from is not None:
-            self._copy_weights(Policy.load(config.init_from))
-        self.learner = make_learner(config.learner, self.agent, config.learner_settings)
+        if held is None:
+            self.agent.load_state_dict(ranks.first(self._first_weights))
+        self.learner = make_learner(config.learner, self.agent, config.learner_settings, ranks)
         self.collector = self._make_collector()
         self._set_phase_rules()
         if held is not None:
@@ -112,14 +126,11 @@ class TrainingRun:
 
     def go(self, stop: StopRequest) -> None:
         """Train until the schedule ends or `stop` is requested; leave a checkpoint and a policy behind."""
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / CONFIG_FILE, to_yaml(self.config))
-            self.metrics = Metrics(self.folder, self.steps)
+        self.metrics = self._open_metrics() if self.ranks.writes else None
         try:
-            with RunProgress(f"{self.config.task}, seed {self.seed}") as progress:
+            with RunProgress(f"{self.config.task}, seed {self.seed}", silent=not self.ranks.writes) as progress:
                 self._say = progress.say
-                while self._progress < 1 and not stop:
+                while self._progress < 1 and not self.ranks.any(bool(stop)):
                     self._enter_phase()
                     self._report(self.iterate(), progress)
                     if self.steps - self._evaluated_at >= (self.config.evaluation.every or math.inf):
@@ -143,11 +154,11 @@ class TrainingRun:
         with torch_threads(self.config.learner_threads):
             if self.agent.normaliser.count > 0:
                 figures |= self.learner.update(self.rollout, self.generator)
-            self.agent.normaliser.update(self.rollout.observations)
+            self.agent.normaliser.update(self.rollout.observations, self.ranks)
         now = time.monotonic()
-        count = self.rollout.rewards.numel()
+        count = len(self.rollout.rewards) * self.config.envs
         self.steps += count
-        self.seconds = now - self._began
+        self.seconds = self.ranks.first(lambda: now - self._began)  # one clock, which phases may depend on
         return {
             "steps": self.steps,
             "seconds": self.seconds,
@@ -184,18 +195,18 @@ class TrainingRun:
         self._set_phase_rules()
 
     def _make_env(self) -> None:
-        self.env = make_training_env(self.make_env, self.config, self.schedule.phases[self.phase])
+        self.env = make_training_env(self.make_env, self.config, self.schedule.phases[self.phase], self.share)
         space = self.env.single_observation_space
         self.senses = ObservationSpec.of(space, privileged_critic=self.config.privileged_critic)
 
     def _make_collector(self) -> Collector:
-        seeds = training_seeds(self.seed, self.phase, self.config.envs)
-        return Collector(self.env, self.agent, self.senses, seeds, self.generator)
+        seeds = self.share.of(training_seeds(self.seed, self.phase, self.config.envs))
+        return Collector(self.env, self.agent, self.senses, seeds, self.generator, self.ranks)
 
     def _set_phase_rules(self) -> None:
         phase = self.schedule.phases[self.phase]
         assert phase.rollout is not None
-        self.rollout = Rollout.empty(phase.rollout, self.config.envs, self.agent)
+        self.rollout = Rollout.empty(phase.rollout, self.share.size, self.agent, self.share)
         self.learner.fix_rate(phase.rate)
         self.agent.log_std.requires_grad_(phase.action_std is None)
         self._log_std_before = self.agent.log_std.detach().clone()
@@ -223,6 +234,12 @@ class TrainingRun:
             sizes = dict(self.senses.senses + self.senses.critic_senses)
             agent.reflect(mirror_senses(self.env.body, sizes), mirror_actions(self.env.body))
         return agent
+
+    def _first_weights(self) -> dict[str, torch.Tensor]:
+        """What the agent begins with. Other ranks' processors might draw other last digits."""
+        if self.config.init_from is not None:
+            self._copy_weights(Policy.load(self.config.init_from))
+        return self.agent.state_dict()
 
     def _copy_weights(self, source: Policy) -> None:
         if source.agent.name != self.config.agent:
@@ -257,32 +274,45 @@ class TrainingRun:
 
     def _evaluate(self) -> None:
         """Measure the mean action, unless that was done at this very step; a checkpoint is written before."""
-        settings = self.config.evaluation
-        if not settings.episodes or self._evaluated_at == self.steps:
+        if not self.config.evaluation.episodes or self._evaluated_at == self.steps:
             return
         self._save()
+        self.evaluation, self.seconds = self.ranks.first(self._measure)
+        self._save()
+
+    def _measure(self) -> tuple[dict[str, Any], float]:
+        """The evaluation, and the run's seconds after it."""
+        settings = self.config.evaluation
         self._say(f"evaluating {settings.episodes} episodes under {settings.physics} physics ...")
         result = evaluate(
             self._policy(), self.config.task, settings.episodes, _EVALUATION_SEED, settings.physics,
             threads=self.config.threads, make_env=self.make_env,
         )  # fmt: skip
-        self.evaluation = {"steps": self.steps, **result.to_json()}
-        self.seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self._began
         low, high = result.ci95
         figures = {"evaluation_return": result.mean_return, "evaluation_low": low, "evaluation_high": high}
-        with disk_errors(self.folder):
-            self.metrics.write({"steps": self.steps, "seconds": self.seconds, **figures})
+        self._log({"steps": self.steps, "seconds": seconds, **figures})
         self._say(
             f"evaluated after {self.steps:,} steps under {result.physics}: mean return {result.mean_return:.1f} "
             f"[{low:.1f}, {high:.1f}] of {result.max_return:.0f}"
         )
-        self._save()
+        return {"steps": self.steps, **result.to_json()}, seconds
 
     # Files
 
-    def _report(self, figures: dict[str, float], progress: RunProgress) -> None:
+    def _open_metrics(self) -> Metrics:
         with disk_errors(self.folder):
-            self.metrics.write(figures)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / CONFIG_FILE, to_yaml(self.config))
+            return Metrics(self.folder, self.steps)
+
+    def _log(self, figures: dict[str, float]) -> None:
+        if self.metrics is not None:
+            with disk_errors(self.folder):
+                self.metrics.write(figures)
+
+    def _report(self, figures: dict[str, float], progress: RunProgress) -> None:
+        self._log(figures)
         done = self._progress
         self._rate = figures["steps_per_s"] if self._rate is None else 0.9 * self._rate + 0.1 * figures["steps_per_s"]
         if self.schedule.seconds is None:
@@ -293,16 +323,19 @@ class TrainingRun:
 
     def _save(self) -> None:
         """Write a checkpoint, and the policy as it is now."""
-        self.checkpoints.write(self.steps, *self._state())
-        with disk_errors(self.folder):
-            self._policy().save(self.folder / POLICY)
+        self.ranks.check_alike(self.agent.state_dict())
+        state = self._state()
+        if self.ranks.writes:
+            self.checkpoints.write(self.steps, *state)
+            with disk_errors(self.folder):
+                self._policy().save(self.folder / POLICY)
         self._saved_at = self.steps
 
     def _state(self) -> tuple[Arrays, dict[str, Any]]:
         groups: dict[str, Arrays] = {
             "agent": {name: value.numpy() for name, value in self.agent.state_dict().items()},
             "learner": {name: value.numpy() for name, value in self.learner.state_dict().items()},
-            "collector": self.collector.state_dict(),
+            **{_collector(rank): state for rank, state in enumerate(self.ranks.gather(self.collector.state_dict()))},
             "run": {"generator": self.generator.get_state().numpy(), "log_std_before": self._log_std_before.numpy()},
         }
         arrays = {f"{group}/{name}": array for group, members in groups.items() for name, array in members.items()}
@@ -312,6 +345,7 @@ class TrainingRun:
             "seconds": self.seconds,
             "phase": self.phase,
             "evaluation": self.evaluation,
+            "ranks": self.ranks.count,
         }
         return arrays, facts
 
@@ -331,19 +365,42 @@ class TrainingRun:
         self.seconds = facts["seconds"]
         self.evaluation = facts["evaluation"]
 
-    def _held_checkpoint(self) -> tuple[Arrays, dict[str, Any]] | None:
+    def _held_checkpoints(self) -> list[tuple[Arrays, dict[str, Any]] | None]:
+        """The newest checkpoint as each rank needs it, with its own collector; None if there is no checkpoint."""
         held = self.checkpoints.read_newest()
-        if held and (difference_ := difference(to_json(self.config), held[1]["config"])):
+        if held is None:
+            return [None] * self.ranks.count
+        arrays, facts = held
+        if difference_ := difference(to_json(self.config), facts["config"]):
             raise UsageError(
                 f"{self.folder} holds a run of another configuration: {difference_}; "
                 "resume with the same, or give another --run-dir"
             )
-        return held
+        if (count := facts.get("ranks", 1)) != self.ranks.count:
+            raise UsageError(
+                f"{self.folder} holds a run of {count} ranks, not {self.ranks.count}: resume it with as many "
+                f"(torchrun --nproc-per-node), or give another --run-dir"
+            )
+        common = {name: array for name, array in arrays.items() if not name.startswith("collector")}
+        return [(common | _renamed(arrays, _collector(rank), _collector(0)), facts) for rank in range(count)]
 
     def _close(self) -> None:
         self.env.close()
-        with contextlib.suppress(OSError):  # whatever went wrong before is what matters
-            self.metrics.close()
+        if self.metrics is not None:
+            with contextlib.suppress(OSError):  # whatever went wrong before is what matters
+                self.metrics.close()
+
+
+def _collector(rank: int) -> str:
+    """What a checkpoint calls the state of a rank's collector."""
+    return f"collector.{rank}" if rank else "collector"
+
+
+def _renamed(arrays: Arrays, old: str, new: str) -> Arrays:
+    """The group `old` of a checkpoint, as group `new`."""
+    return {
+        f"{new}/{name.removeprefix(f'{old}/')}": array for name, array in arrays.items() if name.startswith(f"{old}/")
+    }
 
 
 @contextmanager

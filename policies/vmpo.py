@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent, gaussian_kl
+from policies.distributed import ALONE, Ranks
 from policies.learner import Learner
 from policies.popart import PopArt
 from policies.returns import vtrace
@@ -65,9 +66,10 @@ class VMPO(Learner):
     name: ClassVar[str] = "vmpo"
     settings_type = VMPOSettings
 
-    def __init__(self, agent: Agent, settings: VMPOSettings) -> None:
+    def __init__(self, agent: Agent, settings: VMPOSettings, ranks: Ranks = ALONE) -> None:
         self.agent = agent
         self.settings = settings
+        self.ranks = ranks
         self.target = copy.deepcopy(agent).requires_grad_(False)
         self.duals = Duals()
         self.popart = PopArt(agent.value_layer, settings.popart)
@@ -92,14 +94,13 @@ class VMPO(Learner):
         figures: list[dict[str, Tensor]] = []
         for _ in range(settings.epochs):
             targets, advantages = self._value(rollout, bootstraps)
-            self.popart.update(targets)
+            self.popart.update(targets, ranks=self.ranks)
             advantages, targets = advantages / self.popart.std[0], self.popart.normalise(targets)
             for batch in rollout.minibatches(advantages, targets, count, recurrent, generator):
                 loss, figure = self._loss(batch)
-                figure["gradient_norm"] = self._descend(loss)
+                figure["gradient_norm"] = self.ranks.part(self._descend(loss))
                 figures.append(figure)
-        summary = {name: float(torch.stack([figure[name] for figure in figures]).mean()) for name in figures[0]}
-        return summary | {
+        return self._summarise(figures) | {
             "return_mean": float(self.popart.mean[0]),
             "return_std": float(self.popart.std[0]),
             "rate": self.rate,
@@ -118,42 +119,45 @@ class VMPO(Learner):
         return vtrace(rollout.rewards, values, next_values, log_ratios, terminated, ended, self.settings.gamma)
 
     def _loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
-        settings, duals = self.settings, self.duals
+        settings, duals, ranks = self.settings, self.duals, self.ranks
         now = self.agent.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
         with torch.no_grad():
             old = self.target.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
 
-        log_probs, advantages = now.log_prob(batch.actions).flatten(), batch.advantages.flatten()
+        log_probs = batch.spread(now.log_prob(batch.actions)).flatten()
+        advantages = ranks.sum(batch.spread(batch.advantages)).flatten()
         best, index = advantages.topk((len(advantages) + 1) // 2)
         weights, temperature_loss = weigh(best, duals.temperature, settings.temperature_limit)
         policy_loss = -(weights * log_probs[index]).sum()
 
-        kl_mean = gaussian_kl(old.mean, old.log_std, now.mean, old.log_std).mean()
-        kl_scale = gaussian_kl(old.mean, old.log_std, old.mean, now.log_std).mean()
-        limit_loss = hold(kl_mean, duals.mean, settings.mean_limit) + hold(kl_scale, duals.scale, settings.scale_limit)
+        kl_mean = batch.mean(gaussian_kl(old.mean, old.log_std, now.mean, old.log_std))
+        kl_scale = batch.mean(gaussian_kl(old.mean, old.log_std, old.mean, now.log_std))
+        limit_loss = hold(kl_mean, duals.mean, ranks.part(settings.mean_limit))
+        limit_loss = limit_loss + hold(kl_scale, duals.scale, ranks.part(settings.scale_limit))
 
-        value_loss = 0.5 * (now.value - batch.returns).square().mean()
-        loss = policy_loss + temperature_loss + limit_loss + settings.value * value_loss
+        value_loss = 0.5 * batch.mean((now.value - batch.returns).square())
+        loss = policy_loss + ranks.part(temperature_loss) + limit_loss + settings.value * value_loss
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
-            "entropy": now.entropy().mean(),
+            "entropy": batch.mean(now.entropy()),
             "kl": kl_mean + kl_scale,
             "kl_mean": kl_mean,
             "kl_scale": kl_scale,
-            "temperature": duals.temperature,
-            "mean_multiplier": duals.mean,
-            "scale_multiplier": duals.scale,
+            "temperature": ranks.part(duals.temperature),
+            "mean_multiplier": ranks.part(duals.mean),
+            "scale_multiplier": ranks.part(duals.scale),
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}
 
     def _descend(self, loss: Tensor) -> Tensor:
-        if not torch.isfinite(loss):
+        if not torch.isfinite(self.ranks.sum(loss)):
             raise UsageError(
                 "the policy's numbers are no longer finite: go on from the last checkpoint with a lower vmpo.rate"
             )
         self.optimizer.zero_grad()
         loss.backward()
+        self.ranks.sum_gradients(self.parameters().values())
         norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
         self.optimizer.step()
         return norm.detach()

@@ -54,7 +54,8 @@ def bench(
         vision: whether each rat gets a picture at each control step (50 Hz).
 
     Returns:
-        The object that `rodent bench --json` prints. Rates count environments times control steps.
+        The object that `rodent bench --json` prints. Rates count environments times control steps; `reset_ms` is what
+        beginning one episode costs.
 
     Raises:
         UsageError: an unknown task or preset, or a count that is not positive; vision where nothing can draw.
@@ -83,6 +84,7 @@ def bench(
         progress(min(1.0, (ours + bare + pictures) / seconds))
     limit.close()
     rate = steps * envs / ours
+    resetting = float(np.mean([_timed(env._begin_episodes, np.array([i])) for i in range(min(envs, 64))]))
     dm_control_rate = _dm_control_rate_of(env, seconds=min(seconds / 4, 5.0))
     return {
         "task": task,
@@ -96,6 +98,7 @@ def bench(
         "limit_control_steps_per_s": round(steps * envs / (bare + pictures), 1),
         "limit_ratio": round((bare + pictures) / ours, 3),
         "limit_picture_ms": round(1e3 * pictures / (steps * envs), 3) if vision else None,
+        "reset_ms": round(1e3 * resetting, 3),
         "dm_control_control_steps_per_s": dm_control_rate and round(dm_control_rate, 1),
         "dm_control_ratio": dm_control_rate and round(rate / dm_control_rate, 2),
         "phases": phases.shares(ours),

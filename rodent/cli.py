@@ -131,10 +131,13 @@ class CurvesFlags:
 def train(arguments: list[str]) -> None:
     """Train a policy."""
     from policies.config import parse_arguments
+    from policies.distributed import join_ranks
     from policies.training import train as run
 
-    for folder in run(parse_arguments(arguments)):
-        print(folder)
+    with join_ranks() as ranks:
+        config = ranks.first(lambda: parse_arguments(arguments))
+        for folder in run(config):
+            print(folder)
 
 
 def evaluate(arguments: list[str]) -> None:

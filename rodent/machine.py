@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rodent.engine import available_cores
 
+_GENERATION = {"cpu family": "family", "model": "model", "stepping": "stepping"}  # in /proc/cpuinfo
+
 
 def describe_machine() -> dict[str, str | int | float]:
     """Processor, cores, memory (GiB), operating system and the versions that speed depends on."""
@@ -23,6 +25,11 @@ def describe_machine() -> dict[str, str | int | float]:
     }
 
 
+def name_machine() -> str:
+    """In one line, what decides to the bit what a network computes."""
+    return f"{_processor()}, {available_cores()} cores"
+
+
 def peak_memory_gib() -> float:
     """The most resident memory this process has held, GiB (0 where the system does not tell)."""
     status = Path("/proc/self/status")
@@ -33,11 +40,14 @@ def peak_memory_gib() -> float:
 
 
 def _processor() -> str:
+    """The processor's name, and what tells apart the generations that makers sell under one name."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        first = cpuinfo.read_text().split("\n\n")[0]
+        facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+        if name := facts.get("model name"):
+            told = [f"{word} {facts[key]}" for key, word in _GENERATION.items() if key in facts]
+            return f"{name} ({', '.join(told)})" if told else name
     return platform.processor() or platform.machine()
 
 

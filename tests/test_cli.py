@@ -104,7 +104,7 @@ def test_bench_json_keeps_the_contract(capsys):
         "simulated_s_per_s", "limit_ratio", "dm_control_ratio", "phases", "machine",
     } <= report.keys()  # fmt: skip
     assert report["physics_steps_per_s"] == pytest.approx(10 * report["control_steps_per_s"], rel=1e-3)
-    assert report["limit_ratio"] > 0 and report["dm_control_ratio"] > 0
+    assert report["limit_ratio"] > 0 and report["dm_control_ratio"] > 0 and report["reset_ms"] > 0
     assert sum(report["phases"].values()) == pytest.approx(1, abs=1e-3)
 
 

@@ -15,7 +15,7 @@ def test_planted_postures_are_found_and_beat_independent_joints():
     features = rng.normal(size=(600, 2)) * [3, 2] @ planted + 0.1 * rng.normal(size=(600, 10))
     found = eigenpostures(features, EPISODES, components=2)
     assert np.abs(np.sum(found.components * planted, axis=1)) == pytest.approx([1, 1], abs=0.02)
-    assert found.explained.beat == ("rolled features",)
+    assert found.explained.beat == ("features of other episodes",)
     np.testing.assert_allclose(found.project(features), found.scores, atol=1e-9)
     plot_postures(found)
 

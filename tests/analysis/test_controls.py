@@ -4,10 +4,10 @@ import pytest
 from analysis.controls import (
     against_controls,
     matched_units,
+    other_episodes,
     plot_controls,
     rotate_units,
     shift_within_episodes,
-    shuffle_labels,
     time_shift,
 )
 from rodent.errors import UsageError
@@ -26,14 +26,16 @@ def test_an_effect_beats_its_controls_and_none_does_not():
     rng = np.random.default_rng(0)
     target, untrained = rng.normal(size=(2, 240))
     activity = np.stack([target + 0.3 * rng.normal(size=240), rng.normal(size=240)], axis=1)
-    controls = {"time shift": time_shift(EPISODES), "rotation": rotate_units}
+    controls = {
+        "time shift": time_shift(EPISODES), "other episodes": other_episodes(EPISODES), "rotation": rotate_units,
+    }  # fmt: skip
     references = {"untrained": untrained, "inputs": target}
     found = against_controls(correlation_with(target), activity, EPISODES, controls, references, draws=40)
-    assert set(found.beat) == {"time shift", "untrained"} | ({"rotation"} & set(found.beat))
+    assert set(found.beat) == {"time shift", "other episodes", "untrained"} | ({"rotation"} & set(found.beat))
     assert found.interval[0] < found.value < found.interval[1]
     plot_controls(found, "correlation")
     none = against_controls(correlation_with(target), untrained, EPISODES, controls, draws=40)
-    assert "time shift" not in none.beat
+    assert not set(none.beat) & {"time shift", "other episodes"}
 
 
 def test_a_shift_keeps_each_episodes_values():
@@ -42,12 +44,9 @@ def test_a_shift_keeps_each_episodes_values():
     assert (np.sort(moved, axis=1) == values.reshape(6, 40)).all() and not (moved == values.reshape(6, 40)).any()
 
 
-def test_shuffled_labels_stay_whole_episodes():
-    labels = np.repeat(list("aabbcc"), 40)
-    moved = shuffle_labels(labels, EPISODES, np.random.default_rng(1)).reshape(6, 40)
-    assert (moved == moved[:, :1]).all() and sorted(moved[:, 0]) == list("aabbcc")
-    with pytest.raises(UsageError, match="change within an episode"):
-        shuffle_labels(np.arange(240), EPISODES, np.random.default_rng(0))
+def test_other_episodes_are_whole():
+    moved = other_episodes(EPISODES)(EPISODES[:, None] * 1.0, np.random.default_rng(1)).reshape(6, 40)
+    assert (moved == moved[:, :1]).all() and sorted(moved[:, 0]) == list(range(6))
 
 
 def test_a_rotation_keeps_the_geometry():

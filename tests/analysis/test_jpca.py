@@ -36,7 +36,7 @@ def test_planted_rotations_have_their_frequencies_and_planes():
     states, basis = rotating()
     found = jpca(states, DT, components=4, draws=40)
     assert found.frequencies == pytest.approx([2, 1], rel=0.01)
-    assert found.skew_r2.value > 0.99 and found.skew_r2.beat == ("shuffled conditions",)
+    assert found.skew_r2.value > 0.99 and found.skew_r2.beat == ("shuffled conditions", "maximum entropy")
     overlap = np.linalg.svd(found.planes[0] @ basis[:, :2])[1]
     assert overlap == pytest.approx([1, 1], abs=0.01)
     plot_jpca(found)
@@ -54,7 +54,25 @@ def test_decay_is_no_rotation():
 def test_smooth_noise_is_not_called_rotational():
     rng = np.random.default_rng(5)
     noise = ndimage.gaussian_filter1d(rng.normal(size=(20, 20, 60, 8)), 5, axis=2)
-    assert np.mean([bool(jpca(states, DT, draws=40).skew_r2.beat) for states in noise]) <= 0.15
+    beaten = [jpca(states, DT, draws=40).skew_r2.beat for states in noise]
+    for null in ("shuffled conditions", "maximum entropy"):
+        assert np.mean([null in names for names in beaten]) <= 0.15
+
+
+def test_decay_to_many_ends_beats_neither_null():
+    rng = np.random.default_rng(0)
+    states = np.exp(-np.arange(50) * DT)[None, :, None] * rng.normal(size=(10, 1, 4))
+    found = jpca(states + 0.01 * rng.normal(size=(10, 50, 4)), DT, components=4, draws=40)
+    assert found.skew_r2.beat == ()
+
+
+def test_the_interval_is_that_of_conditions_drawn_with_replacement():
+    states = rotating()[0] + 0.3 * np.random.default_rng(1).normal(size=(12, 60, 10))
+    low, high = jpca(states, DT, components=4, draws=300).skew_r2.interval
+    rng, centred = np.random.default_rng(2), states - states.mean(axis=0)
+    reduced = centred @ np.linalg.svd(centred.reshape(-1, 10))[2][:4].T
+    by_hand = [shares(reduced[rng.integers(12, size=12)], DT)[0] for _ in range(300)]
+    assert (low, high) == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])), abs=0.01)
 
 
 def test_too_low_a_rank_has_a_reason():

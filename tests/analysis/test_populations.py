@@ -24,7 +24,7 @@ def test_a_planted_plane_has_two_dimensions_and_beats_independent_units():
     activity = rng.normal(size=(600, 2)) @ rng.normal(size=(2, 10)) + 1e-3 * rng.normal(size=(600, 10))
     found = dimensions(activity, EPISODES, draws=19, samples=400)
     assert 1 < found.participation.value <= 2.01
-    assert found.concentration.beat == ("units shifted apart",)
+    assert found.concentration.beat == ("units of other episodes",)
     low, high = found.participation.interval
     assert low <= found.participation.value <= high
     assert found.intrinsic.value == pytest.approx(2, abs=0.4)

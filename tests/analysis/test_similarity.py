@@ -3,9 +3,11 @@ import pytest
 import rsatoolbox
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from analysis.similarity import (
     cka,
+    cka_ceiling,
     clustered_similarity,
     dissimilarities,
     linear_cka,
@@ -14,6 +16,8 @@ from analysis.similarity import (
     rsa,
 )
 from rodent.errors import UsageError
+
+EPISODES = np.arange(600) // 50
 
 
 @pytest.fixture
@@ -61,15 +65,69 @@ def test_too_little_for_a_permutation_test_has_a_reason(rng):
         rsa(np.ones((2, 7)), np.ones(7))
 
 
+def test_the_null_of_the_biased_cka_is_as_biased(rng):
+    first, second = rng.normal(size=(2, 60, 200))
+    found = cka(first, second, draws=40, unbiased=False)
+    assert found.value == linear_cka(first, second, unbiased=False) and found.beat == ()
+    assert found.nulls["permuted samples"].mean() == pytest.approx(0.76, abs=0.02)
+
+
+def test_the_ceiling_of_cka_holds_what_the_truth_itself_reaches(rng):
+    truth = rng.normal(size=(20, 8))
+    subjects = [truth @ rng.normal(size=(8, 30)) / 3 + rng.normal(size=(20, 30)) for _ in range(6)]
+    low, high = cka_ceiling(subjects)
+    reached = np.mean([linear_cka(truth, subject) for subject in subjects])
+    assert low < high < 1 and low - 0.05 < reached < high + 0.05
+    assert cka_ceiling([truth, 2 * truth]) == pytest.approx((1, 1))
+    assert np.isnan(cka_ceiling([truth])).all() and np.isnan(cka_ceiling([truth, np.ones((20, 2))])).all()
+
+
 def test_the_protocol_tells_the_layer_that_follows_a_feature_set(rng):
     behaviour = rng.normal(size=(600, 3))
     layers = {"policy": behaviour @ rng.normal(size=(3, 20)), "noise": rng.normal(size=(600, 20))}
-    found = clustered_similarity({"fast": behaviour, "none": np.ones((600, 2))}, layers, clusters=20, draws=60)
-    assert found.agreement["fast", "policy"].value > 0.5
-    assert found.agreement["fast", "policy"].beat and not found.agreement["fast", "noise"].beat
+    sets = {"fast": behaviour, "none": np.ones((600, 2))}
+    found = clustered_similarity(sets, layers, EPISODES, clusters=20, draws=60)
+    policy, noise = found.agreement["fast", "policy"], found.agreement["fast", "noise"]
+    assert policy.value > 0.5 and policy.beat == ("other episodes",) and not noise.beat
+    assert policy.interval[0] < policy.value < policy.interval[1] < 1.2
     assert found.agreement["none", "policy"].reason == "constant"
     assert found.clusters["fast"].max() == 19
+    assert found.ceiling["fast", "policy"] > 0.95 and not found.ceiling["fast", "noise"] > 0.6
+    assert found.matrices["fast", "policy"].shape == (20, 20)
+    np.testing.assert_allclose(np.diag(found.matrices["fast", "fast"]), 1)
     plot_similarity(found)
+
+
+def test_the_ceiling_of_the_protocol_is_what_noiseless_means_reach(rng):
+    behaviour = rng.normal(size=(600, 3))
+    clean = behaviour @ rng.normal(size=(3, 20))
+    layers = {"clean": clean, "noisy": clean + 8 * rng.normal(size=(600, 20))}
+    found = clustered_similarity({"fast": behaviour}, layers, EPISODES, clusters=20, draws=2)
+    means = [[part[found.clusters["fast"] == i].mean(axis=0) for i in range(20)] for part in layers.values()]
+    assert found.ceiling["fast", "noisy"] == pytest.approx(linear_cka(*means), abs=0.15)
+    assert found.ceiling["fast", "noisy"] < 0.9 < found.ceiling["fast", "clean"]
+
+
+def test_smooth_layers_are_not_said_to_follow_smooth_behaviour(rng):
+    beaten, found = [], []
+    for _ in range(20):
+        behaviour, layer = (ndimage.gaussian_filter1d(rng.normal(size=(12, 50, 4)), 12, axis=1) for _ in range(2))
+        behaviour, layer = behaviour.reshape(600, 4), layer.reshape(600, 4)
+        layers = {"noise": layer, "code": 0.8 * behaviour + 0.6 * layer}
+        part = clustered_similarity({"slow": behaviour}, layers, EPISODES, clusters=15, draws=19).agreement
+        beaten.append(bool(part["slow", "noise"].beat))
+        found.append(bool(part["slow", "code"].beat))
+    assert np.mean(beaten) <= 0.15 and np.mean(found) >= 0.9
+
+
+def test_few_steps_or_one_episode_of_the_protocol_have_no_interval(rng):
+    behaviour, layers = rng.normal(size=(60, 2)), {"policy": rng.normal(size=(60, 5))}
+    found = clustered_similarity({"fast": behaviour}, layers, np.zeros(60), clusters=10, draws=5)
+    assert np.isnan(found.agreement["fast", "policy"].interval).all() and not found.agreement["fast", "policy"].beat
+    assert np.isnan(found.ceiling["fast", "policy"])
+    plot_similarity(found)
+    short = clustered_similarity({"fast": behaviour}, layers, np.zeros(60), clusters=50)
+    assert short.agreement["fast", "policy"].reason == "60 steps for 50 clusters"
 
 
 @settings(max_examples=20, deadline=None)

@@ -15,7 +15,7 @@ def test_planted_axes_are_found_within_one_degree():
     found = targeted_axes(activity, dict(zip("ab", variables.T, strict=True)), EPISODES)
     for name, axis in zip("ab", planted.T, strict=True):
         assert np.degrees(np.arccos(np.clip(found.axes[name] @ axis, -1, 1))) < 1
-        assert found.encoded[name].value > 0.95 and found.encoded[name].beat == ("shifts within episodes",)
+        assert found.encoded[name].value > 0.95 and found.encoded[name].beat == ("other episodes",)
     plot_targeted(found)
 
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.dealing import Dealing
 from analysis.tuning import (
     mutual_information,
     plot_tuning,
@@ -66,11 +67,16 @@ def test_strength_tells_a_tuned_unit_from_a_slow_one(recording):
     plot_tuning(result, 0)
 
 
-def test_the_null_equals_rolling_the_activity_by_hand(recording):
-    activity, variable, episodes = (part[:400] for part in recording)
-    null = tuning(activity[:, :1], variable, episodes, bins=5, lags=50, guard=16).strength.null[:, 0]
-    lags = np.arange(16, 400 - 15, 8)
-    by_hand = [tuning(np.roll(activity[:, :1], lag, axis=0), variable, episodes, bins=5).strength.value for lag in lags]
+def test_the_null_equals_dealing_the_variable_by_hand(recording):
+    activity, variable, episodes = (part[:370] for part in recording)
+    null = tuning(activity[:, :1], variable, episodes, bins=5, draws=50).strength.null[:, 0]
+    dealing = Dealing.of(episodes)
+    edges = [np.histogram_bin_edges(variable, 5)]
+    by_hand = [
+        tuning(activity[:, :1], variable[dealing.steps(order)], episodes, bins=edges, draws=0).strength.value
+        for order in dealing.orders(50, np.random.default_rng(0))
+    ]
+    assert len(null) == 23
     np.testing.assert_allclose(null, np.concatenate(by_hand), atol=1e-5)
 
 
@@ -84,7 +90,7 @@ def test_skaggs_information_of_half_an_arena_is_one_bit():
 def test_ksg_information_of_gaussians_with_correlation_point_8():
     rng = np.random.default_rng(0)
     x, noise, other = rng.normal(size=(3, 5000))
-    found = mutual_information(np.stack([0.8 * x + 0.6 * noise, other], axis=1), x, draws=3)
+    found = mutual_information(np.stack([0.8 * x + 0.6 * noise, other], axis=1), x, np.arange(5000) // 500, draws=3)
     assert found.value[0] == pytest.approx(-0.5 * np.log(1 - 0.8**2), abs=0.03)
     assert found.value[1] < 0.03 and found.null.max() < 0.03
 
@@ -108,7 +114,7 @@ def test_a_unit_is_either_estimated_or_has_a_reason(steps, units, seed, fault):
     activity = rng.normal(size=(steps, units))
     if fault:
         activity[:, 0] = np.nan if fault == "nan" else 3.0
-    strength = tuning(activity, rng.normal(size=steps), np.arange(steps) // 7, bins=4, guard=2).strength
+    strength = tuning(activity, rng.normal(size=steps), np.arange(steps) // 7, bins=4, draws=20).strength
     assert strength.value.shape == (units,)
     for value, reason in zip(strength.value, strength.reasons, strict=True):
         assert np.isfinite(value) != bool(reason)

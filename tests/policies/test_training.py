@@ -68,6 +68,13 @@ def test_the_rodent_itself_resumes_bit_for_bit(small: Any, tmp_path: Path, agent
     assert_same_learning(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_threads_change_nothing_but_the_time(small: Any, tmp_path: Path) -> None:
+    for threads in (1, 2):
+        train(small(steps=256, envs=8, rollout=16, threads=threads, run_dir=tmp_path / f"{threads}"))
+    assert_same_state(tmp_path / "1", tmp_path / "2")
+    assert_same_learning(tmp_path / "1", tmp_path / "2")
+
+
 def test_a_longer_run_repeats_the_shorter_one_with_an_annealed_last_phase(small: Any, tmp_path: Path) -> None:
     train(small(schedule=(Phase(steps=256), Phase(steps=256, action_std=0.1))), make_point_masses)
     rows = read_metrics(tmp_path / "run" / "metrics.csv")
