@@ -117,7 +117,7 @@ def _units(source: Source, rows: NDArray[np.int64], kept: Mapping[str, Kept]) ->
     ]
     return found, (
         "Units that follow a variable best, as layer, number and variable: those that explain most of its held-out "
-        "variance, among those that beat circular shifts at a false discovery rate of 5 %."
+        "variance, among those that beat the variable of other episodes at a false discovery rate of 5 %."
     )
 
 

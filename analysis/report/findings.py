@@ -171,7 +171,9 @@ def unpack(
 
 
 def _quantiles(null: NDArray[Any]) -> NDArray[Any]:
-    """Median, 2.5 and 97.5 % of the draws (draws, ...); NaN where none is finite."""
+    """Median, 2.5 and 97.5 % of the draws (draws, ...); NaN where none is finite, or none is drawn."""
+    if not len(null):
+        return np.full((3, *null.shape[1:]), np.nan)
     known = np.isfinite(null).any(axis=0)
     found = np.nanquantile(np.where(known, null, 0.0), [0.5, 0.025, 0.975], axis=0)
     return np.where(known, found, np.nan)

@@ -5,12 +5,15 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.dealing import CONTROL
 from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.nwb_record import record
 from analysis.recording import Session
@@ -73,6 +76,13 @@ def test_findings_come_back_as_they_were_kept():
     np.testing.assert_allclose(found[0].estimate.nulls["a"], given[0].estimate.nulls["a"], rtol=1e-6)
     rows = unit_rows(found_units)
     assert rows[0]["p"] == units.p[0] and rows[1]["reason"] == "not estimable: constant" and np.isnan(rows[1]["value"])
+
+
+def test_a_control_without_draws_has_no_p_and_is_not_beaten():
+    units = UnitEstimates(np.ones(2), CONTROL, np.empty((0, 2)), np.zeros((2, 2)), ("", ""))
+    rows = [*finding_rows([Finding("m", Estimate(1.0, {CONTROL: np.empty(0)}))]), *unit_rows([UnitFinding("u", units)])]
+    assert [row["control"] for row in rows] == [CONTROL] * 3
+    assert all(row["value"] == 1 and np.isnan([row["p"], row["null_median"]]).all() and not row["beat"] for row in rows)
 
 
 def json_round(told, told_units, arrays):
@@ -286,6 +296,77 @@ def test_a_gain_is_tested_over_episodes():
     assert better.value == pytest.approx(0.2, abs=0.05) and better.beat == ("swapped with untrained network",)
     alike = gain(5 + rng.random(12), 5 + rng.random(12), totals, "inputs", 0)
     assert not alike.beat and alike.interval[0] < 0 < alike.interval[1]
+
+
+class Made(Source):
+    """Units, senses and speed that differ between two tasks and are noise otherwise, in six episodes of each."""
+
+    layers = ("policy.0",)
+    task_names = ("two-tap", "run")
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.lengths, apart = np.full(12, 60), np.repeat([0.0, 6.0], 360)
+        self.kinematics = {name: rng.normal(size=len(apart)) for name in ("turning (rad/s)", "height (m)")}
+        self.kinematics = {"speed (m/s)": apart + rng.normal(size=len(apart)), **self.kinematics}
+        self.activity, self.senses = (np.abs(apart[:, None] + rng.normal(size=(len(apart), 8))) for _ in range(2))
+        self.tasks = np.where(apart > 0, "run", "two-tap")
+        self.session = SimpleNamespace(trials={"task": self.tasks[::60]})
+
+    def layer(self, name, rows=None):
+        return self.activity if rows is None else self.activity[rows]
+
+    def events(self):
+        return {}
+
+
+APART = ("speed (m/s)", "pose", "all families")  # what units and tasks go with
+
+
+@pytest.fixture
+def without_body(monkeypatch):
+    """Families of features made of a source's senses, and no network to leave untrained."""
+
+    def no_network(session, rows, seed):
+        raise UsageError("no network")
+
+    stages = "analysis.report.stages"
+    monkeypatch.setattr(import_module(f"{stages}.decoding"), "untrained_activity", no_network)
+    for name in ("decoding", "encoding", "similarity"):
+        stage = import_module(f"{stages}.{name}")
+        monkeypatch.setattr(stage, "families", lambda source, _, rows, components: ({"pose": source.senses[rows]}, {}))
+
+
+def run_stage(name, source):
+    stages = {stage.name: stage for stage in STAGES}
+    steps = len(source.episodes)
+    earlier = {"gait": {"phase": np.full(steps, np.nan)}, "behaviour": {"labels": np.zeros(steps, dtype=int)}}
+    if name == "information":
+        earlier["tuning"] = run_stage("tuning", source).arrays
+    return stages[name].work(source, earlier, 0)
+
+
+@pytest.mark.parametrize("name", ["tuning", "information", "encoding", "decoding", "axes", "similarity"])
+def test_what_sets_tasks_apart_belongs_to_the_null(name, without_body):
+    found = [
+        (each.measure, each.estimate)
+        for each in run_stage(name, Made()).findings
+        if each.layer.startswith("policy.0") and CONTROL in each.estimate.nulls and each.variable in APART
+    ]
+    effects = [(measure, estimate) for measure, estimate in found if measure != "mean unique variance explained"]
+    assert effects
+    for measure, estimate in effects:
+        assert estimate.value > 0.3, measure  # tasks alone account for it
+        assert np.median(estimate.nulls[CONTROL]) == pytest.approx(estimate.value, abs=0.1), measure
+
+
+def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
+    (told,) = (
+        each.estimate
+        for each in run_stage("decoding", Made()).findings
+        if each.measure == "balanced accuracy" and each.variable == "task" and each.layer == "policy.0"
+    )
+    assert told.value > 0.95 and np.median(told.nulls[CONTROL]) < 0.8 and told.beat == (CONTROL,)
 
 
 # ---- the untrained network -------------------------------------------------------------------------------------------

@@ -27,7 +27,10 @@ def axes(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     names, conditions = _conditions(source, earlier["gait"]["phase"])
     for layer in source.layers:
         activity = source.layer(layer)
-        found = targeted_axes(activity[rows], variables, source.episodes[rows], _COMPONENTS, seed=seed)
+        found = targeted_axes(
+            activity[rows], variables, source.episodes[rows],
+            components=_COMPONENTS, seed=seed, tasks=source.tasks[rows],
+        )  # fmt: skip
         for name, estimate in found.encoded.items():
             outcome.findings.append(Finding(_TARGETED, estimate, layer=layer, variable=name))
             outcome.arrays[f"axis.{layer}.{name}"] = found.axes[name]

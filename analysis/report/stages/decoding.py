@@ -35,14 +35,16 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     targets, missing = families(source, earlier["behaviour"], rows, _TARGETS)
     for name, reason in missing.items():
         outcome.missing(_EXPLAINED, reason, variable=name)
-    episodes = source.episodes[rows]
+    episodes, tasks = source.episodes[rows], source.tasks[rows]
     for name, target in targets.items():
-        for layer, estimate in decode(layers | fresh, target, episodes, _FOLDS, _DRAWS, seed).items():
+        found = decode(layers | fresh, target, episodes, folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=tasks)
+        for layer, estimate in found.items():
             outcome.findings.append(Finding(_EXPLAINED, estimate, layer=layer, variable=name))
         _gains(layers, fresh, name, target, episodes, outcome, seed)
     labels = earlier["behaviour"]["labels"][rows]
-    _classes(layers | fresh, "behaviour", np.where(labels < 0, "", labels.astype(str)), episodes, outcome, seed)
-    _classes(layers | fresh, "task", source.tasks[rows].astype(str), episodes, outcome, seed)
+    named = np.where(labels < 0, "", labels.astype(str))
+    _classes(layers | fresh, "behaviour", named, episodes, tasks, outcome, seed)
+    _classes(layers | fresh, "task", tasks.astype(str), episodes, None, outcome, seed)
     outcome.pictures["families"] = Picture(
         _curves(outcome, [*layers], list(targets)),
         "Variance of each family of features that a linear readout of the layer explains in held-out episodes; "
@@ -125,9 +127,15 @@ def gain(own: Array, other: Array, totals: Array, control: str, seed: int, draws
 
 
 def _classes(
-    layers: Mapping[str, Array], what: str, labels: NDArray, episodes: Labels, outcome: Outcome, seed: int
+    layers: Mapping[str, Array],
+    what: str,
+    labels: NDArray,
+    episodes: Labels,
+    tasks: NDArray | None,
+    outcome: Outcome,
+    seed: int,
 ) -> None:
-    """Classify labels that are in two episodes at least; the empty one is none."""
+    """Classify labels that are in two episodes at least; the empty one is none. The null deals within the tasks."""
     often = [
         n for n in np.unique(labels) if n and len(np.unique(episodes[labels == n])) > 1 and (labels == n).sum() > 19
     ]
@@ -138,7 +146,9 @@ def _classes(
         outcome.missing(_ACCURACY, reason, variable=what)
         return
     few = {name: values[rows, :_CLASS_COMPONENTS] for name, values in layers.items()}
-    for layer, estimate in classify(few, labels[rows], episodes[rows], _FOLDS, _DRAWS, seed).items():
+    within = None if tasks is None else tasks[rows]
+    found = classify(few, labels[rows], episodes[rows], folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=within)
+    for layer, estimate in found.items():
         outcome.findings.append(Finding(_ACCURACY, estimate, layer=layer, variable=what))
 
 

@@ -88,7 +88,7 @@ def _whole_episodes(source: Source, task: str) -> NDArray[np.int64]:
 
 def _rotation(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> JPCA:
     windows, _ = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
-    found = jpca(windows, TIMESTEP, _COMPONENTS, seed=seed)
+    found = jpca(windows, TIMESTEP, components=_COMPONENTS, seed=seed)
     over = {"interval_over": "windows"}
     outcome.findings += [
         Finding(_ROTATION, found.skew_r2, **about, **over),

@@ -29,7 +29,9 @@ def encoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         outcome.missing(f"mean {_UNIQUE}", reason, variable=name, interval_over="units")
     chosen = {layer: _spread(source.layer(layer, rows)) for layer in source.layers}
     activity = np.concatenate([source.layer(layer, rows)[:, units] for layer, units in chosen.items()], axis=1)
-    found = encode(activity, features, source.episodes[rows], _FOLDS, _DRAWS, seed)
+    found = encode(
+        activity, features, source.episodes[rows], folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=source.tasks[rows]
+    )
     ends = np.cumsum([len(units) for units in chosen.values()])
     means: dict[str, dict[str, float]] = {}
     for (layer, units), end in zip(chosen.items(), ends, strict=True):

@@ -16,12 +16,17 @@ _MEASURE = "shared variance"
 
 
 def factors(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Shared variance of some units of each layer, spread over its columns. Leaves `chosen.LAYER`: which."""
+    """Shared variance of some units of each layer, spread over its columns.
+
+    What sets tasks apart is shared, too. Leaves `chosen.LAYER`: which units.
+    """
     outcome, rows = Outcome(), source.thinned(_STEPS)
     for layer in source.layers:
         activity = source.layer(layer, rows)
         units = np.unique(np.linspace(0, activity.shape[1] - 1, min(_UNITS, activity.shape[1])).astype(np.int64))
-        found = shared_variance(activity[:, units], source.episodes[rows], _FACTORS, _FOLDS, _DRAWS, seed)
+        found = shared_variance(
+            activity[:, units], source.episodes[rows], most_factors=_FACTORS, folds=_FOLDS, draws=_DRAWS, seed=seed
+        )
         outcome.arrays[f"chosen.{layer}"] = units
         outcome.units.append(UnitFinding(_MEASURE, found.shared, layer=layer))
         mean = mean_over_units(found.shared)

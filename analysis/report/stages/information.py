@@ -7,14 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.dealing import CONTROL, Dealing
+from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval, resampled_rows
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome
 from analysis.report.source import Source
 from analysis.report.stages.tuning import BINS, variables
 from analysis.tuning import mutual_information, spatial_information, tuning_curves
 
-_UNITS, _SAMPLES, _DRAWS = 3, 1500, 20
+_UNITS, _SAMPLES, _DRAWS, _SKAGGS_DRAWS = 3, 1500, 20, 40
 _MUTUAL, _SKAGGS = "mutual information (nats, KSG)", "Skaggs information (bits per unit of activity)"
 
 
@@ -33,7 +34,10 @@ def information(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
             known = np.flatnonzero(np.isfinite(values))
             strength = np.nan_to_num(np.nanstd(curves, axis=1)) / (activity.std(axis=0) + 1e-12)
             units = np.argsort(-strength, kind="stable")[:_UNITS]
-            found = mutual_information(activity[np.ix_(known, units)], values[known], _SAMPLES, _DRAWS, seed)
+            found = mutual_information(
+                activity[np.ix_(known, units)], values[known], source.episodes[known],
+                samples=_SAMPLES, draws=_DRAWS, seed=seed, tasks=source.tasks[known],
+            )  # fmt: skip
             for i, unit in enumerate(units):
                 low, high = found.interval[:, i]
                 reason = found.reasons[i]
@@ -58,11 +62,11 @@ def _skaggs(activity: NDArray, positive: Labels, layer: str, source: Source, out
         curves = tuning_curves(rates[rows], values[rows], BINS)
         return float(np.nanmean(spatial_information(curves.curves, curves.occupancy)[1]))
 
-    rows = np.arange(len(speed))
-    lags = rng.integers(len(speed) // 10, len(speed) - len(speed) // 10, size=40)
-    null = np.array([mean(np.roll(speed, lag), rows) for lag in lags])
-    episodes = [np.flatnonzero(source.episodes == e) for e in range(len(source.lengths))]
-    drawn = [np.concatenate([episodes[e] for e in rng.integers(len(episodes), size=len(episodes))]) for _ in range(40)]
-    low, high = percentile_interval(np.array([mean(speed, each) for each in drawn]))
-    estimate = Estimate(mean(speed, rows), {"circular shifts": null}, (float(low), float(high)))
+    rows, dealing = np.arange(len(speed)), Dealing.of(source.episodes, source.tasks)
+    null = np.array([mean(speed[dealing.steps(order)], rows) for order in dealing.orders(_SKAGGS_DRAWS, rng)])
+    low, high = UNKNOWN
+    if len(source.lengths) > 1:
+        drawn = [mean(speed, resampled_rows(source.episodes, rng)) for _ in range(_SKAGGS_DRAWS)]
+        low, high = percentile_interval(np.array(drawn))
+    estimate = Estimate(mean(speed, rows), {CONTROL: null}, (float(low), float(high)))
     outcome.findings.append(Finding(_SKAGGS, estimate, **about))

@@ -9,15 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.inference import Estimate
+from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Array
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source
 from analysis.report.stages.families import families
-from analysis.similarity import cka, clustered_similarity, dissimilarities, rsa
+from analysis.similarity import Protocol, cka, clustered_similarity, dissimilarities, rsa
 
 _STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
 _CKA, _RSA = "unbiased linear CKA", "correlation of dissimilarities (RSA)"
+_CEILING = "noise ceiling of the unbiased linear CKA"
 
 
 def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
@@ -31,10 +32,13 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         outcome.missing(_CKA, reason, variable=name)
     clusters = min(_CLUSTERS, len(rows) // 10)
     layers = {name: source.layer(name, rows) for name in source.layers}
-    over = {"interval_over": "clusters"}
-    found = clustered_similarity(features, layers, clusters, seed=seed)
+    found = clustered_similarity(
+        features, layers, source.episodes[rows], clusters=clusters, seed=seed, tasks=source.tasks[rows]
+    )
     for (feature, layer), estimate in found.agreement.items():
-        outcome.findings.append(Finding(_CKA, estimate, layer=layer, variable=feature, **over))
+        for measure, each in ((_CKA, estimate), (_CEILING, _ceiling(found.ceiling[feature, layer], estimate))):
+            outcome.findings.append(Finding(measure, each, layer=layer, variable=feature))
+    over = {"interval_over": "clusters"}
     labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
     means = {name: _means(values, labels) for name, values in (layers | features).items()}
     for feature in features:
@@ -48,8 +52,14 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
     outcome.arrays["cka"] = matrix
     outcome.pictures["layers"] = Picture(_square(matrix, list(layers)), _LAYERS)
-    outcome.pictures["features"] = Picture(_features(found.agreement, list(layers), list(features)), _FEATURES)
+    outcome.pictures["features"] = Picture(_features(found, list(layers), list(features)), _FEATURES)
     return outcome
+
+
+def _ceiling(ceiling: float, agreement: Estimate) -> Estimate:
+    if np.isfinite(ceiling):
+        return Estimate(ceiling, {})
+    return not_estimable(agreement.reason or "no two halves of the episodes agree")
 
 
 def _means(values: NDArray, labels: NDArray[np.int64]) -> Array:
@@ -66,15 +76,16 @@ def _square(matrix: Array, names: list[str]) -> Figure:
     return figure
 
 
-def _features(agreement: Mapping[tuple[str, str], Estimate], layers: list[str], features: list[str]) -> Figure:
+def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure:
     figure = Figure((6.4, 3.2), layout="constrained")
     ax = figure.add_subplot()
     for i, feature in enumerate(features):
-        estimates = [agreement[feature, layer] for layer in layers]
+        estimates = [found.agreement[feature, layer] for layer in layers]
         at = np.arange(len(layers)) + 0.08 * (i - len(features) / 2)
         ax.plot(at, [estimate.value for estimate in estimates], "o", ms=4, color=f"C{i}", label=feature)
         for x, estimate in zip(at, estimates, strict=True):
             ax.plot([x, x], estimate.interval, lw=1, color=f"C{i}")
+        ax.plot(at, [found.ceiling[feature, layer] for layer in layers], "_", ms=7, color=f"C{i}")
     ax.set_xticks(range(len(layers)), layers, rotation=30, ha="right", fontsize="small")
     ax.set_ylabel("unbiased CKA")
     ax.legend(frameon=False, fontsize="x-small", bbox_to_anchor=(1, 1), loc="upper left")
@@ -84,5 +95,5 @@ def _features(agreement: Mapping[tuple[str, str], Estimate], layers: list[str], 
 _LAYERS = "Similarity of the layers' mean activities over clusters of posture."
 _FEATURES = (
     "Similarity of each layer with each family of features, over k-means clusters of the family (the paper's "
-    "protocol); bars: 95 % intervals over clusters."
+    "protocol); bars: 95 % intervals over episodes; dashes: what means without noise would reach."
 )

@@ -34,7 +34,9 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
                     MEASURE, f"{len(known)} steps with {name}; needs at least 200", layer=layer, variable=name
                 )
                 continue
-            found = tune(activity[known], values[known], source.episodes[known], BINS, seed=seed)
+            found = tune(
+                activity[known], values[known], source.episodes[known], bins=BINS, seed=seed, tasks=source.tasks[known]
+            )
             outcome.units.append(UnitFinding(MEASURE, found.strength, layer=layer, variable=name))
             mean = mean_over_units(found.strength)
             outcome.findings.append(Finding(f"mean {MEASURE}", mean, "", layer, name, "units"))

@@ -477,10 +477,11 @@ function rowOf(r) {
   const tr = document.createElement("tr");
   tr.append(cell(r.session), cell(r.task), cell(r.layer), cell(r.measure, "wide"), cell(r.variable, "wide"));
   if (r.reason) { const td = cell(r.reason, "no"); td.colSpan = 7; tr.append(td); return tr; }
+  const drawn = r.control && r.p !== null;
   const interval = r.low === null ? "" : `${number(r.low)} to ${number(r.high)}`;
   tr.append(cell(number(r.value), "number"), cell(interval, "number"), cell(r.low === null ? "" : r.interval_over), cell(r.control),
-    cell(r.control ? `${number(r.null_median)} (${number(r.null_low)} to ${number(r.null_high)})` : "", "number"),
-    cell(r.control ? number(r.p) : "", "number"), cell(r.control ? (r.beat ? "✓" : "no") : ""));
+    cell(drawn ? `${number(r.null_median)} (${number(r.null_low)} to ${number(r.null_high)})` : "", "number"),
+    cell(drawn ? number(r.p) : "", "number"), cell(drawn ? (r.beat ? "✓" : "no") : ""));
   return tr;
 }
 function makeTable(rows) {
