@@ -32,8 +32,9 @@ test-gl: $(STAMP)  ## what needs OpenGL; installs Mesa where it may
 	bash tools/install_opengl.sh
 	$(PYTHON_IN_VENV) -m pytest -q -m gl
 
-test-browser:  ## what needs a browser
-	@echo "nothing here needs a browser yet"
+test-browser: $(STAMP)  ## what needs a browser; installs Chromium where it may
+	bash tools/install_browser.sh $(PYTHON_IN_VENV)
+	$(PYTHON_IN_VENV) -m pytest -q -m browser
 
 lint: $(STAMP)  ## format and mend what can be mended
 	$(VENV)/bin/ruff check --fix .

@@ -105,6 +105,24 @@ class Session:
         return _Series(self, own | pose, "series")
 
     @property
+    def films(self) -> dict[int, Path]:
+        """The film of each trial that was filmed, by the trial's index; the file itself may have gone."""
+        found = {}
+        for trial in self._selection.trials:
+            name = f"film.{self._table['task'][trial]}.{self._table['episode'][trial]:06d}"
+            if name in self._file[_LAYERS]:
+                external = self._file[f"{_LAYERS}/{name}/external_file"].asstr()[0]
+                found[int(trial)] = self.path.parent / external
+        return found
+
+    @property
+    def skeleton(self) -> tuple[list[str], list[tuple[int, int]]]:
+        """Names of the body parts of the pose, and which of them hang together, as pairs of indices into the names."""
+        group = self._file[f"{_BEHAVIOUR}/Skeletons/rat"]
+        edges = group["edges"][:] if "edges" in group else []
+        return _texts(group["nodes"]), [(int(one), int(other)) for one, other in edges]
+
+    @property
     def protocol(self) -> dict[str, Any]:
         """How the episodes came to be: `policy` (its description), `tasks` (parameters), seed, physics, ..."""
         protocol: dict[str, Any] = json.loads(self._file["general/protocol"].asstr()[()])

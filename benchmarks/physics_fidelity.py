@@ -111,6 +111,7 @@ class Report:
     """Evaluate the runs that are there and write the table."""
 
     episodes: int = 16
+    every: int = 4  # checkpoints from one evaluation to the next
     screen: bool = False
 
 
@@ -184,7 +185,7 @@ def report(flags: Report) -> None:
     contest = SCREEN if flags.screen else WHOLE
     for candidate in CANDIDATES:
         for folder in sorted((contest.runs / candidate).glob("seed-*")):
-            rows.append(_time_to_target(candidate, folder, flags.episodes, contest.target))
+            rows.append(_time_to_target(candidate, folder, flags, contest.target))
             print(json.dumps(rows[-1]), flush=True)
     _write(contest.result, rows)
     print(
@@ -201,17 +202,17 @@ def report(flags: Report) -> None:
         )
 
 
-def _time_to_target(candidate: str, folder: Path, episodes: int, target: float) -> dict:
+def _time_to_target(candidate: str, folder: Path, flags: Report, target: float) -> dict:
     """Evaluates checkpoints from the last backwards until one falls short of the target."""
     policy = Policy.load(folder)
     seconds = _training_seconds(folder)
     returns: dict[int, float] = {}
-    for path in reversed(Checkpoints(folder / CHECKPOINTS, 1000).files()):
+    for path in Checkpoints(folder / CHECKPOINTS, 1000).files()[:: -flags.every]:
         arrays, content = read_tensors(path)
         steps = content["facts"]["steps"]
         weights = {name.removeprefix("agent/"): a for name, a in arrays.items() if name.startswith("agent/")}
         policy.agent.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-        result = evaluate(policy, policy.task, episodes)
+        result = evaluate(policy, policy.task, flags.episodes)
         returns[steps] = round(result.mean_return, 1)
         if result.mean_return < target * result.max_return:
             break

@@ -72,6 +72,18 @@ class RecordFlags:
 
 
 @dataclass(frozen=True)
+class AnalyzeFlags:
+    """Analyse recorded sessions: tables, figures, result files and a page where film and activity move together."""
+
+    sessions: Positional[tuple[Path, ...]]  # .nwb, as `rodent record` makes them
+    output: Annotated[Path, arg(aliases=["-o"])] = Path("report")  # a folder
+    stages: tuple[str, ...] = ()  # stages to run, with what they need (default: all; docs/report.md lists them)
+    seed: int = 0  # of all draws
+    film: bool = False  # draw the films that the page plays, where the session was recorded without
+    json: bool = False  # print one JSON object
+
+
+@dataclass(frozen=True)
 class ViewFlags:
     """Watch a policy live, where there is a display."""
 
@@ -203,6 +215,26 @@ def record(arguments: list[str]) -> None:
         print(record_session(tasks=given.pop("task"), **given, progress=progress))
 
 
+def analyze(arguments: list[str]) -> None:
+    """Analyse recorded sessions and write a report."""
+    flags = _parse(AnalyzeFlags, "analyze", arguments)
+    try:
+        from analysis.report.analyze import analyze as analyze_sessions
+    except ImportError as error:
+        raise UsageError(f"analysing needs {error.name}: pip install 'virtual-rodent[lab]'") from None
+
+    with _progress_bar("analysing") as progress:
+        done = analyze_sessions(flags.sessions, flags.output, flags.stages, flags.seed, flags.film, progress)
+    if flags.json:
+        _print_json(done)
+        return
+    for each in done["stages"]:
+        how = each["failure"] or ("from the cache" if each["cached"] else f"{each['seconds']:.1f} s")
+        print(f"{each['session']:24}{each['stage']:16}{how}")
+    print(f"{done['seconds']:.1f} s, at most {done['peak_memory_gib']:.2f} GiB")
+    print(done["page"])
+
+
 def view(arguments: list[str]) -> None:
     """Watch a policy live."""
     flags = _parse(ViewFlags, "view", arguments)
@@ -279,7 +311,7 @@ def diagram(arguments: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     command.__name__: command
-    for command in (train, distill, evaluate, render, record, view, bench, tasks, doctor, curves, diagram)
+    for command in (train, distill, evaluate, render, record, analyze, view, bench, tasks, doctor, curves, diagram)
 }
 
 
@@ -324,14 +356,17 @@ def _parse(flags: type[Config], command: str, arguments: list[str]) -> Config:
 
 
 @contextlib.contextmanager
-def _progress_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error, with the time left, where that is a terminal; called with the share that is done."""
+def _progress_bar(title: str) -> Iterator[Callable[..., None]]:
+    """A bar on standard error, with the time left, where that is a terminal.
+
+    It is called with the share that is done, and what is being done where that changes.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=(console := Console(stderr=True)), disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(title, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        yield lambda share, what=title: bar.update(task, completed=share, description=what)
 
 
 def _print_json(value: Any) -> None:

@@ -59,6 +59,8 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
         (["render", "/no/such/policy", "--output", "film.mp4"], "/no/such/policy"),
         (["curves", "/no/such/run"], "/no/such/run"),
         (["curves"], "no run to draw"),
+        (["analyze"], "no session to analyse"),
+        (["analyze", "/no/such.nwb"], "no session at /no/such.nwb"),
         (["train", "--ppo.clip", "-1"], "ppo.clip"),
         (["train", "--ppo.entropy", "nan"], "ppo.entropy must be finite"),
         (["train", "--aids.jerk", "inf"], "jerk must be finite"),

@@ -1,0 +1,120 @@
+"""What several sessions say together: numbers over training seeds, and likeness of their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.cluster import MiniBatchKMeans
+
+from analysis.inference import Estimate, over_seeds
+from analysis.inputs import Array
+from analysis.report.findings import Finding, Outcome, Picture
+from analysis.report.source import Source
+from analysis.similarity import cka
+
+NAME, TITLE = "seeds", "Over sessions"
+_STEPS, _CLUSTERS, _FEWEST = 4000, 50, 5  # steps of each session, clusters of posture, steps of each in each session
+_CKA = "unbiased linear CKA between sessions"
+_Key = tuple[str, str, str, str]
+
+
+def across(sources: Sequence[Source], found: Sequence[Mapping[str, Sequence[Finding]]], seed: int) -> Outcome:
+    """Each number over the sessions, with an interval over them; CKA between their layers.
+
+    Sessions of one network are no seeds: their numbers are not put together. A layer that some sessions lack is
+    compared with those of the others by CKA, and its other numbers are marked as not estimable.
+
+    Args:
+        sources: the sessions.
+        found: of each, a stage's name to its findings.
+        seed: of clusters and permutations.
+    """
+    outcome = Outcome()
+    weights = [source.session.protocol.get("weights_sha256") for source in sources]
+    if len(set(weights)) < len(weights):
+        outcome.missing(
+            "numbers over seeds", "two sessions are of one network; an interval over seeds needs one of each"
+        )
+    else:
+        _over_seeds(sources, found, outcome)
+    _likeness(sources, outcome, seed)
+    return outcome
+
+
+def _over_seeds(sources: Sequence[Source], found: Sequence[Mapping[str, Sequence[Finding]]], outcome: Outcome) -> None:
+    lacking: dict[str, str] = {}
+    for layer in dict.fromkeys(layer for source in sources for layer in source.layers):
+        without = [source.name for source in sources if layer not in source.layers]
+        if without:
+            lacking[layer] = f"unlike layers: {', '.join(without)} has no {layer}"
+            outcome.missing("numbers over seeds", lacking[layer], layer=layer)
+    for stage in dict.fromkeys(name for each in found for name in each):
+        tables = [{_key(each): each.estimate for each in mine.get(stage, ())} for mine in found]
+        for key in dict.fromkeys(key for table in tables for key in table):
+            measure, task, layer, variable = key
+            estimates = [table[key] for table in tables if key in table]
+            if layer in lacking or len(estimates) < len(sources):
+                continue
+            about = {"task": task, "layer": layer, "variable": variable}
+            outcome.findings.append(
+                Finding(f"{stage}: {measure}", over_seeds(estimates), interval_over="seeds", **about)
+            )
+
+
+def _key(finding: Finding) -> _Key:
+    return finding.measure, finding.task, finding.layer, finding.variable
+
+
+def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
+    """Mean activities over clusters of posture that all sessions share."""
+    rows = [source.thinned(_STEPS) for source in sources]
+    postures = [source.posture[mine] for source, mine in zip(sources, rows, strict=True)]
+    pooled = np.concatenate(postures)
+    count = min(_CLUSTERS, len(pooled) // 20)
+    if count < 8:
+        outcome.missing(_CKA, f"{len(pooled)} steps in all; needs {8 * 20} for 8 clusters", interval_over="clusters")
+        return
+    model = MiniBatchKMeans(count, n_init=3, random_state=seed, batch_size=4096).fit(pooled)
+    labels = [model.predict(posture) for posture in postures]
+    for (i, one), (j, other) in combinations(enumerate(sources), 2):
+        shared = [name for name in range(count) if min((labels[i] == name).sum(), (labels[j] == name).sum()) >= _FEWEST]
+        pair = f"{one.name} and {other.name}"
+        if len(shared) < 8:
+            reason = f"{pair} share {len(shared)} clusters of posture; needs 8"
+            outcome.missing(_CKA, reason, variable=pair, interval_over="clusters")
+            continue
+        means = [
+            {layer: _means(source.layer(layer, rows[k]), labels[k], shared) for layer in source.layers}
+            for k, source in ((i, one), (j, other))
+        ]
+        matrix = np.full((len(one.layers), len(other.layers)), np.nan)
+        for a, first in enumerate(one.layers):
+            for b, second in enumerate(other.layers):
+                estimate = cka(means[0][first], means[1][second], seed=seed)
+                matrix[a, b] = estimate.value
+                outcome.findings.append(_pair(estimate, first, second, pair))
+        outcome.arrays[f"cka.{one.name}.{other.name}"] = matrix
+        caption = f"Likeness of each layer of {one.name} (rows) and of {other.name} (columns) over shared postures."
+        outcome.pictures[f"cka.{one.name}.{other.name}"] = Picture(_square(matrix, one.layers, other.layers), caption)
+
+
+def _pair(estimate: Estimate, first: str, second: str, pair: str) -> Finding:
+    return Finding(_CKA, estimate, layer=first, variable=f"{second} ({pair})", interval_over="clusters")
+
+
+def _means(activity: NDArray, labels: NDArray, shared: Sequence[int]) -> Array:
+    return np.stack([activity[labels == name].mean(axis=0, dtype=np.float64) for name in shared])
+
+
+def _square(matrix: Array, rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    figure = Figure((1.8 + 0.42 * len(columns), 1.4 + 0.42 * len(rows)), layout="constrained")
+    ax = figure.add_subplot()
+    image = ax.imshow(matrix, vmin=0, vmax=1, cmap="viridis")
+    ax.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize="small")
+    ax.set_yticks(range(len(rows)), rows, fontsize="small")
+    figure.colorbar(image, label="unbiased CKA")
+    return figure

@@ -1,0 +1,187 @@
+"""Runs the standard set over sessions and leaves the report: what `rodent analyze` does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import rodent
+from analysis.report import across
+from analysis.report.cache import FORMATS, Kept, find, keep
+from analysis.report.findings import Outcome, unit_rows
+from analysis.report.page import Found, write_page
+from analysis.report.source import Source
+from analysis.report.stage import Stage, code_digest
+from analysis.report.stages import STAGES
+from policies.storage import write_atomically
+from rodent.errors import UsageError
+from rodent.machine import peak_memory_gib
+
+Progress = Callable[[float, str], None]
+"""Called with the share that is done, 0 to 1, and what is being done."""
+
+CACHE = ".cache"
+
+
+def analyze(
+    sessions: Sequence[Path],
+    output: Path,
+    stages: Sequence[str] = (),
+    seed: int = 0,
+    film: bool = False,
+    progress: Progress = lambda share, what: None,
+) -> dict[str, Any]:
+    """Analyse sessions; what a stage found before, of the same content by the same code, is taken from the cache.
+
+    A stage that fails costs its own results alone: its table says why.
+
+    Args:
+        sessions: files that `rodent record` made.
+        output: the report's folder, made where it is missing.
+        stages: to run, with what they need (none: all).
+        seed: of all draws.
+        film: draw the films of the episodes that the page plays, where they were recorded without.
+        progress: see `Progress`.
+
+    Returns:
+        What was done, JSON-compatible: `page`, `stages` (session, stage, seconds, whether from the cache, failure),
+        `seconds`, `peak_memory_gib`.
+
+    Raises:
+        UsageError: a session cannot be read, the folder cannot be written, a stage is unknown.
+    """
+    start, chosen = time.perf_counter(), _chosen(stages)
+    names = [path.stem for path in sessions]
+    if not sessions:
+        raise UsageError("no session to analyse: give at least one that `rodent record` made")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"two sessions are called {twice}: rename one, since the report names them by their files")
+    sources = [Source(path) for path in sessions]
+    found, times = [Found(source.name) for source in sources], []
+    cache, titles = output / CACHE, {stage.name: stage.title for stage in chosen}
+    try:
+        _make(output)
+        for i, (source, mine) in enumerate(zip(sources, found, strict=True)):
+            for j, stage in enumerate(chosen):
+                progress(0.95 * (i + j / len(chosen)) / len(sources), f"{source.name}: {stage.name}")
+                times.append(_run(source, mine, stage, cache, seed))
+        if len(sources) > 1:
+            progress(0.95, "over sessions")
+            times.append(_run_across(sources, found, cache, seed))
+            titles[across.NAME] = across.TITLE
+        progress(0.97, "tables and page")
+        before = time.perf_counter()
+        _write_tables(found, titles, output)
+        page = write_page(sources, found, titles, output, cache, film)
+        times.append(_timed("", "page", time.perf_counter() - before))
+    finally:
+        for source in sources:
+            source.close()
+    summary = {
+        "page": str(page),
+        "stages": times,
+        "seconds": round(time.perf_counter() - start, 2),
+        "peak_memory_gib": round(peak_memory_gib(), 2),
+    }
+    write_atomically(output / "times.json", json.dumps(summary, indent=2) + "\n")
+    progress(1.0, "done")
+    return summary
+
+
+def _chosen(names: Sequence[str]) -> list[Stage]:
+    """The stages of these names and those that they need, in order."""
+    known = {stage.name: stage for stage in STAGES}
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"unknown stage {unknown[0]!r}: choose among {', '.join(known)}")
+    wanted = set(names or known)
+    for stage in reversed(STAGES):  # a stage needs only such as stand before it
+        if stage.name in wanted:
+            wanted |= set(stage.needs)
+    return [stage for stage in STAGES if stage.name in wanted]
+
+
+def _make(output: Path) -> None:
+    try:
+        (output / CACHE).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write a report to {output}: {error.strerror}") from None
+
+
+def _run(source: Source, mine: Found, stage: Stage, cache: Path, seed: int) -> dict[str, Any]:
+    """Run one stage of one session or find what it left."""
+    if missing := [name for name in stage.needs if name not in mine.kept]:
+        mine.failures[stage.name] = f"it needs {missing[0]}, which failed"
+        return _timed(source.name, stage.name, 0.0, failure=mine.failures[stage.name])
+    key = stage.key(source, seed, {name: mine.kept[name].folder.name for name in stage.needs})
+    earlier = {name: mine.kept[name].arrays for name in stage.needs}
+    facts = {"session_sha256": source.digest, "seed": seed, "key": key, "virtual_rodent": rodent.__version__}
+    return _kept(mine, stage.name, key, lambda: stage.work(source, earlier, seed), cache, facts)
+
+
+def _run_across(sources: Sequence[Source], found: list[Found], cache: Path, seed: int) -> dict[str, Any]:
+    """Put the sessions together, after what was found in each."""
+    parts = [sorted(kept.folder.name for kept in each.kept.values()) for each in found]
+    facts = [[source.name, source.digest] for source in sources], parts, seed, code_digest(across.__name__)
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    findings = [{name: kept.findings for name, kept in each.kept.items()} for each in found]
+    found.append(Found(" and ".join(source.name for source in sources)))
+    told = {"sessions_sha256": [source.digest for source in sources], "seed": seed, "key": key}
+    return _kept(found[-1], across.NAME, key, lambda: across.across(sources, findings, seed), cache, told)
+
+
+def _kept(
+    mine: Found, name: str, key: str, work: Callable[[], Outcome], cache: Path, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Find an outcome in the cache, or make it."""
+    before, folder = time.perf_counter(), cache / f"{name}-{key[:32]}"
+    kept = find(folder)
+    if kept is None:
+        try:
+            outcome = work()
+            taken = time.perf_counter() - before
+            kept = keep(outcome, folder, taken, {"session": mine.name, "stage": name, **facts})
+        except Exception as error:  # whatever it is, the other stages must not be lost
+            mine.failures[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            return _timed(mine.name, name, time.perf_counter() - before, failure=mine.failures[name])
+    mine.kept[name] = kept
+    return _timed(mine.name, name, time.perf_counter() - before, cached=not kept.fresh)
+
+
+def _timed(session: str, stage: str, seconds: float, cached: bool = False, failure: str = "") -> dict[str, Any]:
+    return {"session": session, "stage": stage, "seconds": round(seconds, 3), "cached": cached, "failure": failure}
+
+
+def _write_tables(found: Sequence[Found], stages: Iterable[str], output: Path) -> None:
+    """Tables of all sessions, stage by stage; figures and result files, session by session."""
+    for folder in ("tables", "figures", "results"):
+        shutil.rmtree(output / folder, ignore_errors=True)
+        (output / folder).mkdir()
+    for stage in stages:
+        rows = [row for mine in found for row in mine.rows(stage)]
+        pd.DataFrame(rows).to_csv(output / "tables" / f"{stage}.csv", index=False)
+        units: list[dict[str, Any]] = []
+        for mine in found:
+            if stage in mine.kept:
+                units += unit_rows(mine.kept[stage].units, session=mine.name, stage=stage)
+                _copy(mine.kept[stage], stage, mine.name, output)
+        if units:
+            pd.DataFrame(units).to_csv(output / "tables" / f"{stage}.units.csv", index=False)
+
+
+def _copy(kept: Kept, stage: str, session: str, output: Path) -> None:
+    for name in kept.captions:
+        for kind in FORMATS:
+            target = output / "figures" / session
+            target.mkdir(exist_ok=True)
+            shutil.copyfile(kept.folder / f"{name}.{kind}", target / f"{stage}.{name}.{kind}")
+    results = output / "results" / session
+    results.mkdir(exist_ok=True)
+    for kind in ("json", "npz"):
+        shutil.copyfile(kept.folder / f"outcome.{kind}", results / f"{stage}.{kind}")

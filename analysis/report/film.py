@@ -1,0 +1,78 @@
+"""Films for the page: one frame a step, quick to seek in, small enough to be part of the page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from analysis.nwb_film import film_episode
+from analysis.report.source import Source
+from policies.plain import build
+from rodent.errors import UsageError
+from rodent.physics import CONTROL_TIMESTEP
+from rodent.tasks import TASKS
+
+KIND = "webm"
+_KEY_FRAME = 25  # a seek decodes at most so many frames
+# VP9, since every browser plays it, those without licensed codecs, too.
+_CODEC = ("-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1")
+
+
+def embeddable(film: Path, steps: int, most_bytes: int, cache: Path) -> Path:
+    """The first frames of a film as VP9 with many key frames; kept in the cache by content.
+
+    Args:
+        film: as recorded, frame k showing the k-th state.
+        steps: frames to keep: the last state has no activity.
+        most_bytes: about how large it may get.
+        cache: folder.
+
+    Raises:
+        UsageError: the file is missing, no film, or has fewer frames than steps.
+    """
+    if not film.is_file():
+        raise UsageError(f"the film {film} is missing: put it back, or record with --film again")
+    rate = int(8 * most_bytes / (steps * CONTROL_TIMESTEP) / 1.3)  # a target that short films overshoot
+    options = (*_CODEC, "-g", str(_KEY_FRAME), "-crf", "34", "-b:v", str(rate), "-maxrate", str(2 * rate))
+    with film.open("rb") as file:
+        key = hashlib.sha256(json.dumps([hashlib.file_digest(file, "sha256").hexdigest(), steps, options]).encode())
+    target = cache / f"film-{key.hexdigest()[:32]}.{KIND}"
+    if target.is_file():
+        return target
+    part = cache / f".{target.stem}.{os.getpid()}.part.{KIND}"
+    try:
+        _encode(film, part, steps, options)
+        found = _frames(part)
+        if found != steps:
+            raise UsageError(f"the film {film} has {found} frames for {steps} steps: record with --film again")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def drawn(source: Source, trial: int, cache: Path) -> Path:
+    """The film of a trial that was recorded without one, drawn from its states; kept in the cache by content."""
+    target = cache / f"drawn-{source.digest[:32]}-{trial}.mp4"
+    if not target.is_file():
+        facts = source.session.trials.iloc[trial]
+        task = build(TASKS[facts["task"]], source.session.protocol["tasks"][facts["task"]], facts["task"])
+        film_episode(task, int(facts["seed"]), int(facts["episode"]), source.states(trial), target)
+    return target
+
+
+def _encode(film: Path, target: Path, steps: int, options: tuple[str, ...]) -> None:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(film), "-an", "-frames:v", str(steps)]
+    done = subprocess.run([*command, *options, str(target)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["ffmpeg said nothing"])[-1]
+        raise UsageError(f"cannot read the film {film}: {reason}")
+
+
+def _frames(film: Path) -> int:
+    return int(imageio_ffmpeg.count_frames_and_secs(str(film))[0])

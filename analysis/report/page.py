@@ -1,0 +1,176 @@
+"""The page: film, behaviour, gait, units and population on one clock, and all results, in one file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import rodent
+from analysis.report.cache import Kept
+from analysis.report.exhibit import choose_trials, exhibit
+from analysis.report.film import drawn, embeddable
+from analysis.report.findings import Outcome, finding_rows
+from analysis.report.source import PAWS, TIMESTEP, Source
+from policies.storage import write_atomically
+from rodent.errors import UsageError
+
+PAGE = "index.html"
+_FILM_BYTES = 14_000_000  # of all films together: base64 makes 19 MB of them, and the page must stay under 30
+_NUMBERS = ("value", "low", "high", "null_median", "null_low", "null_high", "p")
+
+
+@dataclass
+class Found:
+    """What the stages found in one session, or over several.
+
+    Attributes:
+        name: the session's.
+        kept: outcomes by stage, in the order of the standard set.
+        failures: why a stage has none, by stage.
+    """
+
+    name: str
+    kept: dict[str, Kept] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def rows(self, stage: str) -> list[dict[str, Any]]:
+        """The rows of a stage's table; of one that failed, the row that says so; none of one that was not run."""
+        named = {"session": self.name, "stage": stage}
+        if stage in self.failures:
+            failed = Outcome()
+            failed.missing(stage, self.failures[stage])
+            return finding_rows(failed.findings, **named)
+        return finding_rows(self.kept[stage].findings, **named) if stage in self.kept else []
+
+
+def write_page(
+    sources: Sequence[Source],
+    found: Sequence[Found],
+    titles: Mapping[str, str],
+    output: Path,
+    cache: Path,
+    draw: bool = False,
+) -> Path:
+    """Write the page.
+
+    Args:
+        sources: the sessions.
+        found: in each of them, and after these over all.
+        titles: of the stages that were run, by name.
+        output: the report's folder.
+        cache: where films are kept.
+        draw: draw the films of episodes that were recorded without one.
+
+    Returns:
+        Its path.
+    """
+    exhibits, films = _exhibits(sources, found, cache, draw)
+    names, edges = sources[0].session.skeleton
+    data = {
+        "fps": round(1 / TIMESTEP),
+        "paws": PAWS,
+        "parts": names,
+        "edges": edges,
+        "front": names.index("skull"),
+        "rear": names.index("pelvis"),
+        "several": len(sources) > 1,
+        "exhibits": exhibits,
+    }
+    results = [_stage(name, title, found) for name, title in titles.items()]
+    title = ", ".join(source.name for source in sources)
+    parts = {
+        "title": html.escape(title),
+        "lead": html.escape(" ".join(map(_lead, sources))),
+        "foot": html.escape(f"virtual-rodent {rodent.__version__}. Everything is in this file; nothing is fetched."),
+        "style": _asset("page.css"),
+        "script": _asset("page.js"),
+        "data": _json(data),
+        "results": _json(results),
+        "films": "\n".join(f'<script type="text/plain" id="{name}">{film}</script>' for name, film in films.items()),
+    }
+    text = _asset("page.html")
+    for name, part in parts.items():
+        head, _, tail = text.partition("{{" + name + "}}")
+        text = head + part + tail if name != "title" else text.replace("{{title}}", part)
+    write_atomically(output / PAGE, text)
+    return output / PAGE
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the element that it stands in."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _exhibits(
+    sources: Sequence[Source], found: Sequence[Found], cache: Path, draw: bool
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """An episode of each task of each session, and their films as base64 by name."""
+    chosen = [
+        (source, mine, trial)
+        for source, mine in zip(sources, found, strict=False)
+        for trial in choose_trials(source, {t: film for t, film in source.session.films.items() if film.is_file()})
+    ]
+    exhibits, films = [], {}
+    for i, (source, mine, trial) in enumerate(chosen):
+        told = exhibit(source, trial, mine.kept)
+        try:
+            film = _film(source, trial, cache, draw, _FILM_BYTES // len(chosen))
+            films[f"film-{i}"] = base64.b64encode(film.read_bytes()).decode()
+            told |= {"film": f"film-{i}", "note": ""}
+        except UsageError as error:
+            told |= {"film": None, "note": f"No film: {error}. The skeleton shows the recorded pose."}
+        exhibits.append(told)
+    return exhibits, films
+
+
+def _film(source: Source, trial: int, cache: Path, draw: bool, most_bytes: int) -> Path:
+    recorded = source.session.films.get(trial)
+    if (recorded is None or not recorded.is_file()) and draw:
+        recorded = drawn(source, trial, cache)
+    if recorded is None:
+        raise UsageError("the episode was recorded without --film; `rodent analyze --film` draws it")
+    return embeddable(recorded, int(source.lengths[trial]), most_bytes, cache)
+
+
+def _stage(name: str, title: str, found: Sequence[Found]) -> dict[str, Any]:
+    pictures = [
+        {
+            "session": each.name,
+            "caption": caption,
+            "png": base64.b64encode((each.kept[name].folder / f"{picture}.png").read_bytes()).decode(),
+        }
+        for each in found
+        if name in each.kept
+        for picture, caption in each.kept[name].captions.items()
+    ]
+    return {"title": title, "pictures": pictures, "rows": [_plain(row) for each in found for row in each.rows(name)]}
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with null for NaN, as JSON wants it."""
+    return {
+        name: (float(f"{value:.5g}") if math.isfinite(value) else None) if name in _NUMBERS else value
+        for name, value in row.items()
+        if name != "stage"
+    }
+
+
+def _lead(source: Source) -> str:
+    trials, protocol = source.session.trials, source.session.protocol
+    tasks = ", ".join(f"{(trials['task'] == task).sum()} of {task}" for task in source.task_names)
+    units = sum(source.session.layers[name].shape[1] for name in source.layers)
+    return (
+        f"{source.name}: {len(trials)} episodes ({tasks}), {len(source.episodes):,} steps of 20 ms, {units:,} units in "
+        f"{len(source.layers)} layers; seed {protocol.get('seed')}, physics {protocol.get('physics')}."
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("analysis.report") / "web" / name).read_text()

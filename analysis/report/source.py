@@ -1,0 +1,200 @@
+"""A session as the stages see it: every series on the steps of its actions, and variables that any body has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from analysis.inputs import Array, Labels
+from analysis.recording import Session
+from rodent.errors import UsageError
+from rodent.physics import CONTROL_TIMESTEP
+
+PAWS = ("hand L", "hand R", "foot L", "foot R")
+"""The order of everything that has a column a paw."""
+TIMESTEP = CONTROL_TIMESTEP
+
+
+class Source:
+    """A recorded session, opened for analysis.
+
+    Args:
+        path: of a session that `rodent record` made.
+
+    Raises:
+        UsageError: see `Session`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.stem
+        self.session = Session(path)
+        if not len(self.session.trials):
+            raise UsageError(f"{path} holds no trials: record at least one episode")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def layers(self) -> list[str]:
+        return list(self.session.layers)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """(trials,) steps of each."""
+        lengths: NDArray[np.int64] = self.session.trials["steps"].to_numpy(np.int64)
+        return lengths
+
+    @cached_property
+    def episodes(self) -> Labels:
+        """(steps,) trial of each step."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths).astype(np.int64)
+
+    @cached_property
+    def tasks(self) -> NDArray[Any]:
+        """(steps,) task of each step."""
+        return np.repeat(self.session.trials["task"].to_numpy(), self.lengths)
+
+    @cached_property
+    def task_names(self) -> list[str]:
+        """In the order in which they were recorded."""
+        return list(dict.fromkeys(self.session.trials["task"]))
+
+    def layer(self, name: str, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """(steps, units) activity, or of some of the steps."""
+        values: NDArray[np.float32] = self.session.layers[name].read()
+        return values if rows is None else values[rows]
+
+    def series(self, name: str) -> Array:
+        """(steps, columns) of the body, without each episode's last state.
+
+        Raises:
+            UsageError: there is no such series, or not in every trial.
+        """
+        pieces = dict(self.session.behaviour[name].by_trial())
+        if len(pieces) < len(self.lengths):
+            raise UsageError(f"{name} is recorded in {len(pieces)} of {len(self.lengths)} trials")
+        cut = [pieces[trial][:steps] for trial, steps in enumerate(self.lengths)]
+        joined = np.concatenate(cut).astype(np.float64)
+        return joined if joined.ndim == 2 else joined[:, None]
+
+    def states(self, trial: int) -> dict[str, NDArray[Any]]:
+        """What a trial's pictures are drawn from: `qpos` and what its task remembers, the last state included."""
+        memory = f"memory.{self.session.trials['task'].iloc[trial]}."
+        wanted = [name for name in self.session.behaviour if name == "qpos" or name.startswith(memory)]
+        return {name: dict(self.session.behaviour[name].by_trial())[trial] for name in wanted}
+
+    @cached_property
+    def posture(self) -> Array:
+        """(steps, 3 parts) positions of all body parts from the torso, m, turned as the root is."""
+        inverse = Rotation.from_quat(self.series("qpos")[:, [4, 5, 6, 3]]).inv()
+        torso = self.series("pose.torso")
+        parts = [inverse.apply(self.series(name) - torso) for name in self.body_parts if name != "pose.torso"]
+        return np.concatenate(parts, axis=1)
+
+    @property
+    def body_parts(self) -> list[str]:
+        """The names of the pose's series."""
+        return [name for name in self.session.behaviour if name.startswith("pose.")]
+
+    @cached_property
+    def kinematics(self) -> dict[str, Array]:
+        """Variables of the whole body, (steps,) each, with the unit in the name."""
+        torso, up = self.series("pose.torso"), self.series("sense.world_zaxis")
+        ahead = self.series("pose.skull") - self.series("pose.pelvis")
+        # The root's own velocity is of a point below the body, which swings as the body pitches.
+        moving = self.velocity(torso)
+        return {
+            "speed (m/s)": np.hypot(moving[:, 0], moving[:, 1]),
+            "turning (rad/s)": np.einsum("tc,tc->t", up, self.series("qvel")[:, 3:6]),
+            "height (m)": torso[:, 2],
+            "heading (rad)": np.arctan2(ahead[:, 1], ahead[:, 0]),
+        }
+
+    def velocity(self, places: Array) -> Array:
+        """(steps, coordinates) by central differences, a second; each episode by itself, 0 in one of a single step."""
+        found = np.zeros_like(places)
+        for episode in range(len(self.lengths)):
+            rows = self.episodes == episode
+            if rows.sum() > 1:
+                found[rows] = np.gradient(places[rows], TIMESTEP, axis=0)
+        return found
+
+    @cached_property
+    def senses(self) -> Array:
+        """(steps, columns) of everything that the body felt: what a control that sees only the inputs may read."""
+        names = [name for name in self.session.behaviour if name.startswith("sense.")]
+        return np.concatenate([self.series(name) for name in names], axis=1)
+
+    def thinned(self, most: int, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Rows at even spacing, at most so many, of all steps or of some."""
+        rows = np.arange(len(self.episodes)) if rows is None else rows
+        return rows[:: max(1, -(-len(rows) // most))]
+
+    def of_task(self, task: str) -> NDArray[np.int64]:
+        """The steps of a task."""
+        return np.flatnonzero(self.tasks == task)
+
+    def events(self, most_share: float = 0.02) -> dict[str, NDArray[np.int64]]:
+        """Steps at which a reward term pays that pays seldom, such as taps and orbs, by the term's name."""
+        found = {}
+        for name in self.session.behaviour:
+            if name.startswith("reward."):
+                paid = self._paid(name)
+                if 0 < len(paid) <= most_share * len(self.episodes):
+                    found[name.removeprefix("reward.")] = paid
+        return found
+
+    def _paid(self, name: str) -> NDArray[np.int64]:
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        pieces = [
+            offsets[trial] + np.flatnonzero(values > 0) for trial, values in self.session.behaviour[name].by_trial()
+        ]
+        return np.concatenate(pieces).astype(np.int64) if pieces else np.zeros(0, np.int64)
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def principal(values: NDArray[Any], components: int) -> tuple[Array, Array, Array]:
+    """Scores (steps, components), axes (components, columns) and shares of variance; as many as the rank allows."""
+    centred = np.asarray(values, dtype=np.float64) - values.mean(axis=0, dtype=np.float64)
+    variances, axes = np.linalg.eigh(centred.T @ centred)
+    order = np.argsort(-variances)[:components]
+    order = order[variances[order] > 1e-9 * max(variances.sum(), 1e-300)]
+    axes = axes[:, order].T
+    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+    return centred @ axes.T, axes, variances[order] / max(variances.sum(), 1e-300)
+
+
+def equal_windows(
+    values: Array, episodes: Labels, length: int, most: int, rng: np.random.Generator
+) -> tuple[Array, Labels]:
+    """(windows, length, columns) neighbouring windows that span no two episodes, at most so many; and their episodes.
+
+    They begin at fixed times of the episode, not at an event, so that no rhythm is taken away with their mean.
+    """
+    starts: list[int] = []
+    for episode in np.unique(episodes):
+        rows = np.flatnonzero(episodes == episode)
+        starts += [int(rows[0]) + at for at in range(0, len(rows) - length + 1, length)]
+    chosen = np.sort(rng.permutation(np.array(starts, dtype=np.int64))[:most])
+    windows: Sequence[Array] = [values[start : start + length] for start in chosen]
+    return np.array(windows).reshape(len(windows), length, values.shape[1]), episodes[chosen]
+
+
+def reduced(values: NDArray[Any], components: int) -> Array:
+    """(steps, at most components) scores on the leading principal components, in units of the first one's spread."""
+    scores, _, _ = principal(values, components)
+    spread = float(scores.std(axis=0).max(initial=0.0))
+    return scores / spread if spread > 0 else scores

@@ -1,0 +1,78 @@
+"""Stages of the report: what each needs, what it was computed from, and which code computes it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from analysis.report.findings import Arrays, Outcome
+from analysis.report.source import Source
+
+Work = Callable[[Source, Mapping[str, Arrays], int], Outcome]
+"""Of a session, the arrays of the stages it needs, by name, and a seed."""
+
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "openTSNE", "pydmd", "rsatoolbox", "scikit-dimension", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One analysis of one session."""
+
+    name: str
+    title: str
+    work: Work
+    needs: tuple[str, ...] = ()
+    """Stages whose arrays it reads."""
+
+    def key(self, source: Source, seed: int, needed: Mapping[str, str]) -> str:
+        """SHA-256 of all that the outcome follows from: the file's content, the seed, the code, what it builds on.
+
+        Args:
+            source: the session.
+            seed: of all draws.
+            needed: the keys of the stages that it needs, by name.
+        """
+        facts = {
+            "session": source.digest,
+            "seed": seed,
+            "code": code_digest(self.work.__module__),
+            "needs": dict(sorted(needed.items())),
+            "libraries": {name: version(name) for name in _LIBRARIES},
+        }
+        return hashlib.sha256(json.dumps([self.name, facts]).encode()).hexdigest()
+
+
+@cache
+def code_digest(module: str) -> str:
+    """SHA-256 of a module's source and of what it imports from `analysis`, directly or not."""
+    seen: dict[str, str] = {}
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        if name not in seen and (path := _source(name)) is not None:
+            seen[name] = path.read_text()
+            pending += _own_imports(seen[name])
+    return hashlib.sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()
+
+
+def _source(name: str) -> Path | None:
+    try:
+        found = importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # a name in a module, not a module
+        return None
+    return Path(found.origin) if found is not None and found.origin is not None else None
+
+
+def _own_imports(text: str) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "analysis":
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names

@@ -1,0 +1,40 @@
+"""The standard set, in the order in which it runs."""
+
+from analysis.report.stage import Stage
+from analysis.report.stages.alignment import alignment
+from analysis.report.stages.axes import axes
+from analysis.report.stages.behaviour import behaviour
+from analysis.report.stages.decoding import decoding
+from analysis.report.stages.dimensions import dimensions
+from analysis.report.stages.dynamics import dynamics
+from analysis.report.stages.encoding import encoding
+from analysis.report.stages.factors import factors
+from analysis.report.stages.gait import gait
+from analysis.report.stages.information import information
+from analysis.report.stages.overview import overview
+from analysis.report.stages.sequences import sequences
+from analysis.report.stages.similarity import similarity
+from analysis.report.stages.tangling import tangling
+from analysis.report.stages.task_variance import task_variance
+from analysis.report.stages.timescales import timescales
+from analysis.report.stages.tuning import tuning
+
+STAGES = (
+    Stage("overview", "Episodes", overview),
+    Stage("behaviour", "Behaviour", behaviour),
+    Stage("gait", "Gait", gait),
+    Stage("tuning", "Tuning of units", tuning, ("gait",)),
+    Stage("information", "Information of units", information, ("gait", "tuning")),
+    Stage("encoding", "What units encode", encoding, ("behaviour",)),
+    Stage("decoding", "What layers tell", decoding, ("behaviour",)),
+    Stage("timescales", "Timescales of units", timescales),
+    Stage("sequences", "Sequences around events", sequences, ("gait",)),
+    Stage("task_variance", "Units and tasks", task_variance),
+    Stage("dimensions", "Dimensions and trajectories", dimensions),
+    Stage("factors", "Shared variance", factors),
+    Stage("axes", "Demixed and targeted axes", axes, ("gait",)),
+    Stage("alignment", "Alignment between tasks", alignment),
+    Stage("dynamics", "Dynamics: rotations, flow, modes", dynamics),
+    Stage("tangling", "Tangling", tangling),
+    Stage("similarity", "Similarity of layers and behaviour", similarity, ("behaviour",)),
+)

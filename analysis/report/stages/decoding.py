@@ -1,0 +1,166 @@
+"""What layers tell of held-out episodes, beside what the inputs and an untrained network tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.decoding import classify, decode
+from analysis.encoding import episode_errors
+from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inputs import Array, Labels
+from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.source import Source, reduced
+from analysis.report.stages.families import families
+from analysis.untrained import untrained_activity
+from rodent.errors import UsageError
+
+_STEPS, _COMPONENTS, _TARGETS, _FOLDS, _DRAWS = 2000, 16, 6, 3, 20
+_CLASS_STEPS, _CLASS_COMPONENTS = 1000, 12
+_INPUTS = "senses (inputs alone)"
+_EXPLAINED, _ACCURACY = "variance explained", "balanced accuracy"
+
+
+def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """Decode each family of features, the behaviour and the task from each layer.
+
+    A layer's gain over the same layer of an untrained network, and over the inputs, is tested over episodes, by
+    swapping the two in whole episodes.
+    """
+    outcome, rows = Outcome(), source.thinned(_STEPS)
+    layers, fresh = _populations(source, rows, seed, outcome)
+    targets, missing = families(source, earlier["behaviour"], rows, _TARGETS)
+    for name, reason in missing.items():
+        outcome.missing(_EXPLAINED, reason, variable=name)
+    episodes, tasks = source.episodes[rows], source.tasks[rows]
+    for name, target in targets.items():
+        found = decode(layers | fresh, target, episodes, folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=tasks)
+        for layer, estimate in found.items():
+            outcome.findings.append(Finding(_EXPLAINED, estimate, layer=layer, variable=name))
+        _gains(layers, fresh, name, target, episodes, outcome, seed)
+    labels = earlier["behaviour"]["labels"][rows]
+    named = np.where(labels < 0, "", labels.astype(str))
+    _classes(layers | fresh, "behaviour", named, episodes, tasks, outcome, seed)
+    _classes(layers | fresh, "task", tasks.astype(str), episodes, None, outcome, seed)
+    outcome.pictures["families"] = Picture(
+        _curves(outcome, [*layers], list(targets)),
+        "Variance of each family of features that a linear readout of the layer explains in held-out episodes; "
+        "hollow: the same layer of an untrained network.",
+    )
+    return outcome
+
+
+def _populations(
+    source: Source, rows: NDArray[np.int64], seed: int, outcome: Outcome
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Reduced activity of the recorded layers and the inputs, and of the untrained network's layers."""
+    layers = {name: reduced(source.layer(name, rows), _COMPONENTS) for name in source.layers}
+    layers[_INPUTS] = reduced(_standard(source.senses[rows]), _COMPONENTS)
+    try:
+        fresh = untrained_activity(source.session, rows, seed)
+    except UsageError as error:
+        outcome.missing("gain over an untrained network", str(error))
+        return layers, {}
+    return layers, {_untrained(name): reduced(values, _COMPONENTS) for name, values in fresh.items()}
+
+
+def _untrained(layer: str) -> str:
+    return f"untrained {layer}"
+
+
+def _standard(values: Array) -> Array:
+    spread = values.std(axis=0)
+    return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+
+
+def _gains(
+    layers: Mapping[str, Array],
+    fresh: Mapping[str, Array],
+    name: str,
+    target: Array,
+    episodes: Labels,
+    outcome: Outcome,
+    seed: int,
+) -> None:
+    groups = np.unique(episodes, return_inverse=True)[1].astype(np.int64)
+    if groups.max() < 1:
+        outcome.missing("gain over an untrained network", "one episode: nothing to hold out", variable=name)
+        return
+    scaled = _standard(target)
+
+    def errors(activity: Array) -> Array:
+        return episode_errors(activity, scaled, groups, _FOLDS).sum(axis=1)
+
+    totals, inputs = errors(np.empty((len(target), 0))), errors(layers[_INPUTS])
+    for layer in layers:
+        if layer == _INPUTS:
+            continue
+        own, about = errors(layers[layer]), {"layer": layer, "variable": name}
+        outcome.findings.append(Finding("gain over the inputs", gain(own, inputs, totals, "inputs", seed), **about))
+        if _untrained(layer) in fresh:
+            other = errors(fresh[_untrained(layer)])
+            estimate = gain(own, other, totals, "untrained network", seed)
+            outcome.findings.append(Finding("gain over an untrained network", estimate, **about))
+
+
+def gain(own: Array, other: Array, totals: Array, control: str, seed: int, draws: int = 1000) -> Estimate:
+    """How much more of the variance one model explains than another, over the same held-out episodes.
+
+    Args:
+        own: (episodes,) squared errors of the one.
+        other: (episodes,) of the other.
+        totals: (episodes,) squares that were to be explained.
+        control: the other's name. Its null swaps the two in random episodes.
+        seed: of the swaps and of the episodes drawn for the interval.
+        draws: of both.
+    """
+    if not totals.sum() > 0:
+        return not_estimable("nothing to explain")
+    saved, rng = other - own, np.random.default_rng(seed)
+    null = (rng.choice([-1.0, 1.0], size=(draws, len(saved))) @ saved) / totals.sum()
+    drawn = rng.integers(len(saved), size=(draws, len(saved)))
+    low, high = percentile_interval(saved[drawn].sum(axis=1) / totals[drawn].sum(axis=1))
+    return Estimate(float(saved.sum() / totals.sum()), {f"swapped with {control}": null}, (float(low), float(high)))
+
+
+def _classes(
+    layers: Mapping[str, Array],
+    what: str,
+    labels: NDArray,
+    episodes: Labels,
+    tasks: NDArray | None,
+    outcome: Outcome,
+    seed: int,
+) -> None:
+    """Classify labels that are in two episodes at least; the empty one is none. The null deals within the tasks."""
+    often = [
+        n for n in np.unique(labels) if n and len(np.unique(episodes[labels == n])) > 1 and (labels == n).sum() > 19
+    ]
+    rows = np.flatnonzero(np.isin(labels, often))
+    rows = rows[:: max(1, -(-len(rows) // _CLASS_STEPS))]
+    if len(often) < 2:
+        reason = f"{len(often)} {what}s in two episodes or more; needs 2"
+        outcome.missing(_ACCURACY, reason, variable=what)
+        return
+    few = {name: values[rows, :_CLASS_COMPONENTS] for name, values in layers.items()}
+    within = None if tasks is None else tasks[rows]
+    found = classify(few, labels[rows], episodes[rows], folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=within)
+    for layer, estimate in found.items():
+        outcome.findings.append(Finding(_ACCURACY, estimate, layer=layer, variable=what))
+
+
+def _curves(outcome: Outcome, layers: list[str], targets: list[str]) -> Figure:
+    figure = Figure((6.6, 3.4), layout="constrained")
+    ax = figure.add_subplot()
+    found = {(f.layer, f.variable): f.estimate.value for f in outcome.findings if f.measure == _EXPLAINED}
+    for i, name in enumerate(targets):
+        ax.plot([found.get((layer, name), np.nan) for layer in layers], "o-", ms=4, color=f"C{i}", label=name)
+        fresh = [found.get((_untrained(layer), name), np.nan) for layer in layers]
+        ax.plot(fresh, "o--", ms=4, mfc="none", lw=0.8, color=f"C{i}")
+    ax.set_xticks(range(len(layers)), layers, rotation=30, ha="right", fontsize="small")
+    ax.set_ylabel("variance explained")
+    ax.legend(frameon=False, fontsize="x-small", bbox_to_anchor=(1, 1), loc="upper left")
+    return figure

@@ -1,0 +1,58 @@
+"""How many dimensions a layer uses, and its path through the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.populations import dimensions as count_dimensions
+from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.source import Source, principal
+
+_STEPS, _SAMPLES = 2000, 800
+_SHOWN = 3
+
+
+def dimensions(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """Participation ratio and intrinsic dimension of each layer in each task.
+
+    Leaves `scores.TASK.LAYER` (steps of the task, 3) on the first principal components, and `shares.TASK.LAYER`.
+    """
+    outcome = Outcome()
+    spectra = {}
+    for layer in source.layers:
+        activity = source.layer(layer)
+        for task in source.task_names:
+            of = source.of_task(task)
+            rows = source.thinned(_STEPS, of)
+            found = count_dimensions(activity[rows], source.episodes[rows], samples=_SAMPLES, seed=seed)
+            about = {"task": task, "layer": layer}
+            outcome.findings += [
+                Finding("participation ratio", found.participation, **about),
+                Finding("1 / participation ratio", found.concentration, **about),
+                Finding("intrinsic dimension (TwoNN)", found.intrinsic, **about),
+            ]
+            scores, _, shares = principal(activity[of], _SHOWN)
+            outcome.arrays[f"scores.{task}.{layer}"] = scores.astype(np.float32)
+            outcome.arrays[f"shares.{task}.{layer}"] = shares
+            if found.participation.estimable:
+                spectra[task, layer] = np.cumsum(found.variances) / found.variances.sum()
+    if spectra:
+        outcome.pictures["spectra"] = Picture(_spectra(spectra), "Share of variance that the first components hold.")
+    return outcome
+
+
+def _spectra(spectra: Mapping[tuple[str, str], np.ndarray]) -> Figure:
+    tasks = list(dict.fromkeys(task for task, _ in spectra))
+    figure = Figure((1.0 + 3.0 * len(tasks), 3.2), layout="constrained")
+    for ax, task in zip(np.atleast_1d(figure.subplots(1, len(tasks), sharey=True)), tasks, strict=True):
+        for (of, layer), shares in spectra.items():
+            if of == task:
+                ax.semilogx(np.arange(1, len(shares) + 1), shares, label=layer)
+        ax.set_title(task)
+        ax.set_xlabel("components")
+        ax.set_ylabel("share of variance")
+    ax.legend(frameon=False, fontsize="x-small")
+    return figure

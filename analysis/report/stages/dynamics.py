@@ -1,0 +1,147 @@
+"""How populations move: rotations, flow, linear dynamics and modes, beside the same of the senses and the joints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.dmd import bop_dmd, linear_dynamics
+from analysis.flow import FlowField, flow_field, plot_flow
+from analysis.inference import Estimate, not_estimable
+from analysis.inputs import Array, Labels
+from analysis.jpca import JPCA, jpca, plot_jpca
+from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.source import TIMESTEP, Source, equal_windows, principal
+
+Result = TypeVar("Result")
+
+_COMPONENTS, _WINDOW, _WINDOWS = 6, 25, 150  # of half a second
+_STEPS = 6000  # of whole episodes, for flow and linear dynamics
+_BAGS = 10
+_ROTATION = "skew R2 (jPCA)"
+BESIDE = ("senses", "joint angles")
+
+
+def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """Rotations, flow, linear dynamics and modes of each layer in each task.
+
+    Leaves `planes.TASK.LAYER` (planes, 2, components) of jPCA on the principal components and their `frequencies`.
+    """
+    outcome = Outcome()
+    rotations: dict[str, dict[str, JPCA]] = {}
+    flows: dict[str, dict[str, FlowField]] = {}
+    for task in source.task_names:
+        rows = _whole_episodes(source, task)
+        for layer in [*source.layers, *BESIDE]:
+            scores, _, _ = principal(_standard(_values(source, layer)[rows], layer), _COMPONENTS)
+            about = {"task": task, "layer": layer}
+            if scores.shape[1] < _COMPONENTS:
+                reason = f"rank {scores.shape[1]}; needs {_COMPONENTS}"
+                for measure in (_ROTATION, "linear dynamics, variance of the change explained"):
+                    outcome.missing(measure, reason, **about)
+                continue
+            episodes = source.episodes[rows]
+            rotation = _rotation(scores, episodes, about, outcome, seed)
+            if rotation.skew_r2.estimable:
+                rotations.setdefault(task, {})[layer] = rotation
+            flow = _flow(scores, episodes, about, outcome, seed)
+            if np.isfinite(flow.velocity).any():
+                flows.setdefault(task, {})[layer] = flow
+            _modes(scores, episodes, about, outcome, seed)
+    for task in rotations:
+        outcome.pictures[f"rotations.{task}"] = Picture(_grid(rotations[task], plot_jpca), _ROTATIONS.format(task))
+    for task in flows:
+        outcome.pictures[f"flow.{task}"] = Picture(_grid(flows[task], plot_flow), _FLOWS.format(task))
+    return outcome
+
+
+def _values(source: Source, layer: str) -> NDArray:
+    if layer in source.layers:
+        return source.layer(layer)
+    return source.senses if layer == "senses" else source.series("joint_angles")
+
+
+def _standard(values: NDArray, layer: str) -> NDArray:
+    """Senses have all kinds of units; everything else is left as it is."""
+    if layer != "senses":
+        return values
+    spread = values.std(axis=0)
+    return values / np.where(spread > 0, spread, 1.0)
+
+
+def _whole_episodes(source: Source, task: str) -> NDArray[np.int64]:
+    """The steps of the first episodes of a task, of two at least and then as many as fit."""
+    rows = source.of_task(task)
+    kept: list[NDArray[np.int64]] = []
+    for k, episode in enumerate(np.unique(source.episodes[rows])):
+        mine = rows[source.episodes[rows] == episode]
+        if k >= 2 and sum(len(part) for part in kept) + len(mine) > _STEPS:
+            break
+        kept.append(mine)
+    return np.concatenate(kept)
+
+
+def _rotation(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> JPCA:
+    windows, _ = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
+    found = jpca(windows, TIMESTEP, components=_COMPONENTS, seed=seed)
+    over = {"interval_over": "windows"}
+    outcome.findings += [
+        Finding(_ROTATION, found.skew_r2, **about, **over),
+        Finding("full R2 (linear, of the same fit)", found.full_r2, **about, **over),
+    ]
+    for i, frequency in enumerate(found.frequencies):
+        estimate = Estimate(float(frequency), {}) if np.isfinite(frequency) else not_estimable(found.skew_r2.reason)
+        outcome.findings.append(Finding("jPCA frequency (Hz)", estimate, variable=f"plane {i + 1}", **about))
+    name = f"{about['task']}.{about['layer']}"
+    outcome.arrays |= {f"planes.{name}": found.planes, f"frequencies.{name}": found.frequencies}
+    return found
+
+
+def _flow(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> FlowField:
+    found = flow_field(scores[:, :2], episodes, TIMESTEP, seed=seed)
+    linear = linear_dynamics(scores, episodes, seed=seed)
+    outcome.findings += [
+        Finding("flow field, variance of the velocity explained", found.consistency, **about),
+        Finding("linear dynamics, variance of the change explained", linear.predicted, **about),
+    ]
+    return found
+
+
+def _modes(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> None:
+    """BOP-DMD of the longest of these episodes."""
+    longest = np.bincount(episodes).argmax()
+    found = bop_dmd(scores[episodes == longest], TIMESTEP, _COMPONENTS, _BAGS, seed)
+    over = {"interval_over": "bags of steps"}
+    if found.reason:
+        outcome.missing("DMD frequency (Hz)", found.reason, **about, **over)
+        return
+    for i, frequency in enumerate(found.frequencies):
+        low, high = found.frequency_interval[:, i]
+        estimate = Estimate(float(frequency), {}, (float(low), float(high)))
+        outcome.findings.append(Finding("DMD frequency (Hz)", estimate, variable=f"mode {i + 1}", **about, **over))
+
+
+def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> Figure:
+    columns = min(4, len(found))
+    rows = -(-len(found) // columns)
+    figure = Figure((2.4 * columns, 2.5 * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for ax, (layer, each) in zip(axes, found.items(), strict=False):
+        plot(each, ax)
+        ax.set_title(f"{layer}\n{ax.get_title()}", fontsize="small")
+        ax.tick_params(labelsize="x-small")
+    for ax in axes[len(found) :]:
+        ax.set_visible(False)
+    return figure
+
+
+_ROTATIONS = (
+    "{}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components), "
+    "beside the senses and the joints, from which rotations may be inherited. Dots: where windows begin."
+)
+_FLOWS = "{}: mean velocity on the first two principal components of each layer; grey: how often the state was there."

@@ -1,0 +1,76 @@
+"""What single units encode: each family's unique contribution to ridge models of their activity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.encoding import encode
+from analysis.inference import UnitEstimates
+from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
+from analysis.report.source import Source
+from analysis.report.stages.families import families
+
+_STEPS, _UNITS, _COMPONENTS, _DRAWS, _FOLDS = 2000, 16, 8, 24, 3
+_UNIQUE = "unique variance explained"
+
+
+def encoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """Encoding models of some units of each layer, those that vary little among them as those that vary much.
+
+    Leaves `chosen.LAYER`: which units.
+    """
+    outcome, rows = Outcome(), source.thinned(_STEPS)
+    features, missing = families(source, earlier["behaviour"], rows, _COMPONENTS)
+    for name, reason in missing.items():
+        outcome.missing(f"mean {_UNIQUE}", reason, variable=name, interval_over="units")
+    chosen = {layer: _spread(source.layer(layer, rows)) for layer in source.layers}
+    activity = np.concatenate([source.layer(layer, rows)[:, units] for layer, units in chosen.items()], axis=1)
+    found = encode(
+        activity, features, source.episodes[rows], folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=source.tasks[rows]
+    )
+    ends = np.cumsum([len(units) for units in chosen.values()])
+    means: dict[str, dict[str, float]] = {}
+    for (layer, units), end in zip(chosen.items(), ends, strict=True):
+        part = slice(end - len(units), end)
+        outcome.arrays[f"chosen.{layer}"] = units
+        for variable, estimates in {"all families": found.full, **found.unique}.items():
+            of = _part(estimates, part)
+            measure = _UNIQUE if variable != "all families" else "variance explained"
+            mean = mean_over_units(of)
+            outcome.findings.append(Finding(f"mean {measure}", mean, "", layer, variable, "units"))
+            outcome.units.append(UnitFinding(measure, of, "", layer, variable))
+            means.setdefault(layer, {})[variable] = mean.value
+    outcome.pictures["unique"] = Picture(
+        _heat({layer: {k: v for k, v in of.items() if k != "all families"} for layer, of in means.items()}),
+        "What is lost of the explained variance of held-out episodes without one family of features, mean over each "
+        "layer's units.",
+    )
+    return outcome
+
+
+def _spread(activity: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Units at even ranks of their variance."""
+    order = np.argsort(-activity.var(axis=0), kind="stable")
+    return np.sort(order[np.linspace(0, len(order) - 1, min(_UNITS, len(order))).astype(np.int64)])
+
+
+def _part(estimates: UnitEstimates, part: slice) -> UnitEstimates:
+    return UnitEstimates(
+        estimates.value[part], estimates.control, estimates.null[:, part], estimates.interval[:, part],
+        estimates.reasons[part],
+    )  # fmt: skip
+
+
+def _heat(means: Mapping[str, Mapping[str, float]]) -> Figure:
+    figure = Figure((5.6, 0.9 + 0.32 * len(means)), layout="constrained")
+    ax, columns = figure.add_subplot(), list(next(iter(means.values())))
+    values = np.array([[of[name] for name in columns] for of in means.values()])
+    image = ax.imshow(values, aspect="auto", vmin=0, cmap="viridis")
+    ax.set_yticks(range(len(means)), list(means), fontsize="small")
+    ax.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize="small")
+    figure.colorbar(image, label="unique variance explained")
+    return figure

@@ -1,0 +1,72 @@
+"""Information of the strongest units about the variables they follow, and of rates where activity is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.dealing import CONTROL, Dealing
+from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inputs import Array, Labels
+from analysis.report.findings import Arrays, Finding, Outcome
+from analysis.report.source import Source
+from analysis.report.stages.tuning import BINS, variables
+from analysis.tuning import mutual_information, spatial_information, tuning_curves
+
+_UNITS, _SAMPLES, _DRAWS, _SKAGGS_DRAWS = 3, 1500, 20, 40
+_MUTUAL, _SKAGGS = "mutual information (nats, KSG)", "Skaggs information (bits per unit of activity)"
+
+
+def information(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """KSG information of the units with the greatest modulation by each variable; Skaggs' of nowhere negative ones."""
+    outcome = Outcome()
+    wanted = variables(source, earlier["gait"]["phase"])
+    for layer in source.layers:
+        activity = source.layer(layer)
+        positive = np.flatnonzero((activity.min(axis=0) >= 0) & (activity.max(axis=0) > 0))
+        for name, values in wanted.items():
+            curves = earlier["tuning"].get(f"curve.{layer}.{name}")
+            if curves is None:
+                outcome.missing(_MUTUAL, f"no tuning curves for {name}", layer=layer, variable=name)
+                continue
+            known = np.flatnonzero(np.isfinite(values))
+            strength = np.nan_to_num(np.nanstd(curves, axis=1)) / (activity.std(axis=0) + 1e-12)
+            units = np.argsort(-strength, kind="stable")[:_UNITS]
+            found = mutual_information(
+                activity[np.ix_(known, units)], values[known], source.episodes[known],
+                samples=_SAMPLES, draws=_DRAWS, seed=seed, tasks=source.tasks[known],
+            )  # fmt: skip
+            for i, unit in enumerate(units):
+                low, high = found.interval[:, i]
+                reason = found.reasons[i]
+                null = {found.control: found.null[:, i]}
+                value = Estimate(float(found.value[i]), null, (float(low), float(high)))
+                about = {"layer": f"{layer}, unit {unit}", "variable": name, "interval_over": "steps"}
+                outcome.findings.append(Finding(_MUTUAL, not_estimable(reason) if reason else value, **about))
+        _skaggs(activity, positive, layer, source, outcome, seed)
+    return outcome
+
+
+def _skaggs(activity: NDArray, positive: Labels, layer: str, source: Source, outcome: Outcome, seed: int) -> None:
+    """The mean over the units that are nowhere negative, about the speed."""
+    about = {"layer": layer, "variable": "speed (m/s)"}
+    if not len(positive):
+        outcome.missing(_SKAGGS, "signed activity: the information of rates has no meaning", **about)
+        return
+    speed, rng = source.kinematics["speed (m/s)"], np.random.default_rng(seed)
+    rates = activity[:, positive[:64]]
+
+    def mean(values: Array, rows: Labels) -> float:
+        curves = tuning_curves(rates[rows], values[rows], BINS)
+        return float(np.nanmean(spatial_information(curves.curves, curves.occupancy)[1]))
+
+    rows, dealing = np.arange(len(speed)), Dealing.of(source.episodes, source.tasks)
+    null = np.array([mean(speed[dealing.steps(order)], rows) for order in dealing.orders(_SKAGGS_DRAWS, rng)])
+    low, high = UNKNOWN
+    if len(source.lengths) > 1:
+        drawn = [mean(speed, resampled_rows(source.episodes, rng)) for _ in range(_SKAGGS_DRAWS)]
+        low, high = percentile_interval(np.array(drawn))
+    estimate = Estimate(mean(speed, rows), {CONTROL: null}, (float(low), float(high)))
+    outcome.findings.append(Finding(_SKAGGS, estimate, **about))

@@ -1,0 +1,44 @@
+"""Whether units fire in an order around events: touch-downs of a foot, and rewards that come seldom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.source import TIMESTEP, Source
+from analysis.sequences import plot_sequence, sequence
+
+_MOST, _DRAWS = 150, 60  # events, and draws of null and interval
+_WINDOWS = {"touch-down of the left foot": (5, 10)}  # steps before and after; 50 and 50 for rewards
+_MEASURE = "reliability of the order (rank correlation)"
+
+
+def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """Order each layer's units by their peak in half of the events and correlate with the other half."""
+    outcome, wanted = Outcome(), _events(source, earlier["gait"]["standing"][:, 2])
+    for layer in source.layers:
+        activity = source.layer(layer)
+        for name, events in wanted.items():
+            before, after = _WINDOWS.get(name, (50, 50))
+            few = events[:: max(1, -(-len(events) // _MOST))]
+            found = sequence(activity, few, source.episodes, before, after, _DRAWS, seed)
+            outcome.findings.append(Finding(_MEASURE, found.reliability, "", layer, name, "events"))
+            if found.reliability.estimable:
+                figure = plot_sequence(found).figure
+                assert isinstance(figure, Figure)
+                caption = (
+                    f"{layer} around each {name}: units in the order of their peak in the other half of the events, "
+                    f"one step is {1000 * TIMESTEP:.0f} ms."
+                )
+                outcome.pictures[f"{name.replace(' ', '-')}.{layer}"] = Picture(figure, caption)
+    return outcome
+
+
+def _events(source: Source, standing: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
+    same = source.episodes[1:] == source.episodes[:-1]
+    down = np.flatnonzero(standing[1:] & ~standing[:-1] & same) + 1
+    return {"touch-down of the left foot": down, **source.events()}

@@ -1,0 +1,99 @@
+"""Which layers resemble which features of behaviour, and each other: the paper's protocol, CKA and RSA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.inference import Estimate, not_estimable
+from analysis.inputs import Array
+from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.source import Source
+from analysis.report.stages.families import families
+from analysis.similarity import Protocol, cka, clustered_similarity, dissimilarities, rsa
+
+_STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
+_CKA, _RSA = "unbiased linear CKA", "correlation of dissimilarities (RSA)"
+_CEILING = "noise ceiling of the unbiased linear CKA"
+
+
+def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """Similarity over clusters of behaviour.
+
+    Leaves `cka` (layers, layers) in the order of the session's layers.
+    """
+    outcome, rows = Outcome(), source.thinned(_STEPS)
+    features, missing = families(source, earlier["behaviour"], rows, _COMPONENTS)
+    for name, reason in missing.items():
+        outcome.missing(_CKA, reason, variable=name)
+    clusters = min(_CLUSTERS, len(rows) // 10)
+    layers = {name: source.layer(name, rows) for name in source.layers}
+    found = clustered_similarity(
+        features, layers, source.episodes[rows], clusters=clusters, seed=seed, tasks=source.tasks[rows]
+    )
+    for (feature, layer), estimate in found.agreement.items():
+        for measure, each in ((_CKA, estimate), (_CEILING, _ceiling(found.ceiling[feature, layer], estimate))):
+            outcome.findings.append(Finding(measure, each, layer=layer, variable=feature))
+    over = {"interval_over": "clusters"}
+    labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
+    means = {name: _means(values, labels) for name, values in (layers | features).items()}
+    for feature in features:
+        for layer in layers:
+            model = rsa(dissimilarities(means[layer]), dissimilarities(means[feature]), seed=seed)
+            outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, **over))
+    matrix = np.eye(len(layers))
+    for (i, one), (j, other) in combinations(enumerate(layers), 2):
+        estimate = cka(means[one], means[other], seed=seed)
+        matrix[i, j] = matrix[j, i] = estimate.value
+        outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
+    outcome.arrays["cka"] = matrix
+    outcome.pictures["layers"] = Picture(_square(matrix, list(layers)), _LAYERS)
+    outcome.pictures["features"] = Picture(_features(found, list(layers), list(features)), _FEATURES)
+    return outcome
+
+
+def _ceiling(ceiling: float, agreement: Estimate) -> Estimate:
+    if np.isfinite(ceiling):
+        return Estimate(ceiling, {})
+    return not_estimable(agreement.reason or "no two halves of the episodes agree")
+
+
+def _means(values: NDArray, labels: NDArray[np.int64]) -> Array:
+    return np.stack([values[labels == name].mean(axis=0, dtype=np.float64) for name in np.unique(labels)])
+
+
+def _square(matrix: Array, names: list[str]) -> Figure:
+    figure = Figure((1.8 + 0.42 * len(names), 1.4 + 0.42 * len(names)), layout="constrained")
+    ax = figure.add_subplot()
+    image = ax.imshow(matrix, vmin=0, vmax=1, cmap="viridis")
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize="small")
+    ax.set_yticks(range(len(names)), names, fontsize="small")
+    figure.colorbar(image, label="unbiased CKA")
+    return figure
+
+
+def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure:
+    figure = Figure((6.4, 3.2), layout="constrained")
+    ax = figure.add_subplot()
+    for i, feature in enumerate(features):
+        estimates = [found.agreement[feature, layer] for layer in layers]
+        at = np.arange(len(layers)) + 0.08 * (i - len(features) / 2)
+        ax.plot(at, [estimate.value for estimate in estimates], "o", ms=4, color=f"C{i}", label=feature)
+        for x, estimate in zip(at, estimates, strict=True):
+            ax.plot([x, x], estimate.interval, lw=1, color=f"C{i}")
+        ax.plot(at, [found.ceiling[feature, layer] for layer in layers], "_", ms=7, color=f"C{i}")
+    ax.set_xticks(range(len(layers)), layers, rotation=30, ha="right", fontsize="small")
+    ax.set_ylabel("unbiased CKA")
+    ax.legend(frameon=False, fontsize="x-small", bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+_LAYERS = "Similarity of the layers' mean activities over clusters of posture."
+_FEATURES = (
+    "Similarity of each layer with each family of features, over k-means clusters of the family (the paper's "
+    "protocol); bars: 95 % intervals over episodes; dashes: what means without noise would reach."
+)

@@ -1,0 +1,402 @@
+"""Reports: what is found is kept by content, a bad stage loses nothing else, each number stands beside its controls."""
+
+import base64
+import json
+import re
+import shutil
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.dealing import CONTROL
+from analysis.inference import Estimate, UnitEstimates, not_estimable
+from analysis.nwb_record import record
+from analysis.recording import Session
+from analysis.report import analyze as module
+from analysis.report.analyze import CACHE, analyze
+from analysis.report.exhibit import scaled
+from analysis.report.findings import Finding, UnitFinding, finding_rows, mean_over_units, pack, unit_rows, unpack
+from analysis.report.source import TIMESTEP, Source, equal_windows, principal
+from analysis.report.stage import code_digest
+from analysis.report.stages import STAGES
+from analysis.report.stages.decoding import gain
+from analysis.report.stages.gait import stride_phase
+from analysis.untrained import untrained_activity
+from rodent.errors import UsageError
+from tests.analysis.conftest import STEPS
+
+QUICK = ("overview", "gait")
+
+
+@pytest.fixture
+def source(mlp_session):
+    source = Source(mlp_session)
+    yield source
+    source.close()
+
+
+@pytest.fixture(scope="module")
+def report(mlp_session, tmp_path_factory):
+    output = tmp_path_factory.mktemp("report")
+    return analyze([mlp_session], output, QUICK), output
+
+
+def test_each_stage_needs_only_such_as_stand_before_it():
+    names = [stage.name for stage in STAGES]
+    for stage in STAGES:
+        assert set(stage.needs) <= set(names[: names.index(stage.name)])
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_has_a_row_for_each_control_and_one_that_cannot_be_estimated_says_why():
+    draws = np.arange(99.0)
+    estimate = Estimate(97.5, {"shifts": draws, "untrained": draws + 10}, (90.0, 99.0))
+    rows = finding_rows(
+        [Finding("m", estimate, "run", "core.h"), Finding("m", not_estimable("one episode"))], session="s"
+    )
+    assert [row["control"] for row in rows] == ["shifts", "untrained", ""]
+    assert [row["beat"] for row in rows] == [True, False, False]
+    assert rows[0]["p"] == 0.02 and rows[0]["null_median"] == 49 and (rows[0]["low"], rows[0]["high"]) == (90, 99)
+    assert np.isnan(rows[2]["value"]) and rows[2]["reason"] == "not estimable: one episode"
+
+
+def test_findings_come_back_as_they_were_kept():
+    rng = np.random.default_rng(0)
+    units = UnitEstimates(np.array([0.5, np.nan]), "shifts", rng.random((30, 2)), rng.random((2, 2)), ("", "constant"))
+    given = [Finding("m", Estimate(1.5, {"a": rng.random(9)}, (1.0, 2.0)), "run", "x", "y", "units")]
+    found, found_units = unpack(*json_round(*pack(given, [UnitFinding("u", units, layer="x")])))
+    assert replace(found[0], estimate=given[0].estimate) == given[0]
+    np.testing.assert_allclose(found[0].estimate.nulls["a"], given[0].estimate.nulls["a"], rtol=1e-6)
+    rows = unit_rows(found_units)
+    assert rows[0]["p"] == units.p[0] and rows[1]["reason"] == "not estimable: constant" and np.isnan(rows[1]["value"])
+
+
+def test_a_control_without_draws_has_no_p_and_is_not_beaten():
+    units = UnitEstimates(np.ones(2), CONTROL, np.empty((0, 2)), np.zeros((2, 2)), ("", ""))
+    rows = [*finding_rows([Finding("m", Estimate(1.0, {CONTROL: np.empty(0)}))]), *unit_rows([UnitFinding("u", units)])]
+    assert [row["control"] for row in rows] == [CONTROL] * 3
+    assert all(row["value"] == 1 and np.isnan([row["p"], row["null_median"]]).all() and not row["beat"] for row in rows)
+
+
+def json_round(told, told_units, arrays):
+    return json.loads(json.dumps(told)), json.loads(json.dumps(told_units)), arrays
+
+
+def test_the_mean_over_units_leaves_out_those_that_cannot_be_estimated():
+    units = UnitEstimates(np.array([1.0, 3.0, np.nan]), "c", np.zeros((5, 3)), np.zeros((2, 3)), ("", "", "constant"))
+    assert mean_over_units(units).value == 2
+    nothing = UnitEstimates(np.full(1, np.nan), "c", np.zeros((5, 1)), np.zeros((2, 1)), ("constant",))
+    assert mean_over_units(nothing).reason == "constant"
+
+
+# ---- running ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_leaves_tables_figures_results_and_a_page(report):
+    done, output = report
+    assert [stage["failure"] for stage in done["stages"]] == ["", "", ""]
+    table = pd.read_csv(output / "tables" / "overview.csv")
+    returns = table[(table.measure == "return") & (table.task == "two-tap")]
+    assert len(returns) == 1 and returns.low.item() <= returns.value.item() <= returns.high.item()
+    for kind in ("png", "svg"):
+        assert (output / "figures" / "session" / f"overview.returns.{kind}").stat().st_size > 1000
+    with np.load(output / "results" / "session" / "gait.npz") as arrays:
+        assert arrays["standing"].shape[1] == 4 and arrays["standing"].dtype == bool
+    assert json.loads((output / "times.json").read_text())["peak_memory_gib"] > 0
+
+
+def test_what_was_found_of_the_same_content_is_found_again(report, mlp_session, tmp_path):
+    _, output = report
+    shutil.copytree(output / CACHE, tmp_path / "report" / CACHE)
+    renamed = shutil.copyfile(mlp_session, tmp_path / "renamed.nwb")
+    again = analyze([renamed], tmp_path / "report", QUICK)
+    assert [stage["cached"] for stage in again["stages"] if stage["stage"] != "page"] == [True, True]
+    assert pd.read_csv(tmp_path / "report" / "tables" / "gait.csv").session.unique().tolist() == ["renamed"]
+    other = analyze([renamed], tmp_path / "report", ("overview",), seed=1)
+    assert not other["stages"][0]["cached"]
+
+
+def test_what_is_damaged_in_the_cache_is_computed_again(report, mlp_session, tmp_path):
+    _, output = report
+    shutil.copytree(output / CACHE, tmp_path / CACHE)
+    (damaged,) = (tmp_path / CACHE).glob("overview-*")
+    (damaged / "outcome.npz").write_bytes(b"nothing")
+    again = analyze([mlp_session], tmp_path, QUICK)
+    assert [stage["cached"] for stage in again["stages"] if stage["stage"] != "page"] == [False, True]
+
+
+def test_the_key_follows_from_the_code_of_the_stage_and_of_what_it_uses(tmp_path, monkeypatch):
+    package = tmp_path / "analysis_of_mine.py"
+    package.write_text("from analysis.gait import gait\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    first = code_digest("analysis_of_mine")
+    code_digest.cache_clear()
+    package.write_text("from analysis.gait import gait\nX = 1\n")
+    assert code_digest("analysis_of_mine") != first
+    assert code_digest("analysis.report.stages.gait") != code_digest("analysis.gait")
+
+
+def test_a_stage_that_fails_costs_its_own_results_alone(mlp_session, tmp_path, monkeypatch):
+    def broken(source, earlier, seed):
+        raise ZeroDivisionError("by\nnothing")
+
+    stages = [replace(stage, work=broken) if stage.name == "gait" else stage for stage in STAGES]
+    monkeypatch.setattr(module, "STAGES", stages)
+    done = analyze([mlp_session], tmp_path, ("overview", "sequences"))
+    failures = {stage["stage"]: stage["failure"] for stage in done["stages"]}
+    assert failures["gait"] == "ZeroDivisionError: by nothing"
+    assert failures["sequences"] == "it needs gait, which failed" and failures["overview"] == ""
+    row = pd.read_csv(tmp_path / "tables" / "gait.csv").iloc[0]
+    assert row.reason == "not estimable: ZeroDivisionError: by nothing" and np.isnan(row.value)
+    assert Path(done["page"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("sessions", "stages", "words"),
+    [
+        (["a.nwb"], ("fly",), "unknown stage 'fly': choose among overview"),
+        ([], (), "no session to analyse"),
+        (["nowhere.nwb"], (), "no session at"),
+        (["a.nwb", "other/a.nwb"], (), "two sessions are called a"),
+    ],
+)
+def test_bad_input_is_one_line(sessions, stages, words, mlp_session, tmp_path):
+    (tmp_path / "other").mkdir()
+    for name in ("a.nwb", "other/a.nwb"):
+        (tmp_path / name).symlink_to(mlp_session)
+    with pytest.raises(UsageError, match=words) as error:
+        analyze([tmp_path / name for name in sessions], tmp_path / "report", stages)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_one_short_episode_is_marked_as_not_estimable_throughout_and_fails_nothing(mlp, tmp_path):
+    session = record(mlp, tmp_path / "short.nwb", ["run"], 1, steps=30, threads=1)
+    done = analyze([session], tmp_path / "report")
+    assert [stage["failure"] for stage in done["stages"] if stage["failure"]] == []
+    assert [stage["stage"] for stage in done["stages"]] == [*(stage.name for stage in STAGES), "page"]
+    for stage in STAGES:
+        table = pd.read_csv(tmp_path / "report" / "tables" / f"{stage.name}.csv")
+        assert len(table) and (table.value.notna() | table.reason.notna()).all(), stage.name
+    reasons = {
+        "behaviour": "amplitudes of angles: 0 samples", "decoding": "one episode", "encoding": "one episode",
+        "alignment": "one task", "task_variance": "one task", "axes": "one episode", "factors": "one episode",
+    }  # fmt: skip
+    for name, words in reasons.items():
+        table = pd.read_csv(tmp_path / "report" / "tables" / f"{name}.csv")
+        assert table.reason.str.contains(words).any(), name
+
+
+def test_sessions_of_unlike_layers_say_so_and_are_compared_all_the_same(mlp_session, lstm_session, tmp_path):
+    other = shutil.copyfile(lstm_session, tmp_path / "lstm.nwb")
+    analyze([mlp_session, other], tmp_path / "report", ("overview",))
+    table = pd.read_csv(tmp_path / "report" / "tables" / "seeds.csv")
+    (reason,) = table[(table.measure == "numbers over seeds") & (table.layer == "core.h")].reason
+    assert reason == "not estimable: unlike layers: session has no core.h"
+    returns = table[(table.measure == "overview: return") & (table.task == "run")]
+    assert len(returns) == 1 and returns.interval_over.item() == "seeds"
+    assert table.measure.eq("unbiased linear CKA between sessions").any()
+
+
+def test_two_sessions_of_one_network_are_no_seeds(mlp_session, tmp_path):
+    again = shutil.copyfile(mlp_session, tmp_path / "again.nwb")
+    analyze([mlp_session, again], tmp_path / "report", ("overview",))
+    table = pd.read_csv(tmp_path / "report" / "tables" / "seeds.csv")
+    assert table.reason[table.measure == "numbers over seeds"].str.contains("of one network").all()
+
+
+# ---- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_holds_all_it_shows(report):
+    text = Path(report[0]["page"]).read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S).group(1))
+    assert [exhibit["steps"] for exhibit in data["exhibits"]][1] == STEPS
+    assert all(exhibit["film"] is None and "without --film" in exhibit["note"] for exhibit in data["exhibits"])
+    assert "{{" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    assert not re.search(r"(src|href)=\"(?!#|data:)", text) and "http" not in re.sub(
+        r"<script type.*?</script>", "", text
+    )
+
+
+def test_numbers_of_the_page_are_right_to_a_65535th_of_their_range():
+    values = np.random.default_rng(0).normal(size=1000)
+    packed = scaled(values, "i2")
+    levels = np.frombuffer(base64.b64decode(packed["data"]), "<i2")
+    back = levels * packed["scale"] + packed["offset"]
+    np.testing.assert_allclose(back, values, atol=np.ptp(values) / 65535)
+
+
+# ---- what stages read ------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_seen_on_the_steps_of_its_actions(source):
+    steps = int(source.lengths.sum())
+    assert source.series("qpos").shape == (steps, 74) and source.layer("policy.0").shape == (steps, 16)
+    assert source.posture.shape[0] == len(source.episodes) == len(source.tasks) == steps
+    assert all(values.shape == (steps,) for values in source.kinematics.values())
+    assert np.linalg.norm(source.posture.reshape(steps, -1, 3), axis=2).max() < 0.4  # a rat's size, wherever it is
+
+
+def test_postures_do_not_depend_on_where_the_rat_is_and_how_it_is_turned(source):
+    parts = [name for name in source.body_parts if name != "pose.torso"]
+    apart = source.posture.reshape(len(source.episodes), -1, 3)[:, parts.index("pose.skull")]
+    world = source.series("pose.skull") - source.series("pose.torso")
+    np.testing.assert_allclose(np.linalg.norm(apart, axis=1), np.linalg.norm(world, axis=1), atol=1e-6)
+    assert apart.std(axis=0).max() < 0.05  # the head moves little from the trunk
+
+
+def test_speed_is_that_of_the_torso(source):
+    torso = source.series("pose.torso")
+    inside = source.episodes[1:] == source.episodes[:-1]
+    moved = np.linalg.norm(np.diff(torso[:, :2], axis=0), axis=1) / TIMESTEP
+    speed = source.kinematics["speed (m/s)"]
+    step = np.flatnonzero(inside[1:] & inside[:-1])[5]  # with a step of its episode on either side
+    straight = np.linalg.norm(torso[step + 2, :2] - torso[step, :2]) / (2 * TIMESTEP)
+    assert speed[step + 1] == pytest.approx(straight) and speed.mean() == pytest.approx(moved[inside].mean(), rel=0.2)
+
+
+def test_principal_components_are_those_of_the_covariance():
+    values = np.random.default_rng(0).normal(size=(200, 5)) @ np.diag([5, 4, 3, 2, 1])
+    scores, axes, shares = principal(values, 3)
+    variances = np.linalg.eigvalsh(np.cov(values.T))[::-1]
+    np.testing.assert_allclose(scores.var(axis=0, ddof=1), variances[:3])
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(shares, variances[:3] / variances.sum())
+    assert principal(np.outer(np.arange(9.0), [1, 2]), 2)[0].shape == (9, 1)
+
+
+def test_windows_span_no_two_episodes():
+    episodes = np.repeat([0, 1], [25, 14])
+    values = np.arange(39.0)[:, None]
+    windows, of = equal_windows(values, episodes, 10, 99, np.random.default_rng(0))
+    assert windows[:, 0, 0].tolist() == [0, 10, 25] and of.tolist() == [0, 0, 1]
+
+
+def test_the_phase_runs_from_a_touch_down_to_the_next():
+    standing = np.tile([True, True, False, False, False], 4)
+    phase = stride_phase(standing, np.zeros(20, dtype=int))
+    np.testing.assert_allclose(phase[5:15], np.tile(2 * np.pi * np.arange(5) / 5, 2))
+    assert np.isnan(phase[:5]).all() and np.isnan(phase[15:]).all()
+    split = stride_phase(standing, np.repeat([0, 1], 10))
+    assert np.isnan(split[5:10]).all()  # the stride ends in another episode
+
+
+def test_a_gain_is_tested_over_episodes():
+    rng = np.random.default_rng(0)
+    totals = np.full(12, 10.0)
+    better = gain(4 + rng.random(12), 6 + rng.random(12), totals, "untrained network", 0)
+    assert better.value == pytest.approx(0.2, abs=0.05) and better.beat == ("swapped with untrained network",)
+    alike = gain(5 + rng.random(12), 5 + rng.random(12), totals, "inputs", 0)
+    assert not alike.beat and alike.interval[0] < 0 < alike.interval[1]
+
+
+class Made(Source):
+    """Units, senses and speed that differ between two tasks and are noise otherwise, in six episodes of each."""
+
+    layers = ("policy.0",)
+    task_names = ("two-tap", "run")
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.lengths, apart = np.full(12, 60), np.repeat([0.0, 6.0], 360)
+        self.kinematics = {name: rng.normal(size=len(apart)) for name in ("turning (rad/s)", "height (m)")}
+        self.kinematics = {"speed (m/s)": apart + rng.normal(size=len(apart)), **self.kinematics}
+        self.activity, self.senses = (np.abs(apart[:, None] + rng.normal(size=(len(apart), 8))) for _ in range(2))
+        self.tasks = np.where(apart > 0, "run", "two-tap")
+        self.session = SimpleNamespace(trials={"task": self.tasks[::60]})
+
+    def layer(self, name, rows=None):
+        return self.activity if rows is None else self.activity[rows]
+
+    def events(self):
+        return {}
+
+
+APART = ("speed (m/s)", "pose", "all families")  # what units and tasks go with
+
+
+@pytest.fixture
+def without_body(monkeypatch):
+    """Families of features made of a source's senses, and no network to leave untrained."""
+
+    def no_network(session, rows, seed):
+        raise UsageError("no network")
+
+    stages = "analysis.report.stages"
+    monkeypatch.setattr(import_module(f"{stages}.decoding"), "untrained_activity", no_network)
+    for name in ("decoding", "encoding", "similarity"):
+        stage = import_module(f"{stages}.{name}")
+        monkeypatch.setattr(stage, "families", lambda source, _, rows, components: ({"pose": source.senses[rows]}, {}))
+
+
+def run_stage(name, source):
+    stages = {stage.name: stage for stage in STAGES}
+    steps = len(source.episodes)
+    earlier = {"gait": {"phase": np.full(steps, np.nan)}, "behaviour": {"labels": np.zeros(steps, dtype=int)}}
+    if name == "information":
+        earlier["tuning"] = run_stage("tuning", source).arrays
+    return stages[name].work(source, earlier, 0)
+
+
+@pytest.mark.parametrize("name", ["tuning", "information", "encoding", "decoding", "axes", "similarity"])
+def test_what_sets_tasks_apart_belongs_to_the_null(name, without_body):
+    found = [
+        (each.measure, each.estimate)
+        for each in run_stage(name, Made()).findings
+        if each.layer.startswith("policy.0") and CONTROL in each.estimate.nulls and each.variable in APART
+    ]
+    effects = [(measure, estimate) for measure, estimate in found if measure != "mean unique variance explained"]
+    assert effects
+    for measure, estimate in effects:
+        assert estimate.value > 0.3, measure  # tasks alone account for it
+        assert np.median(estimate.nulls[CONTROL]) == pytest.approx(estimate.value, abs=0.1), measure
+
+
+def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
+    (told,) = (
+        each.estimate
+        for each in run_stage("decoding", Made()).findings
+        if each.measure == "balanced accuracy" and each.variable == "task" and each.layer == "policy.0"
+    )
+    assert told.value > 0.95 and np.median(told.nulls[CONTROL]) < 0.8 and told.beat == (CONTROL,)
+
+
+# ---- the untrained network -------------------------------------------------------------------------------------------
+
+
+def test_an_untrained_network_has_the_layers_of_the_trained_one_and_another_activity(mlp_session):
+    with Session(mlp_session) as session:
+        rows = np.arange(int(session.trials.steps.sum()))
+        fresh = untrained_activity(session, rows)
+        for name, values in fresh.items():
+            trained = session.layers[name].read()
+            assert values.shape == trained.shape and not np.allclose(values, trained)
+        some = untrained_activity(session, rows[::7])
+        np.testing.assert_allclose(some["policy.1"], fresh["policy.1"][::7], rtol=1e-6)
+        assert not np.allclose(untrained_activity(session, rows, seed=1)["policy.1"], fresh["policy.1"])
+
+
+def test_memory_of_an_untrained_network_begins_anew_with_each_episode(lstm_session):
+    with Session(lstm_session) as session:
+        lengths = session.trials.steps.to_numpy()
+        fresh = untrained_activity(session, np.arange(int(lengths.sum())))
+        first = np.abs(fresh["core.h"][[0, lengths[0]]]).mean()
+        later = np.abs(fresh["core.h"][lengths[0] - 1]).mean()
+        assert fresh["core.h"].std() > 0 and first < later  # hidden state grows from zero
+
+
+def test_a_network_that_sees_has_no_untrained_control(mlp_session):
+    with Session(mlp_session) as session:
+        description = {**session.protocol["policy"], "picture": ["eye", [64, 64, 3]]}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Session, "protocol", {"policy": description})
+            with pytest.raises(UsageError, match="pictures are not recorded"):
+                untrained_activity(session, np.arange(3))
