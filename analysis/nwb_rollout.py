@@ -117,7 +117,7 @@ class _Rollout:
         action = self._choose(output)
         self._writers.put({name: values.numpy() for name, values in activity.items()})
         if self._has_value:
-            self._writers.put({"value": output.value.numpy()})
+            self._writers.put({"value": self._value(output)})
         self._writers.put(self._channels.state() | self._channels.before(self._observation))
         self._observation, _, terminated, truncated, info = self._env.step(action)
         self._writers.put(self._channels.after(action, info))
@@ -132,6 +132,9 @@ class _Rollout:
     def _think(self) -> tuple[Output, AgentState, dict[str, Tensor]]:
         return self._layers.step(self._policy.senses.flatten(self._observation), self._state)
 
+    def _value(self, output: Output) -> NDArray[np.float32]:
+        return self._policy.value_in(self._env.task.name, output.value).numpy()
+
     def _choose(self, output: Output) -> NDArray[np.float32]:
         action = output.mean
         if not self._conditions.deterministic:
@@ -144,7 +147,7 @@ class _Rollout:
     def _end(self, over: NDArray[np.bool_], terminated: NDArray[np.bool_], endings: Mapping[str, Any]) -> None:
         """Close episodes that are over, and begin others in their place."""
         self._writers.put(self._channels.state())
-        last_values = self._think()[0].value.numpy() * ~terminated if self._error else None
+        last_values = self._value(self._think()[0]) * ~terminated if self._error else None
         for env in np.intersect1d(np.flatnonzero(over), self._writers.running).tolist():
             causes = [cause for cause, mask in endings.items() if mask[env]]
             facts = Facts(

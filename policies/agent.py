@@ -28,7 +28,8 @@ class Output(NamedTuple):
     log_std: Tensor
     """(..., A), logarithm of its standard deviation."""
     value: Tensor
-    """(...), the critic's estimate; NaN where the critic reads more than it was given."""
+    """(...), the critic's estimate, or (..., K) of an agent of K tasks; NaN where the critic reads more than it was
+    given. See `Agent.of_task`."""
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """An action of each distribution, (..., A), not clipped."""
@@ -76,6 +77,7 @@ class Agent(nn.Module, ABC):
         action_size: A.
         initial_std: standard deviation of the actions at first.
         critic_size: P.
+        tasks: K, for how many tasks its critic has an estimate. The policy is one, and is not told which task it is.
     """
 
     name: ClassVar[str]
@@ -94,11 +96,14 @@ class Agent(nn.Module, ABC):
     MIRROR: ClassVar[tuple[str, ...]] = ()
     """What is saved with the weights but follows from what the agent reads."""
 
-    def __init__(self, observation_size: int, action_size: int, initial_std: float, critic_size: int = 0) -> None:
+    def __init__(
+        self, observation_size: int, action_size: int, initial_std: float, critic_size: int = 0, tasks: int = 1
+    ) -> None:
         super().__init__()
         self.observation_size = observation_size
         self.action_size = action_size
         self.critic_size = critic_size
+        self.tasks = tasks
         self.normaliser = Normaliser(observation_size + critic_size)
         self.log_std = nn.Parameter(torch.full((action_size,), math.log(initial_std)))
 
@@ -147,24 +152,38 @@ class Agent(nn.Module, ABC):
 
     @property
     def value_layer(self) -> nn.Linear:
-        """The last layer of the critic, whose one output is the value."""
+        """The last layer of the critic, whose outputs are the value of each task."""
         return cast(nn.Linear, self.critic[-1])
+
+    def of_task(self, values: Tensor, tasks: Tensor) -> Tensor:
+        """The estimates (...) of each one's own task.
+
+        Args:
+            values: as `Output.value` has them.
+            tasks: which task each is of, int64, of a shape that broadcasts to (...).
+        """
+        if self.tasks == 1:
+            return values
+        return values.gather(-1, tasks.expand(values.shape[:-1]).unsqueeze(-1)).squeeze(-1)
 
     def critic_parameters(self) -> list[nn.Parameter]:
         """The critic's weights, where it shares none with the policy and may learn alone (see `value`); else none."""
         return []
 
     def value(self, observations: Tensor) -> Tensor:
-        """The estimates (...) of observations (..., D + P) by a critic that shares no weight with the policy."""
+        """What a critic that shares no weight with the policy says of observations (..., D + P), as `Output.value`."""
         raise TypeError(f"the critic of agent {self.name} shares weights with its policy")
 
     def _critic_is_told(self, observation: Tensor) -> bool:
         return observation.shape[-1] == self.observation_size + self.critic_size
 
-    @staticmethod
-    def _unknown_value(features: Tensor) -> Tensor:
-        """The value (...) that a critic gives which is not told all that it reads, for features (..., n)."""
-        return torch.full(features.shape[:-1], math.nan, device=features.device)
+    def _unknown_value(self, features: Tensor) -> Tensor:
+        """The value that a critic gives which is not told all that it reads, for features (..., n)."""
+        return self._as_value(torch.full((*features.shape[:-1], self.tasks), math.nan, device=features.device))
+
+    def _as_value(self, outputs: Tensor) -> Tensor:
+        """The critic's outputs (..., K) as `Output.value` has them."""
+        return outputs.squeeze(-1) if self.tasks == 1 else outputs
 
 
 def run_layers(network: nn.Sequential, inputs: Tensor, name: str, probe: Probe) -> Tensor:

@@ -14,6 +14,7 @@ _TOLD = (
     "seed",
     "seeds",
     "init_from",
+    "experts",
     "privileged",
     "mujoco",
 )
@@ -23,7 +24,8 @@ def _in_sight(facts: dict[str, Any]) -> str:
     if "picture" not in facts:
         return ""
     rows, columns, _ = facts["picture"][1]
-    return f" and a picture of {columns}x{rows} pixels"
+    every = facts.get("picture_every", 1)
+    return f" and a picture of {columns}x{rows} pixels" + (f", which stays for {every} steps," if every > 1 else "")
 
 
 def write_card(facts: dict[str, Any], parameters: int) -> str:

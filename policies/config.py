@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,9 @@ from typing import Annotated, Any
 import tyro
 import yaml
 
+from policies.distillation import DistillationSettings
+from policies.experts import name_experts
+from policies.kickstart import KickstartSettings
 from policies.lstm import LSTMSettings
 from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
@@ -22,7 +25,8 @@ from rodent.aids import TrainingAids
 from rodent.errors import UsageError
 from rodent.flags import parse_flags
 from rodent.physics import find_physics
-from rodent.tasks import Task, make_task
+from rodent.tasks import TASKS, Task, make_task
+from rodent.vision import VisionSettings
 
 CONFIG_FILE = "config.yaml"
 _NO_SUBCOMMANDS = (tyro.conf.AvoidSubcommands,)  # a phase's aids have flags where a file gives the phase some
@@ -45,7 +49,8 @@ class Phase:
     action_std: float | None = None  # reached at the end of the phase, from what it was (None: learnt)
     rate: float | None = None  # learning rate, held (None: the learner's own rule)
     aids: TrainingAids | None = None  # aids of this phase, all of them (None: the run's)
-    # Parameters of the task that differ from its own in this phase, so that a curriculum may end at the task itself.
+    # Parameters of the task that differ from its own in this phase, so that a curriculum may end at the task itself; of
+    # several tasks under the name of each.
     parameters: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict)
 
     def task(self, name: str) -> Task:
@@ -54,7 +59,11 @@ class Phase:
         Raises:
             UsageError: it has no such parameters, or may not have these values.
         """
-        ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in self.parameters.items()}
+        of_tasks = bool(self.parameters) and self.parameters.keys() <= TASKS.keys()
+        own = self.parameters.get(name, {}) if of_tasks else self.parameters
+        if not isinstance(own, dict):
+            raise UsageError(f"a phase's parameters of {name} must be a mapping of names to values, not {own!r}")
+        ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
         return make_task(name, **ranges)
 
     def __post_init__(self) -> None:
@@ -86,11 +95,13 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train an agent on a task. Everything a run writes goes to its run folder."""
+    """Train an agent on one task or several. Everything a run writes goes to its run folder."""
 
-    task: str = "run"  # see `rodent tasks`
+    task: tuple[str, ...] = ("run",)  # see `rodent tasks`; several share the environments evenly
+    task_weights: tuple[float, ...] = ()  # how much the losses of each task count, one a task (none: alike)
     agent: str = "mlp"  # mlp, lstm or merel2020
-    learner: str = "ppo"  # ppo or vmpo
+    learner: str = "ppo"  # ppo, vmpo or distill
+    expert: tuple[str, ...] = ()  # who teaches: TASK=POLICY, or POLICY for the task that it was trained on
     physics: str = "fast"  # preset of the phases that name none: fast or paper
     envs: int = 256  # environments stepped together, by all ranks
     steps: int = 2_000_000  # environment steps of the whole run
@@ -101,6 +112,7 @@ class TrainConfig:
     privileged: bool = False  # let the agent read the task's privileged senses: an expert, never the animal
     privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
     vision: bool = False  # let the agent see, through the rat's eye
+    picture_every: int = 1  # control steps from one picture to the next; in between the last one stays
     threads: int = 2  # of the simulation, of each rank
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
@@ -111,24 +123,40 @@ class TrainConfig:
     keep: int = 3  # checkpoints to keep
     checkpoint_every: int = 200_000  # environment steps between checkpoints
     aids: TrainingAids = field(default_factory=lambda: TrainingAids(upright=0.05, jerk=0.05, backward=0.2))
+    # Aids of one of the tasks, all of them and in every phase, by task (a task that is not named: `aids`).
+    task_aids: Annotated[dict[str, TrainingAids], tyro.conf.Suppress] = field(default_factory=dict)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     mlp: MLPSettings = field(default_factory=MLPSettings)
     lstm: LSTMSettings = field(default_factory=LSTMSettings)
     merel2020: Merel2020Settings = field(default_factory=Merel2020Settings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     vmpo: VMPOSettings = field(default_factory=VMPOSettings)
+    distill: DistillationSettings = field(default_factory=DistillationSettings)
+    kickstart: KickstartSettings = field(default_factory=KickstartSettings)
 
     def __post_init__(self) -> None:
-        for phase in (Phase(), *self.schedule):
-            phase.task(self.task)
+        self._check_tasks()
+        self._check_experts()
         find_agent(self.agent)
         find_learner(self.learner)
         for names in (self.physics, self.evaluation.physics, *(p.physics for p in self.schedule if p.physics)):
             for name in names.split("+"):
                 find_physics(name)
-        for name in ("envs", "steps", "rollout", "threads", "learner_threads", "keep", "checkpoint_every"):
+        for name in (
+            "envs",
+            "steps",
+            "rollout",
+            "threads",
+            "learner_threads",
+            "keep",
+            "checkpoint_every",
+            "picture_every",
+        ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        parts = len(self.task) * max(len(str(phase.physics).split("+")) for phase in self.phases)
+        if self.envs < parts:
+            raise UsageError(f"envs must be {parts} or more, one for each task and preset, not {self.envs}")
         if self.pool < 0:
             raise UsageError(f"pool must be 0 or more, not {self.pool}")
         if self.minutes is not None and not self.minutes > 0:
@@ -144,6 +172,46 @@ class TrainConfig:
         if len({phase.steps is None for phase in self.schedule}) > 1:
             raise UsageError("either every phase of the schedule has steps, or none")
 
+    def _check_tasks(self) -> None:
+        if isinstance(self.task, str):  # one task may be given as it is
+            object.__setattr__(self, "task", (self.task,))
+        if not self.task or len(set(self.task)) < len(self.task):
+            raise UsageError(f"task must name different tasks, one at least, not {', '.join(self.task) or 'none'}")
+        for phase in (Phase(), *self.schedule):
+            for task in self.task:
+                phase.task(task)
+            self._check_named(phase.parameters.keys() & TASKS.keys(), "a phase's parameters")
+        self._check_named(self.task_aids.keys(), "task_aids")
+        if self.task_weights and (len(self.task_weights) != len(self.task) or not min(self.task_weights) > 0):
+            raise UsageError(
+                f"task_weights must be a number above 0 for each of {len(self.task)} tasks, not {self.task_weights}"
+            )
+        if self.privileged and len(self.task) > 1:
+            raise UsageError(
+                "privileged senses differ between tasks and would tell the agent which it is: train an expert on one "
+                "task, or give --privileged-critic"
+            )
+
+    def _check_named(self, names: Collection[str], what: str) -> None:
+        if strangers := [name for name in names if name not in self.task]:
+            raise UsageError(f"{what} name {strangers[0]}, and the run's tasks are {', '.join(self.task)}")
+
+    def _check_experts(self) -> None:
+        if self.expert and self.learner != "distill" and not max(self.kickstart.weights) > 0:
+            raise UsageError(
+                "experts count for nothing if all of kickstart.weights are 0: raise one, or leave out --expert"
+            )
+        if len(self.kickstart.weights) not in (1, len(self.task)):
+            raise UsageError(
+                f"kickstart.weights must be one number, or one for each of {len(self.task)} tasks, not "
+                f"{self.kickstart.weights}"
+            )
+
+    @property
+    def sight(self) -> VisionSettings:
+        """How rats see, where they do."""
+        return VisionSettings(every=self.picture_every)
+
     @property
     def agent_settings(self) -> Any:
         """The settings of the chosen agent."""
@@ -157,7 +225,7 @@ class TrainConfig:
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return self.run_dir if self.run_dir is not None else default_folder(self.task, self.agent)
+        return self.run_dir if self.run_dir is not None else default_folder(self.task, self.agent, self.learner)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -170,12 +238,14 @@ class TrainConfig:
 
 def to_yaml(config: TrainConfig) -> str:
     """The configuration as YAML, every field of it."""
-    return yaml.safe_dump(to_plain(asdict(config)), sort_keys=False)
+    return yaml.safe_dump(to_json(config), sort_keys=False)
 
 
 def to_json(config: TrainConfig) -> dict[str, Any]:
-    """The configuration as JSON-compatible data."""
+    """The configuration as JSON-compatible data; the name of a single task stands for itself."""
     data: dict[str, Any] = to_plain(asdict(config))
+    if len(config.task) == 1:
+        data["task"] = config.task[0]
     return data
 
 
@@ -208,11 +278,16 @@ def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
     return None
 
 
-def parse_arguments(arguments: Sequence[str], prog: str = "rodent train") -> TrainConfig:
+def parse_arguments(arguments: Sequence[str], prog: str = "rodent train", learner: str = "ppo") -> TrainConfig:
     """The configuration that command-line arguments describe.
 
     `--config FILE` gives the defaults, flags stand on top. Without `--config`, `--resume` takes the defaults from the
-    run folder, so that a run goes on without its flags being repeated.
+    run folder, so that a run goes on without its flags being repeated. Where nothing names a task, it is the experts'.
+
+    Args:
+        arguments: of the command.
+        prog: the command.
+        learner: what it learns by, unless told.
 
     Raises:
         UsageError: a configuration file, a flag or a value is not admissible.
@@ -221,25 +296,28 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train") -> Tra
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path)
     config, rest = first.parse_known_args(arguments)
-    for flag, default in (("--run-dir", None), ("--task", TrainConfig.task), ("--agent", TrainConfig.agent)):
+    for flag, default in (("--run-dir", None), ("--agent", TrainConfig.agent), ("--learner", learner)):
         first.add_argument(flag, default=default)
+    for flag in ("--task", "--expert"):
+        first.add_argument(flag, nargs="*", default=())
     first.add_argument("--resume", action="store_true")
     known, _ = first.parse_known_args(arguments)
-    held = Path(known.run_dir or default_folder(known.task, known.agent)) / CONFIG_FILE
-    defaults = TrainConfig()
     if config.config is not None:
         defaults = load_yaml(config.config)
-    elif known.resume and held.is_file():
-        defaults = load_yaml(held)
+    else:
+        task = tuple(known.task or name_experts(known.expert)) or TrainConfig.task
+        held = Path(known.run_dir or default_folder(task, known.agent, known.learner)) / CONFIG_FILE
+        resumes = known.resume and held.is_file()
+        defaults = load_yaml(held) if resumes else TrainConfig(task=task, learner=learner)
     defaults = replace(defaults, resume=False, overwrite=False)
     return parse_flags(
         lambda: tyro.cli(TrainConfig, args=rest, default=defaults, prog=prog, config=_NO_SUBCOMMANDS), prog
     )
 
 
-def default_folder(task: str, agent: str) -> Path:
+def default_folder(task: Sequence[str], agent: str, learner: str) -> Path:
     """The run folder of runs that name none."""
-    return Path("runs") / f"{task}-{agent}"
+    return Path("runs") / f"{'+'.join(task)}-{agent}{'-student' if learner == 'distill' else ''}"
 
 
 def _deepest(path: str, here: Any, there: Any) -> tuple[str, Any, Any]:

@@ -23,7 +23,7 @@ from rodent.errors import UsageError
 
 FORMATS = (".png", ".svg", ".csv")
 _POINTS = 200
-_LABELS = {
+_LABELS = {  # of measures; of a run of several tasks each has its own, TASK.MEASURE
     "reward": "task reward a control step, while training",
     "evaluation_return": "return of an episode, mean action, evaluated",
 }
@@ -79,16 +79,19 @@ def read_curves(runs: Sequence[Path]) -> list[Curve]:
     """
     groups: dict[str, list[list[dict[str, float]]]] = {}
     labels: dict[str, str] = {}
+    measures: dict[str, list[str]] = {}
     for run in runs:
         for folder in seed_folders(run):
             config, rows = _read_run(folder)
             key = str({name: value for name, value in to_json(config).items() if name not in CHANGEABLE | {"seeds"}})
             groups.setdefault(key, []).append(rows)
             labels.setdefault(key, run.resolve().name)
+            owners = [""] if len(config.task) == 1 else [f"{task}." for task in config.task]
+            measures[key] = [owner + measure for owner in owners for measure in _LABELS]
     return [
         curve
         for key, group in groups.items()
-        for measure in _LABELS
+        for measure in measures[key]
         if (curve := _curve(labels[key], measure, group)) is not None
     ]
 
@@ -144,14 +147,15 @@ def _as_picture(curves: Sequence[Curve], kind: str) -> bytes:
 
 
 def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
-    marker = "o" if curves[0].measure == "evaluation_return" else ""
+    task, _, measure = curves[0].measure.rpartition(".")
+    marker = "o" if measure == "evaluation_return" else ""
     for curve in curves:
         seeds = f"{curve.seeds} seeds" if curve.seeds > 1 else "1 seed"
         label = f"{curve.label} ({seeds}, {curve.minutes[-1]:.0f} min)"
         (line,) = axes.plot(curve.steps / 1e6, curve.mean, marker=marker, markersize=4, label=label)
         axes.fill_between(curve.steps / 1e6, curve.low, curve.high, color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set_xlabel("environment steps (millions)")
-    axes.set_ylabel(_LABELS[curves[0].measure])
+    axes.set_ylabel(_LABELS[measure] + (f"\n({task})" if task else ""))
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small")

@@ -1,4 +1,4 @@
-"""The environments that training steps: the task under a preset of physics, or under several at once."""
+"""The environments that training steps: one task or several, under a preset of physics or under several at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from policies.config import Phase, TrainConfig
-from policies.distributed import Share
+from policies.distributed import ALONE, Ranks
+from policies.multitask import SharedSenses, Tasks, share_space
+from policies.policy import Policy
 from policies.storage import Arrays
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.tasks import TASKS, Task
+from rodent.vision import VisionSettings
 
 Step = tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
@@ -58,7 +62,7 @@ class MakeEnv(Protocol):
         *,
         pool: int = 0,
         privileged: bool = False,
-        vision: bool = False,
+        vision: bool | VisionSettings = False,
     ) -> TrainingEnv: ...
 
 
@@ -71,38 +75,79 @@ def make_rodent_env(
     *,
     pool: int = 0,
     privileged: bool = False,
-    vision: bool = False,
+    vision: bool | VisionSettings = False,
 ) -> TrainingEnv:
     """The project's own environment, `RodentVectorEnv`."""
     return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool, privileged=privileged, vision=vision)
 
 
-def make_training_env(make_env: MakeEnv, config: TrainConfig, phase: Phase, share: Share | None = None) -> TrainingEnv:
-    """The environment of one of a configuration's `phases`. Presets joined by `+` share the environments evenly.
+def make_training_env(
+    make_env: MakeEnv, config: TrainConfig, phase: Phase, experts: Sequence[Policy] = (), ranks: Ranks = ALONE
+) -> TrainingEnv:
+    """A rank's share of the environments of one of a configuration's `phases`. All ranks call this.
 
-    Of a share of the environments (None: all), it has the presets that these fall under. What the first ones' pool of
-    arenas cost is told on standard error.
+    Tasks share the environments evenly, and in each task the presets that are joined by `+`. A rank has those under
+    which its share falls. What the first one's pools of arenas cost is told on standard error.
+
+    Args:
+        make_env: makes the environment of one task under one preset.
+        config: the configuration.
+        phase: one of its `phases`.
+        experts: policies whose senses are offered besides.
+        ranks: the processes of the run.
+
+    Raises:
+        UsageError: the tasks do not offer the animal the same senses.
     """
     assert phase.physics is not None
-    share = share or Share(0, config.envs, config.envs)
+    share = ranks.share(config.envs)
     presets = phase.physics.split("+")
-    own = np.arange(share.start, share.stop)
-    sizes = [len(np.intersect1d(part, own)) for part in np.array_split(np.arange(config.envs), len(presets))]
-    pool = config.pool if TASKS[config.task].varies else 0
-    privileged = config.privileged or config.privileged_critic
+    owned = np.arange(share.start, share.stop)
+    privileged = config.privileged or config.privileged_critic or any(e.senses.privileged for e in experts)
+    vision = config.sight if config.vision or any(e.senses.sees for e in experts) else False
     began = time.monotonic()
-    envs = [
-        make_env(
-            phase.task(config.task), size, preset, config.threads, phase.aids,
-            pool=pool, privileged=privileged, vision=config.vision,
-        )
-        for preset, size in zip(presets, sizes, strict=True)
-        if size
-    ]  # fmt: skip
-    if pool and share.start == 0:
-        seconds = time.monotonic() - began
-        print(f"{pool * len(envs)} arenas of {config.task} compiled in {seconds:.1f} s", file=sys.stderr)
-    return envs[0] if len(envs) == 1 else Mixture(envs)
+    envs: list[tuple[str, TrainingEnv]] = []
+    for task, rows in zip(config.task, assign_tasks(config).rows, strict=True):
+        sizes = [len(np.intersect1d(part, owned)) for part in np.array_split(rows, len(presets))]
+        pool = config.pool if TASKS[task].varies else 0
+        aids = config.task_aids.get(task, phase.aids)
+        for preset, size in zip(presets, sizes, strict=True):
+            if not size:
+                continue
+            made = make_env(
+                phase.task(task), size, preset, config.threads, aids, pool=pool, privileged=privileged, vision=vision
+            )
+            envs.append((task, made))
+    varying = [task for task, _ in envs if TASKS[task].varies]
+    if config.pool and varying and ranks.writes:
+        seconds, names = time.monotonic() - began, " and ".join(dict.fromkeys(varying))
+        print(f"{config.pool * len(varying)} arenas of {names} compiled in {seconds:.1f} s", file=sys.stderr)
+    if len(config.task) > 1:
+        offered = _of_all_ranks({task: env.single_observation_space for task, env in envs}, ranks)
+        space = ranks.first(lambda: share_space(offered))
+        return Mixture([SharedSenses(env, task, space) for task, env in envs])
+    return envs[0][1] if len(envs) == 1 else Mixture([env for _, env in envs])
+
+
+def assign_tasks(config: TrainConfig) -> Tasks:
+    """The tasks of a run: each has a stretch of the environments, as even as can be."""
+    parts = np.array_split(np.arange(config.envs), len(config.task))
+    ids = torch.from_numpy(np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
+    return Tasks(config.task, ids, config.task_weights or (1.0,) * len(config.task))
+
+
+def offered_by_task(env: TrainingEnv, tasks: Sequence[str], ranks: Ranks = ALONE) -> dict[str, gymnasium.Space[Any]]:
+    """What each of `tasks` itself offers in the environments that `make_training_env` made, of all ranks."""
+    parts = [part for part in getattr(env, "parts", ()) if isinstance(part, SharedSenses)]
+    if not parts:
+        return dict.fromkeys(tasks, env.single_observation_space)
+    return _of_all_ranks({part.name: part.env.single_observation_space for part in parts}, ranks)
+
+
+def _of_all_ranks(spaces: dict[str, gymnasium.Space[Any]], ranks: Ranks) -> dict[str, gymnasium.Space[Any]]:
+    """Spaces by task, with those of the tasks that only other ranks have."""
+    everyone = ranks.gather(spaces)
+    return ranks.first(lambda: {task: space for theirs in everyone for task, space in theirs.items()})
 
 
 def training_seeds(seed: int, phase: int, count: int) -> list[int]:
@@ -116,7 +161,10 @@ def action_names(env: TrainingEnv) -> tuple[str, ...]:
 
 
 class Mixture:
-    """Several vector environments of one task stepped as one: the first ones' environments come first."""
+    """Several vector environments stepped as one: the first ones' environments come first.
+
+    What only some of them tell, such as another task's reward terms, is zero or false for the others.
+    """
 
     def __init__(self, parts: Sequence[TrainingEnv]) -> None:
         self.parts = parts
@@ -164,12 +212,12 @@ class Mixture:
             part.close()
 
     def _join_infos(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        sizes = [part.num_envs for part in self.parts]
         joined: dict[str, Any] = {"task_reward": np.concatenate([info["task_reward"] for info in infos])}
         for group in ("reward_terms", "shaping_terms", "endings"):
             if group in infos[0]:
-                joined[group] = _joined([info[group] for info in infos])
+                joined[group] = _joined(_completed([info[group] for info in infos], sizes))
         if any("final_obs" in info for info in infos):
-            sizes = [part.num_envs for part in self.parts]
             none = [(np.full(size, None, dtype=object), np.zeros(size, dtype=bool)) for size in sizes]
             finals = [(i.get("final_obs", n[0]), i.get("_final_obs", n[1])) for i, n in zip(infos, none, strict=True)]
             joined["final_obs"] = np.concatenate([final for final, _ in finals])
@@ -180,3 +228,12 @@ class Mixture:
 def _joined(parts: Iterable[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     first, *rest = parts
     return {name: np.concatenate([values, *(part[name] for part in rest)]) for name, values in first.items()}
+
+
+def _completed(parts: Sequence[dict[str, NDArray[Any]]], sizes: Sequence[int]) -> list[dict[str, NDArray[Any]]]:
+    """Each part (size,) under all the names that any has: zeros, or false, under those that it has not."""
+    names = {name: values.dtype for part in parts for name, values in part.items()}
+    return [
+        {name: part[name] if name in part else np.zeros(size, kind) for name, kind in names.items()}
+        for part, size in zip(parts, sizes, strict=True)
+    ]

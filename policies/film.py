@@ -102,7 +102,7 @@ def view_policy(policy: str, task: str | None = None, seed: int = 0, physics: st
     chosen = make_task(task or actor.task)
     mode = "Disabled" if chosen.varies else "SameStep"
     env = RodentVectorEnv(
-        chosen, 1, physics, autoreset_mode=mode, privileged=actor.senses.privileged, vision=actor.senses.sees
+        chosen, 1, physics, autoreset_mode=mode, privileged=actor.senses.privileged, vision=actor.sight
     )
     actor.senses.check(ObservationSpec.of(env.single_observation_space))
     scene = chosen.scene(episode_rng(chosen, seed, 0))

@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from policies.agent import Agent
+from policies.agent import Agent, Output
 from policies.distributed import ALONE, Ranks
-from policies.rollout import Rollout
+from policies.kickstart import expert_distance, expert_divergence
+from policies.multitask import ONE_TASK, Tasks
+from policies.rollout import Minibatch, Rollout
 
 
 class Learner(ABC):
@@ -20,6 +22,7 @@ class Learner(ABC):
     Args:
         agent: the agent to train, changed in place.
         settings: an instance of `settings_type`.
+        tasks: of the run; the agent's critic has an estimate for each.
         ranks: learn together, each from its own rollout. What a learner averages or ranks it does over all of them.
     """
 
@@ -27,11 +30,14 @@ class Learner(ABC):
     settings_type: ClassVar[type[Any]]
 
     agent: Agent
+    tasks: Tasks
     optimizer: torch.optim.Optimizer
     ranks: Ranks
+    expert_weights: Tensor | None = None
+    """(tasks,), what KL(expert || agent) weighs in the loss; None where there are no experts."""
 
     @abstractmethod
-    def __init__(self, agent: Agent, settings: Any, ranks: Ranks = ALONE) -> None: ...
+    def __init__(self, agent: Agent, settings: Any, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> None: ...
 
     @abstractmethod
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
@@ -54,9 +60,28 @@ class Learner(ABC):
     def rate(self, value: float) -> None:
         self.optimizer.param_groups[0]["lr"] = value
 
-    def value_facts(self) -> dict[str, float]:
-        """What the critic's values mean, for the policy's card: `discount` and `reward_scale`, where they are fixed."""
-        return {}
+    @abstractmethod
+    def value_facts(self) -> dict[str, float | list[float]]:
+        """What the critic's values mean, for the policy's card.
+
+        `discount`, and `reward_scale`, if values are discounted sums of rewards times that, or else `value_mean` and
+        `value_std` of each task; see `PopArt.facts`.
+        """
+
+    def towards_experts(self, batch: Minibatch, output: Output) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """What experts add to the loss of a minibatch, and how far they are, as KL and between the mean actions."""
+        if self.expert_weights is None:
+            return 0.0, {}
+        weights = (self.expert_weights * self.tasks.step_weights)[batch.tasks]
+        guided = self.expert_weights > 0
+        divergence, distance = expert_divergence(batch, output), expert_distance(batch, output)
+        share = guided[self.tasks.ids].float().mean()
+        known = {"expert_kl": divergence.detach(), "expert_distance": distance}
+        told = {name: values * guided[batch.tasks] for name, values in known.items()}
+        figures = {name: batch.mean(values) / share for name, values in told.items()}
+        alone = tuple(f"{task}." for task, has in zip(self.tasks.names, guided.tolist(), strict=True) if not has)
+        of_tasks = {name: x for name, x in self.tasks.figures(told, batch).items() if not name.startswith(alone)}
+        return batch.mean(weights * divergence), figures | of_tasks
 
     def _summarise(self, figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
         """Means over minibatches of figures of which each rank has its part."""
@@ -67,12 +92,18 @@ class Learner(ABC):
         """What the optimiser changes, by name: the agent's."""
         return dict(self.agent.named_parameters())
 
+    def modules(self) -> dict[str, nn.Module]:
+        """What the learner has beside the agent and keeps in checkpoints, by name."""
+        return {}
+
     def state_dict(self) -> dict[str, Tensor]:
-        """The optimiser's moments by parameter, and the rate, as tensors."""
+        """The optimiser's moments by parameter, the rate, and the state of `modules`, as tensors."""
         state = {"rate": torch.tensor(self.rate, dtype=torch.float64)}
         for name, parameter in self.parameters().items():
             for moment, value in self.optimizer.state.get(parameter, {}).items():
                 state[f"{moment}.{name}"] = value
+        for name, module in self.modules().items():
+            state |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -81,5 +112,8 @@ class Learner(ABC):
         parameters = self.parameters()
         for key, value in state.items():
             moment, _, name = key.partition(".")
-            if name:
+            if name and "/" not in key:
                 self.optimizer.state[parameters[name]][moment] = value.clone()
+        for name, module in self.modules().items():
+            prefix = f"{name}/"
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

@@ -46,13 +46,15 @@ class LSTMAgent(Agent):
     recurrent = True
     READS: Mapping[str, str] = {"encoder.0.weight": "policy", "critic.0.weight": "critic"}
 
-    def __init__(self, observation_size: int, action_size: int, settings: LSTMSettings, critic_size: int = 0) -> None:
-        super().__init__(observation_size, action_size, settings.initial_std, critic_size)
+    def __init__(
+        self, observation_size: int, action_size: int, settings: LSTMSettings, critic_size: int = 0, tasks: int = 1
+    ) -> None:
+        super().__init__(observation_size, action_size, settings.initial_std, critic_size, tasks)
         self.encoder = mlp((observation_size, *settings.encoder))
         self.core = LSTMCell(settings.encoder[-1], settings.core)
         features = settings.encoder[-1] + settings.core
         self.actor = mlp((features, *settings.head), action_size, output_gain=0.01)
-        self.critic = mlp((features + critic_size, *settings.head), 1, output_gain=0.01)
+        self.critic = mlp((features + critic_size, *settings.head), tasks, output_gain=0.01)
 
     def initial(self, batch: int) -> AgentState:
         return self.core.initial(batch, "core")
@@ -78,7 +80,7 @@ class LSTMAgent(Agent):
         features = torch.cat([encoded, h], -1)
         mean = probe("mean", run_layers(self.actor, features, "actor", probe))
         if self._critic_is_told(seen):
-            value = self.critic(torch.cat([features, seen[..., self.observation_size :]], -1)).squeeze(-1)
+            value = self._as_value(self.critic(torch.cat([features, seen[..., self.observation_size :]], -1)))
         else:
             value = self._unknown_value(mean)
         return Output(mean, self.log_std.expand_as(mean), value)

@@ -94,8 +94,9 @@ class Merel2020Agent(Agent):
         settings: Merel2020Settings,
         critic_size: int = 0,
         picture_shape: tuple[int, int, int] | None = None,
+        tasks: int = 1,
     ) -> None:
-        super().__init__(observation_size, action_size, settings.initial_std, critic_size)
+        super().__init__(observation_size, action_size, settings.initial_std, critic_size, tasks)
         self.settings = settings
         self.picture_shape = picture_shape
         self.recurrent = bool(CELLS[settings.cell].PARTS)
@@ -113,7 +114,7 @@ class Merel2020Agent(Agent):
         out = sum(layers) if settings.skip else layers[-1]
         self.core = make(features if listens else out, settings.core)
         self.actor = mlp((out,), action_size, output_gain=0.01)
-        self.critic = mlp((settings.core + critic_size, *settings.critic), 1, output_gain=0.01)
+        self.critic = mlp((settings.core + critic_size, *settings.critic), tasks, output_gain=0.01)
         readers = range(len(layers) if settings.skip else 1)
         self.READS: Mapping[str, str] = {  # what is read of them stands last, hence the order in `_read_policy`
             "proprioception.0.weight": "policy",
@@ -170,7 +171,8 @@ class Merel2020Agent(Agent):
             return features
         if picture is None:
             raise UsageError("the agent sees, and was given no picture: make the environment with vision")
-        return torch.cat([probe("vision", self.vision(picture)), features], -1)
+        seen = self.vision(picture) if picture.ndim == 4 else self.vision.watch(picture)
+        return torch.cat([probe("vision", seen), features], -1)
 
     def _read_policy(self, features: Tensor, senses: Tensor, run: Run) -> Tensor:
         """What the policy's layers say of features (..., n) and senses (..., D)."""
@@ -186,7 +188,7 @@ class Merel2020Agent(Agent):
         if not self._critic_is_told(seen):
             return self._unknown_value(core)
         inputs = torch.cat([core, seen[..., self.observation_size :]], -1)
-        return run_layers(self.critic, inputs, "critic", probe).squeeze(-1)
+        return self._as_value(run_layers(self.critic, inputs, "critic", probe))
 
     def _cells(self) -> dict[str, Cell]:
         policy = {f"policy.{layer}": cast(Cell, cell) for layer, cell in enumerate(self.policy)}
@@ -207,6 +209,7 @@ class PictureEncoder(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], features: int) -> None:
         super().__init__()
+        self.channels = channels
         rows, columns, colours = shape
         stages = [_Stage(before, after) for before, after in pairwise((colours, *channels))]
         for _ in stages:
@@ -220,6 +223,21 @@ class PictureEncoder(nn.Module):
         seen = self.stages(flat.float() / 255 - 0.5).relu().flatten(1)
         features: Tensor = self.out(seen)
         return features.view(*pictures.shape[:-3], features.shape[-1])
+
+    def watch(self, pictures: Tensor) -> Tensor:
+        """Features (time, batch, n) of pictures (time, batch, ...), as `forward` has them; one that stays counts once.
+
+        Where pictures come at every k-th control step, that spares all of them but one in k.
+        """
+        fresh = torch.ones(pictures.shape[:2], dtype=torch.bool, device=pictures.device)
+        fresh[1:] = (pictures[1:] != pictures[:-1]).flatten(2).any(-1)
+        if fresh.all():
+            return self(pictures)
+        times = torch.arange(len(fresh), device=fresh.device).unsqueeze(1)
+        latest = torch.where(fresh, times, 0).cummax(0).values
+        numbers = (fresh.flatten().cumsum(0) - 1).view_as(fresh).gather(0, latest)
+        features: Tensor = self(pictures[fresh])[numbers]
+        return features
 
 
 class _Stage(nn.Module):

@@ -47,11 +47,13 @@ class MLPAgent(Agent):
     READS: Mapping[str, str] = {"actor.0.weight": "policy", "critic.0.weight": "all"}
     MIRROR = ("sense_index", "sense_sign", "action_index", "action_sign")
 
-    def __init__(self, observation_size: int, action_size: int, settings: MLPSettings, critic_size: int = 0) -> None:
-        super().__init__(observation_size, action_size, settings.initial_std, critic_size)
+    def __init__(
+        self, observation_size: int, action_size: int, settings: MLPSettings, critic_size: int = 0, tasks: int = 1
+    ) -> None:
+        super().__init__(observation_size, action_size, settings.initial_std, critic_size, tasks)
         everything = observation_size + critic_size
         self.actor = mlp((observation_size, *settings.hidden), action_size, output_gain=0.01)
-        self.critic = mlp((everything, *settings.hidden), 1, output_gain=0.01)
+        self.critic = mlp((everything, *settings.hidden), tasks, output_gain=0.01)
         self.symmetric = settings.symmetric
         if self.symmetric:
             self.register_buffer("sense_index", torch.arange(everything))
@@ -113,7 +115,7 @@ class MLPAgent(Agent):
 
     def _value(self, views: list[Tensor]) -> Tensor:
         values = [self.critic(seen) for seen in views]
-        return (sum(values[1:], values[0]) / len(values)).squeeze(-1)
+        return self._as_value(sum(values[1:], values[0]) / len(values))
 
     def _views(self, observation: Tensor) -> list[Tensor]:
         """The normalised observation (..., D or D + P) as it is and, of a symmetric agent, in a mirror."""

@@ -30,22 +30,28 @@ class ObservationSpec:
     """Name and shape (rows, columns, colours) of the picture that it sees, uint8; None for one that does not see."""
 
     @classmethod
-    def of(cls, space: gymnasium.Space[Any], privileged_critic: bool = False) -> ObservationSpec:
+    def of(
+        cls, space: gymnasium.Space[Any], privileged_critic: bool = False, privileged: bool = True, sees: bool = True
+    ) -> ObservationSpec:
         """The spec of a single environment's Dict of flat Boxes and, where it gives one, a picture.
 
         Args:
             space: the environment's.
             privileged_critic: keep privileged senses to the critic.
+            privileged: read privileged senses, if there are any and they are not the critic's.
+            sees: read the picture, if there is one.
         """
         assert isinstance(space, gymnasium.spaces.Dict)
         flat = {name: box.shape or (1,) for name, box in space.spaces.items() if len(box.shape or ()) < 2}
         sizes = tuple((name, shape[0]) for name, shape in flat.items())
         pictures = {name: box.shape for name, box in space.spaces.items() if box.shape and len(box.shape) == 3}
         picture = next(((name, (rows, cols, colours)) for name, (rows, cols, colours) in pictures.items()), None)
-        if not privileged_critic:
+        picture = picture if sees else None
+        if privileged and not privileged_critic:
             return cls(sizes, picture=picture)
-        privileged = tuple(each for each in sizes if each[0].startswith(PRIVILEGED))
-        return cls(tuple(each for each in sizes if each not in privileged), privileged, picture)
+        critics = tuple(each for each in sizes if each[0].startswith(PRIVILEGED))
+        published = tuple(each for each in sizes if each not in critics)
+        return cls(published, critics if privileged_critic else (), picture)
 
     @classmethod
     def from_json(cls, senses: Any, critic_senses: Any = (), picture: Any = None) -> ObservationSpec:
@@ -64,6 +70,11 @@ class ObservationSpec:
         groups = {"senses": self.senses} | ({"critic_senses": self.critic_senses} if self.critic_senses else {})
         seen = {"picture": [self.picture[0], [*self.picture[1]]]} if self.picture else {}
         return {name: [[*pair] for pair in group] for name, group in groups.items()} | seen
+
+    @property
+    def names(self) -> list[str]:
+        """What the policy reads, by name, the picture included."""
+        return [name for name, _ in self.senses] + ([self.picture[0]] if self.picture else [])
 
     @property
     def privileged(self) -> bool:

@@ -25,7 +25,8 @@ def build(kind: Any, data: Any, path: str) -> Any:
     """Make an instance of a type annotation out of plain data.
 
     Args:
-        kind: a dataclass, tuple of one type, mapping of anything, Optional, Literal, Path, or plain type.
+        kind: a dataclass, tuple of one type, mapping from names, Optional, Literal, Path, or plain type. Of a tuple of
+            texts, a text alone will do.
         data: what JSON or YAML gave.
         path: where the data stands, for the error.
 
@@ -38,9 +39,14 @@ def build(kind: Any, data: Any, path: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return None if data is None else build(next(i for i in inner if i is not type(None)), data, path)
     if origin is dict and isinstance(data, dict):
-        return {str(name): item for name, item in data.items()}
+        return {
+            str(name): item if inner[1] is Any else build(inner[1], item, f"{path}.{name}")
+            for name, item in data.items()
+        }
     if origin is tuple and isinstance(data, list):
         return tuple(build(inner[0], item, f"{path}.{i}") for i, item in enumerate(data))
+    if origin is tuple and inner[0] is str and isinstance(data, str):
+        return (data,)
     if origin is typing.Literal and data in inner:
         return data
     if kind is Path and isinstance(data, str):

@@ -24,6 +24,7 @@ from rodent.errors import UsageError
 from rodent.opengl import opengl_kind
 from rodent.rendering import probe
 from rodent.tasks import Task, make_task
+from rodent.vision import VisionSettings
 
 SIMULATORS = ("rodent", "dm_control")
 
@@ -100,7 +101,7 @@ def play(
         threads,
         AutoresetMode.NEXT_STEP,
         privileged=policy.senses.privileged,
-        vision=policy.senses.sees,
+        vision=policy.sight,
     )
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     return _play_together(policy, env, episodes, seed, deterministic, limit, progress)
@@ -166,12 +167,12 @@ def _opengl_of_dm_control() -> str:
 
 def _dm_control_worker(policy: Policy, task: Task, episode: int, seed: int, deterministic: bool, limit: int) -> Episode:
     torch.set_num_threads(1)
-    env = _dm_control_env(task, policy.senses.privileged, policy.senses.sees)
+    env = _dm_control_env(task, policy.senses.privileged, policy.sight)
     return _play_one(policy, env, episode, seed, deterministic, limit)
 
 
 @cache
-def _dm_control_env(task: Task, privileged: bool, vision: bool) -> DmControlEnv:
+def _dm_control_env(task: Task, privileged: bool, vision: bool | VisionSettings) -> DmControlEnv:
     """One a process: composing it takes longer than resetting it."""
     return DmControlEnv(task, privileged, vision)
 

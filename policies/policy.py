@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import mujoco
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from policies.agent import Agent, AgentState
 from policies.card import write_card
@@ -21,6 +23,7 @@ from policies.probe import NOTHING, Probe
 from policies.registry import find_agent, make_agent
 from policies.storage import DamagedFileError, read_tensors, write_atomically, write_tensors
 from rodent.errors import UsageError
+from rodent.vision import VisionSettings
 
 WEIGHTS_FILE = "policy.safetensors"
 DESCRIPTION_FILE = "policy.json"
@@ -50,16 +53,35 @@ class Policy:
     """What the card tells: tasks, physics, seed, steps, evaluations, ... (JSON-compatible)."""
 
     @property
-    def task(self) -> str:
-        """The task that it was trained on, the first of several.
+    def tasks(self) -> list[str]:
+        """The tasks that it was trained on.
 
         Raises:
             UsageError: the policy does not say.
         """
         tasks = self.facts.get("tasks")
-        if not (isinstance(tasks, list) and tasks and isinstance(tasks[0], str)):
+        if not (isinstance(tasks, list) and tasks and all(isinstance(task, str) for task in tasks)):
             raise UsageError("the policy does not say what task it is for: give --task")
-        return tasks[0]
+        return list(tasks)
+
+    @property
+    def task(self) -> str:
+        """The first of its tasks; see `tasks`."""
+        return self.tasks[0]
+
+    @property
+    def sight(self) -> bool | VisionSettings:
+        """What an environment that it acts in is to be told of vision: that there be none, or how often it looks."""
+        return self.senses.sees and VisionSettings(every=self.facts.get("picture_every", 1))
+
+    def value_in(self, task: str, value: Tensor) -> Tensor:
+        """What its critic says of one task, (...), of an `Output.value`; NaN of a task that it has no estimate of."""
+        if self.agent.tasks == 1:
+            return value
+        tasks = self.facts.get("tasks", [])
+        if task not in tasks:
+            return torch.full(value.shape[:-1], math.nan)
+        return value[..., tasks.index(task)]
 
     def initial(self, batch: int) -> AgentState:
         """Hidden state at the start of `batch` episodes."""
@@ -116,6 +138,7 @@ class Policy:
             "agent": self.agent.name,
             "settings": to_plain(asdict(self.settings)),
             **self.senses.to_json(),
+            **({"values": self.agent.tasks} if self.agent.tasks > 1 else {}),
             "actions": list(self.action_names),
             "privileged": False,
             "mujoco": mujoco.__version__,
@@ -142,7 +165,10 @@ class Policy:
             names = tuple(str(name) for name in description["actions"])
             settings = build(find_agent(description["agent"]).settings_type, description["settings"], "settings")
             shape = senses.picture[1] if senses.picture else None
-            agent = make_agent(description["agent"], senses.size, len(names), settings, senses.critic_size, shape)
+            values = int(description.get("values", 1))
+            agent = make_agent(
+                description["agent"], senses.size, len(names), settings, senses.critic_size, shape, values
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedFileError(f"{folder / DESCRIPTION_FILE} is damaged: {_reason(error)}") from None
         weights, _ = read_tensors(folder / WEIGHTS_FILE)
@@ -152,7 +178,7 @@ class Policy:
             raise DamagedFileError(
                 f"{folder / WEIGHTS_FILE} does not hold the network that policy.json describes"
             ) from None
-        own = {"format", "agent", "settings", "senses", "critic_senses", "picture", "actions"}
+        own = {"format", "agent", "settings", "senses", "critic_senses", "picture", "values", "actions"}
         facts = {name: value for name, value in description.items() if name not in own}
         return cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
 

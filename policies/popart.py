@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.distributed import ALONE, Ranks
+from policies.multitask import Tasks
 
 
 class PopArt(nn.Module):
@@ -39,13 +40,18 @@ class PopArt(nn.Module):
         """(tasks,)."""
         return (self.square - self.mean.square()).clamp(min=self.smallest**2).sqrt()
 
-    def normalise(self, values: Tensor, task: int = 0) -> Tensor:
-        """What the critic should say for values (...) of a task."""
+    def normalise(self, values: Tensor, task: int | Tensor = 0) -> Tensor:
+        """What the critic should say for values (...) of a task, or of tasks (...) each."""
         return (values - self.mean[task]) / self.std[task]
 
-    def denormalise(self, normalised: Tensor, task: int = 0) -> Tensor:
-        """The values (...) that the critic means."""
+    def denormalise(self, normalised: Tensor, task: int | Tensor = 0) -> Tensor:
+        """The values (...) that the critic means, of a task or of tasks (...) each."""
         return normalised * self.std[task] + self.mean[task]
+
+    def update_each(self, returns: Tensor, tasks: Tensor, ranks: Ranks = ALONE) -> None:
+        """`update` each task by its own returns (time, envs), where `tasks` (envs,) says which they are."""
+        for task in range(len(self.mean)):  # all of them: a rank may own no environments of a task
+            self.update(returns[:, tasks == task], task, ranks)
 
     @torch.no_grad()
     def update(self, returns: Tensor, task: int = 0, ranks: Ranks = ALONE) -> None:
@@ -58,3 +64,16 @@ class PopArt(nn.Module):
         (layer,) = self._layer
         layer.weight[task] *= std / self.std[task]
         layer.bias[task] = (std * layer.bias[task] + mean - self.mean[task]) / self.std[task]
+
+    def facts(self, scale: float = 1.0) -> dict[str, list[float]]:
+        """What values mean, of each task: value x `value_std` + `value_mean` is the critic's estimate of the return.
+
+        Args:
+            scale: what rewards are multiplied by before anything else.
+        """
+        return {"value_mean": (self.mean / scale).tolist(), "value_std": (self.std / scale).tolist()}
+
+    def figures(self, tasks: Tasks) -> dict[str, float]:
+        """The statistics, for the log."""
+        means, stds = self.mean.tolist(), self.std.tolist()
+        return tasks.label([{"return_mean": m, "return_std": s} for m, s in zip(means, stds, strict=True)])

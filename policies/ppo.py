@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from policies.agent import Agent, Output, gaussian_kl
 from policies.distributed import ALONE, Ranks
 from policies.learner import Learner
-from policies.returns import generalized_advantages
+from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
+from policies.valuation import Valuation
 from rodent.errors import UsageError
 
 
@@ -38,6 +39,7 @@ class PPOSettings:
     kl_low: float = 0.01  # an update that moved the policy by less raises the rate
     kl_high: float = 0.02  # an update that moved it by more lowers the rate
     kl_stop: float = 0.06  # an update that has moved it by more ends at once, under either rule
+    popart: float = 0.1  # with several tasks, share of the newest returns in PopArt's statistics
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -62,6 +64,8 @@ class PPOSettings:
             )
         if not self.reward_scale > 0:
             raise UsageError(f"ppo.reward_scale must be above 0, not {self.reward_scale}")
+        if not 0 < self.popart <= 1:
+            raise UsageError(f"ppo.popart must be above 0 and at most 1, not {self.popart}")
         if self.rate_rule not in ("adaptive", "fixed"):
             raise UsageError(f"ppo.rate_rule is adaptive or fixed, not {self.rate_rule!r}")
 
@@ -73,6 +77,9 @@ class PPO(Learner):
     learning begins, whatever the horizon. The critic starts at zero: one that starts with values of its own drowns the
     first advantages in its errors. An update ends for the policy at a KL of `kl_stop`; a critic that shares nothing
     with the policy goes through all the passes, since a policy on the move needs a critic that keeps up.
+
+    Of several tasks each has returns (see `Valuation`) and advantages normalised on their own, and a weight in the mean
+    of the losses.
     """
 
     name: ClassVar[str] = "ppo"
@@ -80,10 +87,14 @@ class PPO(Learner):
 
     RATE_FACTOR = 1.5
 
-    def __init__(self, agent: Agent, settings: PPOSettings, ranks: Ranks = ALONE) -> None:
+    def __init__(self, agent: Agent, settings: PPOSettings, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> None:
         self.agent = agent
         self.settings = settings
+        self.tasks = tasks
         self.ranks = ranks
+        self.valuation = Valuation(
+            agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
+        )
         self.critic_parameters = agent.critic_parameters()
         apart = {id(parameter) for parameter in self.critic_parameters}
         self.policy_parameters = [parameter for parameter in agent.parameters() if id(parameter) not in apart]
@@ -94,8 +105,11 @@ class PPO(Learner):
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], eps=1e-5, fused=True)
         self._adapts = settings.rate_rule == "adaptive"
 
-    def value_facts(self) -> dict[str, float]:
-        return {"discount": self.settings.gamma, "reward_scale": self.settings.reward_scale * (1 - self.settings.gamma)}
+    def value_facts(self) -> dict[str, float | list[float]]:
+        return self.valuation.facts()
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"valuation": self.valuation}
 
     def fix_rate(self, rate: float | None) -> None:
         self._adapts = rate is None and self.settings.rate_rule == "adaptive"
@@ -104,17 +118,8 @@ class PPO(Learner):
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
         settings, ranks = self.settings, self.ranks
-        advantages = generalized_advantages(
-            rollout.rewards * settings.reward_scale * (1 - settings.gamma),
-            rollout.values,
-            rollout.next_values,
-            rollout.terminated,
-            rollout.ended,
-            settings.gamma,
-            settings.lam,
-        )
-        returns = advantages + rollout.values
-        normalised = (advantages - ranks.mean(advantages)) / (ranks.std(advantages) + 1e-8)
+        advantages, returns, valued = self.valuation.estimate(rollout)
+        normalised = self.tasks.each(advantages, rollout.tasks, lambda a: (a - ranks.mean(a)) / (ranks.std(a) + 1e-8))
 
         recurrent = self.agent.recurrent
         count = rollout.count_minibatches(settings.minibatch, recurrent)
@@ -135,18 +140,15 @@ class PPO(Learner):
             figures.append(figure)
         if self.critic_parameters:
             for batch in batches:  # the policy has moved far enough; the critic learns from what is left
-                self._descend(settings.value * _value_loss(self.agent.value(batch.observations), batch))
+                self._descend(
+                    settings.value * batch.mean(self._value_loss(self.agent.value(batch.observations), batch))
+                )
         divergence = divergences[-1]
         if self._adapts:
             self._adapt_rate(divergence)
 
-        unexplained = ranks.var(returns - rollout.values) / ranks.var(returns).clamp(min=1e-12)
-        return self._summarise(figures) | {
-            "kl": divergence,
-            "minibatches": float(len(figures)),
-            "explained_variance": float(1 - unexplained),
-            "rate": self.rate,
-        }
+        last = {"kl": divergence, "minibatches": float(len(figures)), "rate": self.rate}
+        return self._summarise(figures) | valued | last
 
     def _divergence(self, batch: Minibatch, output: Output) -> float:
         """How far the policy has moved since it acted: mean KL(old || new)."""
@@ -162,17 +164,26 @@ class PPO(Learner):
     def _loss(self, batch: Minibatch, output: Output) -> tuple[Tensor, dict[str, Tensor]]:
         ratio = (output.log_prob(batch.actions) - batch.log_probs).exp()
         clipped = ratio.clamp(1 - self.settings.clip, 1 + self.settings.clip)
-        policy_loss = -batch.mean(torch.minimum(ratio * batch.advantages, clipped * batch.advantages))
-        value_loss = _value_loss(output.value, batch)
+        weights = self.tasks.step_weights[batch.tasks]
+        policy_losses = -weights * torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
+        value_losses = self._value_loss(output.value, batch)
+        policy_loss, value_loss = batch.mean(policy_losses), batch.mean(value_losses)
         entropy = batch.mean(output.entropy())
-        loss = policy_loss + self.settings.value * value_loss - self.settings.entropy * entropy
+        drawn, experts = self.towards_experts(batch, output)
+        loss = policy_loss + self.settings.value * value_loss - self.settings.entropy * entropy + drawn
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
             "entropy": entropy,
             "clip_fraction": batch.mean((ratio != clipped).float()),
+            **self.tasks.figures({"policy_loss": policy_losses, "value_loss": value_losses}, batch),
+            **experts,
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}
+
+    def _value_loss(self, value: Tensor, batch: Minibatch) -> Tensor:
+        errors = self.agent.of_task(value, batch.tasks) - batch.returns
+        return 0.5 * self.tasks.step_weights[batch.tasks] * errors.square()
 
     def _descend(self, loss: Tensor) -> Tensor:
         self.optimizer.zero_grad()
@@ -189,7 +200,3 @@ class PPO(Learner):
             self.rate = max(self.rate / self.RATE_FACTOR, self.settings.rate_min)
         elif divergence < self.settings.kl_low:
             self.rate = min(self.rate * self.RATE_FACTOR, self.settings.rate_max)
-
-
-def _value_loss(value: Tensor, batch: Minibatch) -> Tensor:
-    return 0.5 * batch.mean((value - batch.returns).square())

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from policies.agent import Agent
+from policies.distillation import Distillation
 from policies.distributed import ALONE, Ranks
 from policies.learner import Learner
 from policies.lstm import LSTMAgent
 from policies.merel2020 import Merel2020Agent
 from policies.mlp import MLPAgent
+from policies.multitask import ONE_TASK, Tasks
 from policies.ppo import PPO
 from policies.vmpo import VMPO
 from rodent.errors import UsageError
 
 AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent, Merel2020Agent)}
-LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO, VMPO)}
+LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO, VMPO, Distillation)}
 
 
 def find_agent(name: str) -> type[Agent]:
@@ -47,6 +49,7 @@ def make_agent(
     settings: Any,
     critic_size: int = 0,
     picture_shape: tuple[int, int, int] | None = None,
+    tasks: int = 1,
 ) -> Agent:
     """A fresh agent; `settings` is an instance of its `settings_type`. See `Agent` for the sizes.
 
@@ -54,13 +57,13 @@ def make_agent(
         UsageError: there is no such agent, or it can't see and is to.
     """
     make: Any = find_agent(name)
-    picture = () if picture_shape is None else (picture_shape,)
+    picture = {} if picture_shape is None else {"picture_shape": picture_shape}
     if picture and not make.sees:
         raise UsageError(f"agent {name} can't see: choose one of {', '.join(n for n in AGENTS if AGENTS[n].sees)}")
-    agent: Agent = make(observation_size, action_size, settings, critic_size, *picture)
+    agent: Agent = make(observation_size, action_size, settings, critic_size, tasks=tasks, **picture)
     return agent
 
 
-def make_learner(name: str, agent: Agent, settings: Any, ranks: Ranks = ALONE) -> Learner:
-    """A learner for an agent; `settings` is an instance of its `settings_type`."""
-    return find_learner(name)(agent, settings, ranks)
+def make_learner(name: str, agent: Agent, settings: Any, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> Learner:
+    """A learner for an agent; `settings` is an instance of its `settings_type`, `tasks` are the run's."""
+    return find_learner(name)(agent, settings, tasks, ranks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -44,10 +44,27 @@ class Rollout:
     """(time, envs, rows, columns, colours) uint8, beside the observations, of an agent that sees."""
     share: Share
     """Which of the run's environments these are."""
+    tasks: Tensor
+    """(envs,) int64, which of the run's tasks each environment has. No agent is told."""
+    expert_means: Tensor | None
+    """(time, envs, A), of the action that the task's expert would have taken; None where there are no experts."""
+    expert_log_stds: Tensor | None
+    """(time, envs, A), likewise."""
 
     @classmethod
-    def empty(cls, time: int, envs: int, agent: Agent, share: Share | None = None) -> Rollout:
-        """Room for `time` steps of `envs` environments, which are a share of the run's (None: all of them)."""
+    def empty(
+        cls,
+        time: int,
+        envs: int,
+        agent: Agent,
+        share: Share | None = None,
+        tasks: Tensor | None = None,
+        with_experts: bool = False,
+    ) -> Rollout:
+        """Room for `time` steps of `envs` environments, which are a share of the run's (None: all of them).
+
+        They are all of one task unless `tasks` (envs,) says otherwise.
+        """
 
         def numbers(*shape: int) -> Tensor:
             return torch.zeros(time, envs, *shape)
@@ -71,6 +88,9 @@ class Rollout:
             initial_state={name: value.clone() for name, value in agent.initial(envs).items()},
             pictures=None if picture is None else torch.zeros(time, envs, *picture, dtype=torch.uint8),
             share=share or Share(0, envs, envs),
+            tasks=torch.zeros(envs, dtype=torch.long) if tasks is None else tasks,
+            expert_means=numbers(actions) if with_experts else None,
+            expert_log_stds=numbers(actions) if with_experts else None,
         )
 
     def record_action(
@@ -86,6 +106,12 @@ class Rollout:
         self.means[t] = output.mean
         self.log_stds[t] = output.log_std
         self.values[t] = output.value
+
+    def record_experts(self, t: int, means: Tensor, log_stds: Tensor) -> None:
+        """Write what the experts would have done at step `t`, (envs, A) each."""
+        assert self.expert_means is not None and self.expert_log_stds is not None
+        self.expert_means[t] = means
+        self.expert_log_stds[t] = log_stds
 
     @property
     def ended(self) -> Tensor:
@@ -117,6 +143,9 @@ class Rollout:
             def take(x: Tensor, index: Tensor = index) -> Tensor:
                 return x[:, index] if whole_sequences else x.flatten(0, 1)[index].unsqueeze(0)
 
+            def take_if(x: Tensor | None, take: Callable[[Tensor], Tensor] = take) -> Tensor | None:
+                return None if x is None else take(x)
+
             yield Minibatch(
                 observations=take(self.observations),
                 actions=take(self.actions),
@@ -127,9 +156,12 @@ class Rollout:
                 returns=take(returns),
                 starts=take(self.starts),
                 initial_state={name: value[index] for name, value in self.initial_state.items()},
-                pictures=None if self.pictures is None else take(self.pictures),
+                pictures=take_if(self.pictures),
                 columns=columns,
                 width=len(members),
+                tasks=take(self.tasks.expand(len(self.rewards), -1)),
+                expert_means=take_if(self.expert_means),
+                expert_log_stds=take_if(self.expert_log_stds),
             )
 
     @property
@@ -162,6 +194,10 @@ class Minibatch:
     """(batch,), where these stand among the members."""
     width: int
     """How many members there are, of all ranks."""
+    tasks: Tensor
+    """(time, batch), of each step."""
+    expert_means: Tensor | None
+    expert_log_stds: Tensor | None
 
     def mean(self, values: Tensor) -> Tensor:
         """The part of this rank in the mean of values (time, batch) over all members."""

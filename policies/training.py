@@ -19,8 +19,17 @@ from policies.checkpoint import Checkpoints
 from policies.collector import Collector
 from policies.config import CONFIG_FILE, TrainConfig, difference, to_json, to_yaml
 from policies.distributed import ALONE, Ranks, join_ranks
-from policies.environment import MakeEnv, action_names, make_rodent_env, make_training_env, training_seeds
-from policies.evaluation import evaluate
+from policies.environment import (
+    MakeEnv,
+    action_names,
+    assign_tasks,
+    make_rodent_env,
+    make_training_env,
+    offered_by_task,
+    training_seeds,
+)
+from policies.evaluation import Evaluation, evaluate
+from policies.experts import Experts, check_experts, load_experts
 from policies.metrics import Metrics
 from policies.mlp import MLPAgent
 from policies.observation import ObservationSpec
@@ -33,7 +42,7 @@ from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
 from policies.threads import torch_threads
-from policies.transfer import copy_weights
+from policies.transfer import copy_weights, keep_values
 from rodent.errors import UsageError
 from rodent.symmetry import mirror_actions, mirror_senses
 
@@ -50,8 +59,8 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
         The run folder of each seed that was begun; nothing on ranks that write none.
 
     Raises:
-        UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite, the
-            environments do not divide by the ranks, or another rank has gone.
+        UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite, a
+            task of a student has no expert, the environments do not divide by the ranks, or another rank has gone.
     """
     folders = []
     with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop:
@@ -72,6 +81,9 @@ def _prepared(config: TrainConfig, ranks: Ranks) -> TrainConfig:
     ranks.share(config.envs)
     if config.init_from is not None:
         Policy.load(config.init_from)
+    experts = load_experts(config.expert, config.task)
+    if config.learner == "distill" and (without := [task for task in config.task if task not in experts]):
+        raise UsageError(f"nobody teaches {without[0]}: give --expert {without[0]}=POLICY")
     several = len(config.seeds) > 1
     claim(config.folder, several, config.resume, config.overwrite)
     if several:
@@ -106,18 +118,20 @@ class TrainingRun:
         self.steps = 0  # of all environments together
         self.seconds = 0.0  # of wall time, over all sessions
         self.phase = 0  # index in the schedule
-        self.evaluation: dict[str, Any] | None = None  # the last one, and `steps`, when it was
+        self.evaluations: list[dict[str, Any]] = []  # the last ones, one a task, and `steps`, when it was
         self._saved_at = 0  # steps
         self._rate: float | None = None  # environment steps a second, smoothed
         self.generator = torch.Generator().manual_seed(self.seed)
+        self.tasks = assign_tasks(config)
+        self.experts = ranks.first(lambda: load_experts(config.expert, config.task))
         held = ranks.deal(self._held_checkpoints)
         if held is not None:
             self.phase = held[1]["phase"]
         self._make_env()
         self.agent = self._make_agent()
+        self.learner = make_learner(config.learner, self.agent, config.learner_settings, self.tasks, ranks)
         if held is None:
             self.agent.load_state_dict(ranks.first(self._first_weights))
-        self.learner = make_learner(config.learner, self.agent, config.learner_settings, ranks)
         self.collector = self._make_collector()
         self._set_phase_rules()
         if held is not None:
@@ -128,7 +142,8 @@ class TrainingRun:
         """Train until the schedule ends or `stop` is requested; leave a checkpoint and a policy behind."""
         self.metrics = self._open_metrics() if self.ranks.writes else None
         try:
-            with RunProgress(f"{self.config.task}, seed {self.seed}", silent=not self.ranks.writes) as progress:
+            name = f"{' and '.join(self.config.task)}, seed {self.seed}"
+            with RunProgress(name, silent=not self.ranks.writes) as progress:
                 self._say = progress.say
                 while self._progress < 1 and not self.ranks.any(bool(stop)):
                     self._enter_phase()
@@ -147,6 +162,7 @@ class TrainingRun:
     def iterate(self) -> dict[str, float]:
         """Collect a rollout and learn from it. The very first rollout only tells the normaliser what to expect."""
         self._anneal()
+        self._kickstart()
         began = time.monotonic()
         with torch_threads(1):
             figures = self.collector.collect(self.rollout)
@@ -175,7 +191,7 @@ class TrainingRun:
 
     @property
     def _evaluated_at(self) -> int:
-        return self.evaluation["steps"] if self.evaluation else 0
+        return self.evaluations[0]["steps"] if self.evaluations else 0
 
     # Phases
 
@@ -195,18 +211,24 @@ class TrainingRun:
         self._set_phase_rules()
 
     def _make_env(self) -> None:
-        self.env = make_training_env(self.make_env, self.config, self.schedule.phases[self.phase], self.share)
+        config, phase, teachers = self.config, self.schedule.phases[self.phase], list(self.experts.values())
+        self.env = make_training_env(self.make_env, config, phase, teachers, self.ranks)
         space = self.env.single_observation_space
-        self.senses = ObservationSpec.of(space, privileged_critic=self.config.privileged_critic)
+        self.senses = ObservationSpec.of(space, config.privileged_critic, config.privileged, config.vision)
+        offered, actions = offered_by_task(self.env, config.task, self.ranks), action_names(self.env)
+        self.ranks.first(lambda: check_experts(self.experts, offered, actions))
 
     def _make_collector(self) -> Collector:
         seeds = self.share.of(training_seeds(self.seed, self.phase, self.config.envs))
-        return Collector(self.env, self.agent, self.senses, seeds, self.generator, self.ranks)
+        tasks = self.tasks.of(self.share)
+        experts = Experts(self.experts, tasks, self.agent.action_size) if self.experts else None
+        return Collector(self.env, self.agent, self.senses, seeds, self.generator, tasks, experts, self.ranks)
 
     def _set_phase_rules(self) -> None:
         phase = self.schedule.phases[self.phase]
         assert phase.rollout is not None
-        self.rollout = Rollout.empty(phase.rollout, self.share.size, self.agent, self.share)
+        share, ids, taught = self.share, self.tasks.of(self.share).ids, bool(self.experts)
+        self.rollout = Rollout.empty(phase.rollout, share.size, self.agent, share, ids, taught)
         self.learner.fix_rate(phase.rate)
         self.agent.log_std.requires_grad_(phase.action_std is None)
         self._log_std_before = self.agent.log_std.detach().clone()
@@ -219,6 +241,13 @@ class TrainingRun:
             with torch.no_grad():
                 self.agent.log_std.copy_((1 - done) * self._log_std_before + done * float(np.log(target)))
 
+    def _kickstart(self) -> None:
+        """Tell the learner what its experts weigh now; under `distill` that never changes."""
+        if self.experts and self.config.learner != "distill":
+            guided = torch.tensor([task in self.experts for task in self.config.task])
+            weights = self.config.kickstart.at(self.steps, guided)
+            self.learner.expert_weights = weights if weights.any() else None
+
     # The agent and what is known of it
 
     def _make_agent(self) -> Agent:
@@ -227,9 +256,8 @@ class TrainingRun:
             actions = len(action_names(self.env))
             senses = self.senses
             shape = senses.picture[1] if senses.picture else None
-            agent = make_agent(
-                self.config.agent, senses.size, actions, self.config.agent_settings, senses.critic_size, shape
-            )
+            settings, tasks = self.config.agent_settings, len(self.config.task)
+            agent = make_agent(self.config.agent, senses.size, actions, settings, senses.critic_size, shape, tasks)
         if isinstance(agent, MLPAgent) and agent.symmetric:
             sizes = dict(self.senses.senses + self.senses.critic_senses)
             agent.reflect(mirror_senses(self.env.body, sizes), mirror_actions(self.env.body))
@@ -238,7 +266,9 @@ class TrainingRun:
     def _first_weights(self) -> dict[str, torch.Tensor]:
         """What the agent begins with. Other ranks' processors might draw other last digits."""
         if self.config.init_from is not None:
-            self._copy_weights(Policy.load(self.config.init_from))
+            source = Policy.load(self.config.init_from)
+            self._copy_weights(source)
+            keep_values(source, self.agent, self.learner.value_facts(), self.config.task)
         return self.agent.state_dict()
 
     def _copy_weights(self, source: Policy) -> None:
@@ -248,6 +278,9 @@ class TrainingRun:
                 f"give --agent {source.agent.name}"
             )
         source.senses.check(dict(self.senses.senses), more=True)
+        if source.senses.picture != self.senses.picture:
+            advice = "give --vision" if source.senses.sees else "leave out --vision"
+            raise UsageError(f"{self.config.init_from} and the run differ in what they see: {advice}")
         try:
             copy_weights(source, self.agent, self.senses)
         except ValueError:
@@ -259,7 +292,7 @@ class TrainingRun:
     def _policy(self) -> Policy:
         """The agent as it is now, as a policy to publish."""
         facts = {
-            "tasks": [self.config.task],
+            "tasks": list(self.config.task),
             "privileged": self.senses.privileged,
             "learner": self.config.learner,
             **self.learner.value_facts(),
@@ -268,7 +301,9 @@ class TrainingRun:
             "steps": self.steps,
             "training_seconds": round(self.seconds, 1),
             "init_from": self.config.init_from,
-            "evaluations": [self.evaluation] if self.evaluation else [],
+            **({"experts": list(self.config.expert)} if self.config.expert else {}),
+            **({"picture_every": self.config.picture_every} if self.senses.sees else {}),
+            "evaluations": self.evaluations,
         }
         return Policy(self.agent, self.config.agent_settings, self.senses, action_names(self.env), facts)
 
@@ -277,26 +312,31 @@ class TrainingRun:
         if not self.config.evaluation.episodes or self._evaluated_at == self.steps:
             return
         self._save()
-        self.evaluation, self.seconds = self.ranks.first(self._measure)
+        self.evaluations, self.seconds = self.ranks.first(self._measure)
         self._save()
 
-    def _measure(self) -> tuple[dict[str, Any], float]:
-        """The evaluation, and the run's seconds after it."""
+    def _measure(self) -> tuple[list[dict[str, Any]], float]:
+        """The evaluation on each task, and the run's seconds after them."""
+        results = [self._evaluate_on(task) for task in self.config.task]
+        seconds = time.monotonic() - self._began
+        names = ("evaluation_return", "evaluation_low", "evaluation_high")
+        figures = self.tasks.label([dict(zip(names, (r.mean_return, *r.ci95), strict=True)) for r in results])
+        self._log({"steps": self.steps, "seconds": seconds, **figures})
+        return [{"steps": self.steps, **result.to_json()} for result in results], seconds
+
+    def _evaluate_on(self, task: str) -> Evaluation:
         settings = self.config.evaluation
-        self._say(f"evaluating {settings.episodes} episodes under {settings.physics} physics ...")
+        self._say(f"evaluating {settings.episodes} episodes of {task} under {settings.physics} physics ...")
         result = evaluate(
-            self._policy(), self.config.task, settings.episodes, _EVALUATION_SEED, settings.physics,
+            self._policy(), task, settings.episodes, _EVALUATION_SEED, settings.physics,
             threads=self.config.threads, make_env=self.make_env,
         )  # fmt: skip
-        seconds = time.monotonic() - self._began
         low, high = result.ci95
-        figures = {"evaluation_return": result.mean_return, "evaluation_low": low, "evaluation_high": high}
-        self._log({"steps": self.steps, "seconds": seconds, **figures})
         self._say(
             f"evaluated after {self.steps:,} steps under {result.physics}: mean return {result.mean_return:.1f} "
             f"[{low:.1f}, {high:.1f}] of {result.max_return:.0f}"
         )
-        return {"steps": self.steps, **result.to_json()}, seconds
+        return result
 
     # Files
 
@@ -344,7 +384,7 @@ class TrainingRun:
             "steps": self.steps,
             "seconds": self.seconds,
             "phase": self.phase,
-            "evaluation": self.evaluation,
+            "evaluations": self.evaluations,
             "ranks": self.ranks.count,
         }
         return arrays, facts
@@ -363,7 +403,7 @@ class TrainingRun:
         self._log_std_before = tensors("run")["log_std_before"]
         self.steps = self._saved_at = facts["steps"]
         self.seconds = facts["seconds"]
-        self.evaluation = facts["evaluation"]
+        self.evaluations = facts.get("evaluations", [])
 
     def _held_checkpoints(self) -> list[tuple[Arrays, dict[str, Any]] | None]:
         """The newest checkpoint as each rank needs it, with its own collector; None if there is no checkpoint."""

@@ -1,6 +1,9 @@
-"""Starts an agent from the weights of a policy that may have read less."""
+"""Starts an agent from the weights of a policy that may have read less, or known other tasks."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +21,7 @@ def copy_weights(source: Policy, agent: Agent, senses: ObservationSpec) -> None:
 
     A sense that the policy did not read gets no weight at first, so that the agent acts as the policy did until it
     learns what the sense is good for. The same holds of the critic; what only the policy's critic read is left out.
+    Where either critic has an estimate for each of several tasks, see `keep_values`.
 
     Args:
         source: the policy.
@@ -30,7 +34,8 @@ def copy_weights(source: Policy, agent: Agent, senses: ObservationSpec) -> None:
     theirs, ours = source.agent.state_dict(), agent.state_dict()
     if theirs.keys() != ours.keys():
         raise ValueError("other layers")
-    for name in theirs.keys() - {*agent.MIRROR, *STATISTICS}:
+    values = () if source.agent.tasks == agent.tasks == 1 else _value_parameters(agent)
+    for name in theirs.keys() - {*agent.MIRROR, *STATISTICS, *values}:
         weights = theirs[name]
         if reads := agent.READS.get(name):
             weights = _move(weights, _numbers(source.senses, reads), _numbers(senses, reads))
@@ -38,6 +43,51 @@ def copy_weights(source: Policy, agent: Agent, senses: ObservationSpec) -> None:
             raise ValueError(f"{name} has the shape {tuple(weights.shape)}, not {tuple(ours[name].shape)}")
         ours[name].copy_(weights)
     _copy_statistics(source, agent, senses)
+
+
+@torch.no_grad()
+def keep_values(source: Policy, agent: Agent, means: Mapping[str, Any], tasks: Sequence[str]) -> None:
+    """Let an agent's critic mean what the policy's did, whatever size of values its learner works with.
+
+    Returns are compared by the reward a step that they amount to, return x (1 - discount), so that another discount
+    changes nothing at first. Of a task that the policy had no estimate of, the value is zero at first; if both know one
+    task alone, it is taken for the same.
+
+    A policy that does not say what its values mean keeps them as they are.
+
+    Args:
+        source: the policy whose weights the agent has by `copy_weights`.
+        agent: the agent.
+        means: `Learner.value_facts` of its learner.
+        tasks: what its critic is to have an estimate of.
+    """
+    known = list(source.facts.get("tasks", [])) if source.agent.tasks > 1 or len(tasks) > 1 else list(tasks)
+    theirs, ours = source.agent.value_layer, agent.value_layer
+    after = _units(means, len(tasks))
+    before = _units(source.facts, source.agent.tasks) if "discount" in source.facts else after[:1] * source.agent.tasks
+    for row, task in enumerate(tasks):
+        place = known.index(task) if task in known[: source.agent.tasks] else None
+        if place is None:
+            ours.weight[row], ours.bias[row] = 0.0, -after[row][1] / after[row][0]
+        elif agent.tasks > 1 or source.agent.tasks > 1 or before[place] != after[row]:
+            (scale, shift), (our_scale, our_shift) = before[place], after[row]
+            ours.weight[row] = theirs.weight[place] * (scale / our_scale)
+            ours.bias[row] = (theirs.bias[place] * scale + shift - our_shift) / our_scale
+
+
+def _units(facts: Mapping[str, Any], count: int) -> list[tuple[float, float]]:
+    """Scale and shift of what each of a critic's outputs means: output x scale + shift is a reward a step."""
+    unit = 1 - float(facts["discount"])
+    if "value_std" in facts:
+        pairs = zip(facts["value_std"], facts["value_mean"], strict=True)
+        return [(round(unit * std, 12), unit * mean) for std, mean in pairs]
+    return [(round(unit / float(facts["reward_scale"]), 12), 0.0)] * count
+
+
+def _value_parameters(agent: Agent) -> set[str]:
+    """The names of the weights of the critic's last layer."""
+    own = {id(parameter) for parameter in agent.value_layer.parameters()}
+    return {name for name, parameter in agent.named_parameters() if id(parameter) in own}
 
 
 def _copy_statistics(source: Policy, agent: Agent, senses: ObservationSpec) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from policies.agent import Agent, gaussian_kl
 from policies.distributed import ALONE, Ranks
 from policies.learner import Learner
+from policies.multitask import ONE_TASK, Tasks
 from policies.popart import PopArt
 from policies.returns import vtrace
 from policies.rollout import Minibatch, Rollout
@@ -60,15 +61,17 @@ class VMPO(Learner):
     The better half of the samples is made likelier, each by a weight exp(advantage / temperature), while the mean and
     the standard deviation of the actions stay near those of a target network, an older copy of the agent. Temperature
     and the two multipliers that hold the limits are learnt. Before each pass V-trace values the policy as it is now.
-    The critic's values, here and in rollouts, are those that PopArt normalises.
+    The critic's values, here and in rollouts, are those that PopArt normalises. Of several tasks each has a better
+    half, returns and advantages of its own, and a weight in the sum of the losses.
     """
 
     name: ClassVar[str] = "vmpo"
     settings_type = VMPOSettings
 
-    def __init__(self, agent: Agent, settings: VMPOSettings, ranks: Ranks = ALONE) -> None:
+    def __init__(self, agent: Agent, settings: VMPOSettings, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> None:
         self.agent = agent
         self.settings = settings
+        self.tasks = tasks
         self.ranks = ranks
         self.target = copy.deepcopy(agent).requires_grad_(False)
         self.duals = Duals()
@@ -80,6 +83,9 @@ class VMPO(Learner):
         ]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
 
+    def value_facts(self) -> dict[str, float | list[float]]:
+        return {"discount": self.settings.gamma} | self.popart.facts()
+
     def fix_rate(self, rate: float | None) -> None:
         if rate is not None:
             self.rate = rate
@@ -89,28 +95,25 @@ class VMPO(Learner):
         if self.updates % settings.target_period == 0:
             self.target.load_state_dict(self.agent.state_dict())
         self.updates += 1
-        bootstraps = self.popart.denormalise(rollout.next_values)
+        tasks = rollout.tasks
+        bootstraps = self.popart.denormalise(rollout.next_values, tasks)
         count = rollout.count_minibatches(settings.minibatch, recurrent)
         figures: list[dict[str, Tensor]] = []
         for _ in range(settings.epochs):
             targets, advantages = self._value(rollout, bootstraps)
-            self.popart.update(targets, ranks=self.ranks)
-            advantages, targets = advantages / self.popart.std[0], self.popart.normalise(targets)
+            self.popart.update_each(targets, tasks, self.ranks)
+            advantages, targets = advantages / self.popart.std[tasks], self.popart.normalise(targets, tasks)
             for batch in rollout.minibatches(advantages, targets, count, recurrent, generator):
                 loss, figure = self._loss(batch)
                 figure["gradient_norm"] = self.ranks.part(self._descend(loss))
                 figures.append(figure)
-        return self._summarise(figures) | {
-            "return_mean": float(self.popart.mean[0]),
-            "return_std": float(self.popart.std[0]),
-            "rate": self.rate,
-        }
+        return self._summarise(figures) | self.popart.figures(self.tasks) | {"rate": self.rate}
 
     @torch.no_grad()
     def _value(self, rollout: Rollout, bootstraps: Tensor) -> tuple[Tensor, Tensor]:
         """V-trace's targets and advantages of the policy as it is now, (time, envs) each."""
         now = self.agent.unroll(rollout.observations, rollout.initial_state, rollout.starts, rollout.pictures)
-        values = self.popart.denormalise(now.value)
+        values = self.popart.denormalise(self.agent.of_task(now.value, rollout.tasks), rollout.tasks)
         # The critic says anew what followed within the rollout; beyond it, or beyond a cut, what it said then stands.
         following = torch.cat([values[1:], bootstraps[-1:]])
         next_values = torch.where(rollout.ended, bootstraps, following)
@@ -124,19 +127,18 @@ class VMPO(Learner):
         with torch.no_grad():
             old = self.target.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
 
-        log_probs = batch.spread(now.log_prob(batch.actions)).flatten()
-        advantages = ranks.sum(batch.spread(batch.advantages)).flatten()
-        best, index = advantages.topk((len(advantages) + 1) // 2)
-        weights, temperature_loss = weigh(best, duals.temperature, settings.temperature_limit)
-        policy_loss = -(weights * log_probs[index]).sum()
+        policy_loss, temperature_loss = self._improve(batch, now.log_prob(batch.actions))
 
-        kl_mean = batch.mean(gaussian_kl(old.mean, old.log_std, now.mean, old.log_std))
-        kl_scale = batch.mean(gaussian_kl(old.mean, old.log_std, old.mean, now.log_std))
+        steps = self.tasks.step_weights[batch.tasks]
+        kl_mean = batch.mean(steps * gaussian_kl(old.mean, old.log_std, now.mean, old.log_std))
+        kl_scale = batch.mean(steps * gaussian_kl(old.mean, old.log_std, old.mean, now.log_std))
         limit_loss = hold(kl_mean, duals.mean, ranks.part(settings.mean_limit))
         limit_loss = limit_loss + hold(kl_scale, duals.scale, ranks.part(settings.scale_limit))
 
-        value_loss = 0.5 * batch.mean((now.value - batch.returns).square())
-        loss = policy_loss + ranks.part(temperature_loss) + limit_loss + settings.value * value_loss
+        value_losses = 0.5 * steps * (self.agent.of_task(now.value, batch.tasks) - batch.returns).square()
+        value_loss = batch.mean(value_losses)
+        drawn, experts = self.towards_experts(batch, now)
+        loss = policy_loss + ranks.part(temperature_loss) + limit_loss + settings.value * value_loss + drawn
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
@@ -147,8 +149,29 @@ class VMPO(Learner):
             "temperature": ranks.part(duals.temperature),
             "mean_multiplier": ranks.part(duals.mean),
             "scale_multiplier": ranks.part(duals.scale),
+            **self.tasks.figures({"value_loss": value_losses}, batch),
+            **experts,
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}
+
+    def _improve(self, batch: Minibatch, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+        """A rank's part of the loss that makes the better half of each task likelier, and all of the temperature's.
+
+        Args:
+            batch: the minibatch.
+            log_probs: (time, batch), of its actions.
+        """
+        log_probs = batch.spread(log_probs).flatten()
+        advantages = self.ranks.sum(batch.spread(batch.advantages)).flatten()
+        tasks = self.ranks.sum(batch.spread(batch.tasks)).flatten()
+        policy_loss = temperature_loss = torch.zeros(())
+        for task in tasks.unique().tolist():
+            mine, share = tasks == task, self.tasks.shares[task]
+            best, index = advantages[mine].topk((int(mine.sum()) + 1) // 2)
+            weights, own_loss = weigh(best, self.duals.temperature, self.settings.temperature_limit)
+            policy_loss = policy_loss - share * (weights * log_probs[mine][index]).sum()
+            temperature_loss = temperature_loss + share * own_loss
+        return policy_loss, temperature_loss
 
     def _descend(self, loss: Tensor) -> Tensor:
         if not torch.isfinite(self.ranks.sum(loss)):
@@ -166,21 +189,15 @@ class VMPO(Learner):
         return super().parameters() | {f"duals.{name}": value for name, value in self.duals.named_parameters()}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Besides, the target network, temperature and multipliers, PopArt's statistics, and the count of updates."""
-        state = super().state_dict() | {"updates": torch.tensor(self.updates)}
-        for name, module in self._modules().items():
-            state |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
-        return state
+        """Besides, the count of updates."""
+        return super().state_dict() | {"updates": torch.tensor(self.updates)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        own = {name: value for name, value in state.items() if "/" in name or name == "updates"}
-        super().load_state_dict({name: value for name, value in state.items() if name not in own})
-        self.updates = int(own.pop("updates"))
-        for name, module in self._modules().items():
-            prefix = f"{name}/"
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in own.items() if k.startswith(prefix)})
+        super().load_state_dict(state)
+        self.updates = int(state["updates"])
 
-    def _modules(self) -> dict[str, nn.Module]:
+    def modules(self) -> dict[str, nn.Module]:
+        """The target network, temperature and multipliers, and PopArt's statistics."""
         return {"target": self.target, "duals": self.duals, "popart": self.popart}
 
 

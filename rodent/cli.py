@@ -128,6 +128,14 @@ class CurvesFlags:
     output: Annotated[Path, arg(aliases=["-o"])] = Path("curves.png")  # .png, .svg or .csv
 
 
+@dataclass(frozen=True)
+class DiagramFlags:
+    """Draw an agent's wiring: what reads what, where gradients stop, and which loss trains what."""
+
+    agent: Positional[str] = "merel2020"  # a policy, a configuration (.yaml), or an agent's name
+    output: Annotated[Path, arg(aliases=["-o"])] = Path("diagram.svg")  # .svg
+
+
 def train(arguments: list[str]) -> None:
     """Train a policy."""
     from policies.config import parse_arguments
@@ -136,6 +144,20 @@ def train(arguments: list[str]) -> None:
 
     with join_ranks() as ranks:
         config = ranks.first(lambda: parse_arguments(arguments))
+        for folder in run(config):
+            print(folder)
+
+
+def distill(arguments: list[str]) -> None:
+    """Teach a student from experts."""
+    from policies.config import parse_arguments
+    from policies.distributed import join_ranks
+    from policies.training import train as run
+
+    with join_ranks() as ranks:
+        config = ranks.first(lambda: parse_arguments(arguments, "rodent distill", learner="distill"))
+        if config.learner != "distill":
+            raise UsageError(f"a student is taught by learner distill, not {config.learner}: see rodent train --expert")
         for folder in run(config):
             print(folder)
 
@@ -278,9 +300,18 @@ def curves(arguments: list[str]) -> None:
     print(flags.output)
 
 
+def diagram(arguments: list[str]) -> None:
+    """Draw an agent's wiring."""
+    flags = _parse(DiagramFlags, "diagram", arguments)
+    from policies.diagram import draw_diagram
+
+    draw_diagram(flags.agent, flags.output)
+    print(flags.output)
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     command.__name__: command
-    for command in (train, evaluate, render, record, analyze, view, bench, tasks, doctor, curves)
+    for command in (train, distill, evaluate, render, record, analyze, view, bench, tasks, doctor, curves, diagram)
 }
 
 

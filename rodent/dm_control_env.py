@@ -14,6 +14,7 @@ from rodent.engine import ARRAYS, State
 from rodent.errors import UsageError
 from rodent.opengl import without_opengl
 from rodent.tasks import Task, episode_rng, make_task
+from rodent.vision import PICTURE, VisionSettings, vision_settings
 
 Observation = dict[str, NDArray[np.float64]]
 
@@ -25,19 +26,22 @@ class DmControlEnv:
         task: a task's name, or a task.
         privileged: add the task's privileged senses, computed from dm_control's physics and its task.
         vision: let dm_control add its own pictures, `walker/egocentric_camera` (64, 64, 3) uint8. It opens OpenGL when
-            it is imported, of the kind that `MUJOCO_GL` names.
+            it is imported, of the kind that `MUJOCO_GL` names. Of settings only `every` counts: in between the last
+            picture stays.
 
     `environment` is dm_control's own object. Observations are ours in name, order and shape: (size,) each.
     """
 
-    def __init__(self, task: str | Task = "run", privileged: bool = False, vision: bool = False) -> None:
+    def __init__(
+        self, task: str | Task = "run", privileged: bool = False, vision: bool | VisionSettings = False
+    ) -> None:
         with without_opengl():
             from dm_control import composer
         self.task = make_task(task) if isinstance(task, str) else task
         composed = self.task.compose()
         for name, observable in composed.observables.items():
             if name.endswith("egocentric_camera"):
-                observable.enabled = vision
+                observable.enabled = bool(vision)
         self.environment = composer.Environment(
             composed,
             time_limit=self.task.time_limit,
@@ -47,6 +51,10 @@ class DmControlEnv:
         )
         self.environment.add_extra_hook("initialize_episode", self._write_start)
         self.privileged = privileged
+        settings = vision_settings(vision)
+        self._picture_every = settings.every if settings else 1
+        self._picture = np.zeros(0)
+        self._steps = 0  # of the episode
         self._body: Body | None = None
 
     def reset(self, seed: int, episode: int = 0) -> Observation:
@@ -63,6 +71,7 @@ class DmControlEnv:
         self.task.instruct(self.environment.task, remembered)
         known = remembered | self.task.chart(model) if self.privileged else {}
         self._memory = {name: torch.from_numpy(np.array(value)[None]) for name, value in known.items()}
+        self._steps = 0
         with numpys_global_draws_from(colours):  # of the maze
             return self._observation(self.environment.reset().observation)
 
@@ -80,6 +89,7 @@ class DmControlEnv:
         if action.shape != expected or not np.isfinite(action).all():
             raise UsageError(f"an action must be {expected[0]} finite numbers, not of shape {action.shape}: {action}")
         step = self.environment.step(action)
+        self._steps += 1
         terminated = bool(step.last() and step.discount == 0)
         return self._observation(step.observation), float(step.reward), terminated, bool(step.last() and not terminated)
 
@@ -91,6 +101,10 @@ class DmControlEnv:
     def _observation(self, observation: dict[str, NDArray[np.float64]]) -> Observation:
         """Ours: without dm_control's empty entries, scalars as vectors, cues in their alphabetical place."""
         ours = {name: np.atleast_1d(value) for name, value in observation.items() if np.size(value)}
+        if PICTURE in ours:
+            if self._steps % self._picture_every == 0:
+                self._picture = ours[PICTURE]
+            ours[PICTURE] = self._picture
         if self.privileged:
             ours |= self._privileged_senses()
         return dict(sorted(ours.items()))

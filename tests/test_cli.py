@@ -71,6 +71,22 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
         (["train", "--physics", "quick"], "unknown physics preset 'quick'"),
         (["train", "--envs", "0"], "envs"),
         (["train", "--steps", "-5"], "steps"),
+        (["train", "--task", "run", "run"], "task must name different tasks"),
+        (
+            ["train", "--task", "run", "two-tap", "--task-weights", "1"],
+            "task_weights must be a number above 0 for each",
+        ),
+        (["train", "--task", "run", "two-tap", "--privileged"], "would tell the agent which it is"),
+        (["train", "--expert", "nowhere"], "no policy at nowhere"),
+        (["train", "--expert", "run", "--kickstart.weights", "0"], "experts count for nothing"),
+        (["distill", "--task", "two-tap"], "nobody teaches two-tap: give --expert two-tap=POLICY"),
+        (["distill", "--expert", "fly=run"], "unknown task 'fly'"),
+        (["distill", "--expert", "run", "--task", "two-tap"], "is an expert of run, and the tasks are two-tap"),
+        (["distill", "--expert", "run", "--learner", "ppo"], "a student is taught by learner distill, not ppo"),
+        (["distill", "--expert", "run", "--vision"], "agent mlp can't see"),
+        (["distill", "--expert", "run", "--init-from", "nowhere"], "no policy at nowhere"),
+        (["diagram", "brain"], "no policy at brain"),
+        (["diagram", "--output", "brain.png"], "its name must end in .svg"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(arguments, words, capsys):

@@ -15,15 +15,20 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from point_mass import PointMasses, make_point_masses
+from two_tasks import TASKS, make_two_tasks
 
 from policies.config import EvaluationSettings, Phase, TrainConfig
+from policies.distillation import DistillationSettings
 from policies.distributed import ManyRanks
-from policies.environment import MakeEnv
+from policies.environment import MakeEnv, action_names
+from policies.kickstart import KickstartSettings
 from policies.lstm import LSTMSettings
 from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
+from policies.observation import ObservationSpec
+from policies.policy import Policy
 from policies.ppo import PPOSettings
-from policies.registry import AGENTS, LEARNERS
+from policies.registry import AGENTS, make_agent
 from policies.stopping import StopRequest
 from policies.training import TrainingRun, train
 from policies.vmpo import VMPOSettings
@@ -36,11 +41,16 @@ _PHASES = (
     Phase(rate=1e-4, steps=1),
 )
 RUNS: dict[str, dict[str, Any]] = {
-    **{f"{agent}-{learner}": {"agent": agent, "learner": learner} for agent in AGENTS for learner in LEARNERS},
+    **{f"{agent}-{learner}": {"agent": agent, "learner": learner} for agent in AGENTS for learner in ("ppo", "vmpo")},
     "phases": {"schedule": _PHASES, "steps": 640, "evaluation": EvaluationSettings(episodes=2)},
+    "tasks": {"task": TASKS, "privileged_critic": True, "evaluation": EvaluationSettings(episodes=2)},  # a rank's each
+    "uneven-tasks": {"task": (*TASKS, "run-gaps"), "physics": "fast+paper", "agent": "lstm", "learner": "vmpo"},
+    "student": {"task": TASKS, "learner": "distill", "agent": "lstm"},
+    "kickstart": {"task": TASKS, "kickstart": KickstartSettings((0.5,), steps=300)},
 }
 RUNS["merel2020-ppo"] |= {"vision": True, "ppo": PPOSettings(minibatch=16)}  # a minibatch is one rank's alone
 RUNS["merel2020-vmpo"] |= {"vmpo": VMPOSettings(minibatch=16)}
+RUNS["uneven-tasks"] |= {"task_weights": (1.0, 3.0, 2.0), "vmpo": VMPOSettings(minibatch=16)}
 
 
 def configure(name: str, folder: Path, **changes: Any) -> TrainConfig:
@@ -60,16 +70,42 @@ def configure(name: str, folder: Path, **changes: Any) -> TrainConfig:
         ),
         "ppo": PPOSettings(minibatch=48, entropy=0.01),
         "vmpo": VMPOSettings(minibatch=48),
+        "distill": DistillationSettings(minibatch=16),
     }
-    return TrainConfig(**(common | RUNS[name] | changes))
+    knowing, plain = (f"{task}={folder / task}" for task in TASKS)
+    taught: dict[str, dict[str, Any]] = {
+        "student": {"expert": (knowing, plain)},
+        "kickstart": {"expert": (knowing,), "init_from": str(folder / TASKS[1])},
+    }
+    return TrainConfig(**(common | RUNS[name] | taught.get(name, {}) | changes))
+
+
+def save_experts(folder: Path) -> None:
+    """Save an expert of each of `TASKS`, under its name; that of the first reads a privileged sense."""
+    for task, privileged in zip(TASKS, (True, False), strict=True):
+        env = make_two_tasks(task, 1, "fast", 1, None, privileged=privileged)
+        senses, settings = ObservationSpec.of(env.single_observation_space, privileged=privileged), MLPSettings((16,))
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            agent = make_agent("mlp", senses.size, 2, settings)
+        torch.nn.init.constant_(agent.value_layer.bias, 0.7)
+        facts = {"tasks": [task], "discount": 0.9, "reward_scale": 2.0}
+        Policy(agent, settings, senses, action_names(env), facts).save(folder / task)
+
+
+def maker(config: TrainConfig) -> MakeEnv:
+    """Makes what a configuration trains on."""
+    return make_two_tasks if len(config.task) > 1 else make_point_masses
 
 
 def run_everything(rank: int, folder: Path) -> None:
     """What each rank does: every run, and everything that may go wrong."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=RANKS)
+    ManyRanks().first(lambda: save_experts(folder))
     for name in RUNS:
-        run = TrainingRun(configure(name, folder), make_point_masses, ManyRanks())
+        config = configure(name, folder)
+        run = TrainingRun(config, maker(config), ManyRanks())
         run.go(StopRequest())
         weights = {key: value.numpy() for key, value in run.agent.state_dict().items()}
         np.savez(folder / f"{name}-{rank}.npz", **weights)

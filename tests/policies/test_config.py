@@ -37,7 +37,7 @@ def test_the_configurations_in_the_box_load_and_their_phases_last_as_long_as_the
 def test_a_phase_may_have_an_easier_task(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("task: run-gaps\nschedule: [{parameters: {gap_length: [0.03, 0.08]}}, {}]")
     config = load_yaml(tmp_path / "c.yaml")
-    assert [phase.task(config.task).gap_length for phase in config.phases] == [(0.03, 0.08), RunGaps().gap_length]
+    assert [phase.task("run-gaps").gap_length for phase in config.phases] == [(0.03, 0.08), RunGaps().gap_length]
     (tmp_path / "again.yaml").write_text(to_yaml(config))
     assert load_yaml(tmp_path / "again.yaml") == config
 
@@ -158,6 +158,7 @@ def test_every_field_is_read_somewhere() -> None:
             n for each in inner if is_dataclass(each) for n in leaves(each)
         ]
 
-    by_name = {"mlp", "lstm", "merel2020", "ppo", "vmpo"}  # read as config.agent_settings and config.learner_settings
+    # Read as config.agent_settings and config.learner_settings.
+    by_name = {"mlp", "lstm", "merel2020", "ppo", "vmpo", "distill"}
     for name in [*leaves(TrainConfig()), *leaves(Phase())]:
         assert name in by_name or re.search(rf"\.{name}\b", text), f"{name} is never read"

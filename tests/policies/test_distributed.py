@@ -10,7 +10,7 @@ import many_ranks
 import numpy as np
 import pytest
 import torch
-from many_ranks import RANKS, RUNS, configure, numbers
+from many_ranks import RANKS, RUNS, configure, maker, numbers, save_experts
 from point_mass import make_point_masses
 
 from policies.agent import Agent
@@ -47,7 +47,9 @@ def told(together: Path, what: str) -> list[str]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_two_ranks_learn_what_one_with_all_environments_learns(together: Path, tmp_path: Path, name: str) -> None:
-    train(configure(name, tmp_path), make_point_masses)
+    save_experts(tmp_path)
+    config = configure(name, tmp_path)
+    train(config, maker(config))
     (ours, our_facts), (theirs, their_facts) = newest(tmp_path / name), newest(together / name)
     assert our_facts["steps"] == their_facts["steps"]
     learnt = [key for key in ours if key.startswith(("agent/", "learner/"))]

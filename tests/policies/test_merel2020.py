@@ -121,6 +121,25 @@ def test_what_it_sees_changes_what_it_does() -> None:
     assert not torch.equal(ours.mean, theirs.mean) and not torch.equal(ours.value, theirs.value)
 
 
+def test_a_picture_that_stays_is_looked_at_once_and_trains_as_if_it_were_looked_at_again() -> None:
+    agent = make()
+    stays = torch.tensor([[0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1]], dtype=torch.bool)  # the first always is new
+    seen = pictures()
+    for t in range(1, T):
+        seen[t, stays[t]] = seen[t - 1, stays[t]]
+    looked: list[int] = []
+    agent.vision.stages.register_forward_hook(lambda module, inputs, output: looked.append(len(inputs[0])))
+    gradients = []
+    for look in (agent.vision, agent.vision.watch):
+        agent.zero_grad()
+        features = look(seen)
+        (features * torch.linspace(-1, 1, features.numel()).view_as(features)).sum().backward()
+        gradients.append([features.detach(), *(p.grad.clone() for p in agent.vision.parameters())])
+    assert looked == [T * B, T * B - int(stays[1:].sum())]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
 def test_without_a_camera_there_is_no_visual_branch() -> None:
     agent = make(sees=False)
     assert not any(name.startswith("vision") for name, _ in agent.named_parameters())

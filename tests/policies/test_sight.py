@@ -23,6 +23,7 @@ from policies.rollout import Rollout
 from policies.run_folder import CHECKPOINTS
 from policies.training import train
 from rodent.errors import UsageError
+from rodent.vision import VisionSettings
 
 ENVS, TIME = 4, 25
 SETTINGS = Merel2020Settings(channels=(4,), vision=5, proprioception=(8,), core=6, critic=(), policy=(7,))
@@ -107,6 +108,35 @@ def test_a_policy_that_sees_is_refused_where_there_is_nothing_to_see() -> None:
 def test_a_policy_that_does_not_see_may_act_where_there_is_something_to_see() -> None:
     _, senses, _ = make()
     ObservationSpec.of(PointMasses(2).single_observation_space).check(senses)
+
+
+def test_weights_of_an_agent_that_sees_are_no_start_for_one_that_does_not(small: Any, tmp_path: Path) -> None:
+    common = {"agent": "merel2020", "merel2020": SETTINGS, "steps": 128}
+    for vision, advice in ((True, "give --vision"), (False, "leave out --vision")):
+        old = tmp_path / f"{vision}"
+        train(small(**common, vision=vision, run_dir=old), make_point_masses)
+        with pytest.raises(UsageError, match=f"differ in what they see: {advice}$"):
+            train(
+                small(**common, vision=not vision, run_dir=tmp_path / f"from-{vision}", init_from=str(old)),
+                make_point_masses,
+            )
+
+
+def test_pictures_come_at_the_rate_that_a_policy_was_trained_with(small: Any, tmp_path: Path) -> None:
+    asked = []
+
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
+        asked.append(named["vision"])
+        return make_point_masses(task, envs, physics, threads, aids, **named)
+
+    train(small(agent="merel2020", merel2020=SETTINGS, vision=True, picture_every=5, steps=128), make)
+    assert asked == [VisionSettings(every=5)]
+    policy = Policy.load(tmp_path / "run")
+    assert (
+        "a picture of 8x8 pixels, which stays for 5 steps," in (tmp_path / "run" / "policy" / "README.md").read_text()
+    )
+    evaluate(policy, "run", episodes=2, make_env=make)
+    assert asked[1:] == [VisionSettings(every=5)]
 
 
 def test_an_agent_that_cannot_see_is_not_asked_to() -> None:

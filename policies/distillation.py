@@ -1,0 +1,120 @@
+"""Distillation: a student acts, experts say what they would have done, and the student comes to do it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from policies.agent import Agent
+from policies.distributed import ALONE, Ranks
+from policies.learner import Learner
+from policies.multitask import ONE_TASK, Tasks
+from policies.rollout import Minibatch, Rollout
+from policies.valuation import Valuation
+from rodent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class DistillationSettings:
+    """Settings of the `distill` learner."""
+
+    epochs: int = 2  # passes over each rollout
+    minibatch: int = 1024  # environment steps a minibatch, about
+    gamma: float = 0.98  # discount a control step, of the critic
+    lam: float = 0.95  # lambda of the critic's targets
+    value: float = 1.0  # weight of the critic's loss
+    max_gradient: float = 1.0  # norm to which gradients are clipped
+    reward_scale: float = 10.0  # rewards are multiplied by this times (1 - gamma), as in ppo
+    rate: float = 1e-3  # learning rate of Adam
+    spread_rate: float = 0.01  # learning rate of the logarithm of the actions' standard deviation
+    popart: float = 0.1  # with several tasks, share of the newest returns in PopArt's statistics
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value < math.inf:
+                raise UsageError(f"distill.{name} must be finite and 0 or more, not {value}")
+        if min(self.epochs, self.minibatch) < 1:
+            raise UsageError(
+                f"distill needs at least 1 epoch and 1 step a minibatch, not {self.epochs} and {self.minibatch}"
+            )
+        if not (self.gamma < 1 and self.lam <= 1):
+            raise UsageError(f"distill needs gamma below 1 and lam of at most 1, not {self.gamma} and {self.lam}")
+        for name in ("max_gradient", "reward_scale", "rate", "spread_rate", "popart"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"distill.{name} must be above 0, not {getattr(self, name)}")
+        if self.popart > 1:
+            raise UsageError(f"distill.popart must be at most 1, not {self.popart}")
+
+
+class Distillation(Learner):
+    """DAgger (Ross, Gordon & Bagnell 2011) on the student's own way: KL(expert || student), task by task, and Adam.
+
+    Meanwhile the critic learns what the student's actions return, as under `ppo`, so that reinforcement learning alone
+    can go on from the student.
+    """
+
+    name: ClassVar[str] = "distill"
+    settings_type = DistillationSettings
+
+    def __init__(
+        self, agent: Agent, settings: DistillationSettings, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE
+    ) -> None:
+        self.agent = agent
+        self.settings = settings
+        self.tasks = tasks
+        self.ranks = ranks
+        self.valuation = Valuation(
+            agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
+        )
+        network = [parameter for parameter in agent.parameters() if parameter is not agent.log_std]
+        groups = [{"params": network, "lr": settings.rate}, {"params": [agent.log_std], "lr": settings.spread_rate}]
+        self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
+        self.expert_weights = torch.ones(len(tasks.names))
+
+    def value_facts(self) -> dict[str, float | list[float]]:
+        return self.valuation.facts()
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"valuation": self.valuation}
+
+    def fix_rate(self, rate: float | None) -> None:
+        if rate is not None:
+            self.rate = rate
+
+    def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
+        advantages, returns, valued = self.valuation.estimate(rollout)
+        recurrent = self.agent.recurrent
+        count = rollout.count_minibatches(self.settings.minibatch, recurrent)
+        figures: list[dict[str, Tensor]] = []
+        for _ in range(self.settings.epochs):
+            for batch in rollout.minibatches(advantages, returns, count, recurrent, generator):
+                loss, figure = self._loss(batch)
+                figure["gradient_norm"] = self.ranks.part(self._descend(loss))
+                figures.append(figure)
+        return self._summarise(figures) | valued | {"rate": self.rate}
+
+    def _loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
+        output = self.agent.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
+        imitation_loss, experts = self.towards_experts(batch, output)
+        errors = self.agent.of_task(output.value, batch.tasks) - batch.returns
+        value_losses = 0.5 * self.tasks.step_weights[batch.tasks] * errors.square()
+        value_loss = batch.mean(value_losses)
+        loss = imitation_loss + self.settings.value * value_loss
+        figures = {"value_loss": value_loss.detach(), "entropy": batch.mean(output.entropy()).detach()}
+        return loss, figures | self.tasks.figures({"value_loss": value_losses}, batch) | experts
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        if not torch.isfinite(self.ranks.sum(loss)):
+            raise UsageError(
+                "the student's numbers are no longer finite: go on from the last checkpoint with a lower distill.rate"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.ranks.sum_gradients(self.agent.parameters())
+        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
+        self.optimizer.step()
+        return norm.detach()
