@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.inference import Estimate
+from analysis.inputs import Array
 
 
 def axes_or_new(ax: Axes | None, size: tuple[float, float] = (4.0, 3.0)) -> Axes:
@@ -32,3 +33,14 @@ def plot_estimates(estimates: Mapping[str, Estimate], label: str, ax: Axes | Non
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small")
     return ax
+
+
+def draw_cka(matrix: Array, rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    """Unbiased CKA (rows, columns), as a figure that grows with the names."""
+    figure = Figure((1.8 + 0.42 * len(columns), 1.4 + 0.42 * len(rows)), layout="constrained")
+    ax = figure.add_subplot()
+    image = ax.imshow(matrix, vmin=0, vmax=1, cmap="viridis")
+    ax.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize="small")
+    ax.set_yticks(range(len(rows)), rows, fontsize="small")
+    figure.colorbar(image, label="unbiased CKA")
+    return figure

@@ -214,6 +214,11 @@ def clustered_similarity(
     return Protocol(agreement, ceiling, matrices, labels)
 
 
+def cluster_means(values: NDArray, labels: Labels, clusters: Sequence[int]) -> Array:
+    """(clusters, units) means in float64 of values (steps, units) over the steps of each cluster."""
+    return np.stack([values[labels == cluster].mean(axis=0, dtype=np.float64) for cluster in clusters])
+
+
 def plot_similarity(result: Protocol, ax: Axes | None = None) -> Axes:
     """CKA of each layer with each feature set, beside its null, under its noise ceiling."""
     ax = plot_estimates({" / ".join(pair): value for pair, value in result.agreement.items()}, "unbiased CKA", ax)

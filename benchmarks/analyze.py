@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from writing import write_result
 
 from analysis.nwb_record import record
 from analysis.report.analyze import analyze
@@ -57,8 +58,7 @@ def main(flags: Flags) -> None:
         }
         if flags.browser:
             found["page_opens_s"] = opening(page)
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    flags.output.write_text(json.dumps(found, indent=2) + "\n")
+    write_result(flags.output, found)
     print(json.dumps(found, indent=2))
 
 

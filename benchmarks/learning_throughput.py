@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
+from writing import write_result
 
 from policies.config import EvaluationSettings, load_yaml
 from policies.environment import make_rodent_env, make_training_env
@@ -90,8 +91,7 @@ def main(flags: Flags) -> None:
         "machine": rows[0]["machine"],
         "rows": [{key: value for key, value in row.items() if key != "machine"} for row in rows],
     }
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    flags.output.write_text(json.dumps(result, indent=2) + "\n")
+    write_result(flags.output, result)
     print("| agent | together, steps/s | stepping alone, steps/s | ratio | peak memory |")
     print("|---|---|---|---|---|")
     for row in rows:

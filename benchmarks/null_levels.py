@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 from scipy import signal
+from writing import write_result
 
 from analysis.alignment import correspondence
 from analysis.controls import Control, other_episodes, time_shift
@@ -92,12 +93,11 @@ def main(flags: Flags) -> None:
     report: dict[str, object] = {"flags": settings, "machine": describe_machine()}
     cases = [(tau, 0.0, False) for tau in flags.taus]
     cases += [(flags.taus[-1], 0.0, True), (flags.taus[0], flags.effect, False)]
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
     for tau, effect, unequal in cases:
         name = f"{'found' if effect else 'false positives'}, tau {tau} s{', unequal lengths' if unequal else ''}"
         report[name] = shares(flags, tau, effect, unequal)
         print(name, json.dumps(report[name]), flush=True)
-        flags.output.write_text(json.dumps(report, indent=2) + "\n")  # after each: all of them take minutes
+        write_result(flags.output, report)  # after each: all of them take minutes
 
 
 if __name__ == "__main__":

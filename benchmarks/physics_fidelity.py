@@ -21,6 +21,7 @@ import mujoco
 import numpy as np
 import torch
 import tyro
+from writing import write_result
 
 from policies.checkpoint import Checkpoints
 from policies.config import EvaluationSettings, TrainConfig, load_yaml
@@ -239,9 +240,8 @@ def _training_seconds(folder: Path):
 
 
 def _write(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     result = {"command": " ".join(["python", *sys.argv]), "machine": describe_machine(), "rows": rows}
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    write_result(path, result)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ that what else the machine does falls on all of them. The rates are those of the
 learning and what the ranks tell each other, without the start.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from writing import write_result
 
 from policies.metrics import METRICS_FILE, read_metrics
 from rodent.machine import describe_machine
@@ -86,8 +86,7 @@ def main(flags: Flags) -> None:
         "machine": describe_machine(),
         "rows": rows,
     }
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    flags.output.write_text(json.dumps(result, indent=2) + "\n")
+    write_result(flags.output, result)
     print("| ranks | threads each | learner threads each | steps/s | share of collecting |")
     print("|---|---|---|---|---|")
     for row in rows:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+from writing import write_result
 
 from analysis.nwb_record import record
 from analysis.recording import Session
@@ -70,8 +71,7 @@ def main(flags: Flags) -> None:
         "threads": flags.threads,
         "machine": describe_machine(),
     }
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    flags.output.write_text(json.dumps(report, indent=2) + "\n")
+    write_result(flags.output, report)
     print(json.dumps(report, indent=2))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+from writing import write_result
 
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine, peak_memory_gib
@@ -131,9 +132,7 @@ def main(flags: Flags) -> int:
         "machine": describe_machine(),
         "rows": rows,
     }
-    part = flags.output.with_suffix(".part")
-    part.write_text(json.dumps(report, indent=1) + "\n")
-    part.replace(flags.output)
+    write_result(flags.output, report)
     for row in rows:
         print(row["task"], "; ".join(row["faults"]) or "as it must be", flush=True)
     return 1 if any(row["faults"] for row in rows) else 0

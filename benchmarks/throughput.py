@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from writing import write_result
 
 from rodent.tasks import TASKS
 
@@ -50,8 +51,7 @@ def main(flags: Flags) -> None:
         "machine": rows[0]["machine"],
         "rows": [{key: value for key, value in row.items() if key != "machine"} for row in rows],
     }
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    flags.output.write_text(json.dumps(result, indent=2) + "\n")
+    write_result(flags.output, result)
     print(
         "| task | physics | threads | control steps/s | of the limit | times dm_control | a reset, ms "
         "| a step of 64, ms | peak memory |"

@@ -24,6 +24,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import tyro
+from writing import write_result
 
 from rodent.dm_control_env import DmControlEnv
 from rodent.env import RodentVectorEnv
@@ -149,8 +150,7 @@ def main(flags: Flags) -> None:
         "renderer": rows[0]["speed"][0]["vision"],
         "rows": rows,
     }
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    flags.output.write_text(json.dumps(result, indent=2) + "\n")
+    write_result(flags.output, result)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
+from analysis.drawing import draw_cka
 from analysis.inference import Estimate, over_seeds
-from analysis.inputs import Array
 from analysis.report.findings import Finding, Outcome, Picture
 from analysis.report.source import Source
-from analysis.similarity import cka
+from analysis.similarity import cka, cluster_means
 
 NAME, TITLE = "seeds", "Over sessions"
 _STEPS, _CLUSTERS, _FEWEST = 4000, 50, 5  # steps of each session, clusters of posture, steps of each in each session
@@ -88,7 +86,7 @@ def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
             outcome.missing(_CKA, reason, variable=pair, interval_over="clusters")
             continue
         means = [
-            {layer: _means(source.layer(layer, rows[k]), labels[k], shared) for layer in source.layers}
+            {layer: cluster_means(source.layer(layer, rows[k]), labels[k], shared) for layer in source.layers}
             for k, source in ((i, one), (j, other))
         ]
         matrix = np.full((len(one.layers), len(other.layers)), np.nan)
@@ -99,22 +97,8 @@ def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
                 outcome.findings.append(_pair(estimate, first, second, pair))
         outcome.arrays[f"cka.{one.name}.{other.name}"] = matrix
         caption = f"Likeness of each layer of {one.name} (rows) and of {other.name} (columns) over shared postures."
-        outcome.pictures[f"cka.{one.name}.{other.name}"] = Picture(_square(matrix, one.layers, other.layers), caption)
+        outcome.pictures[f"cka.{one.name}.{other.name}"] = Picture(draw_cka(matrix, one.layers, other.layers), caption)
 
 
 def _pair(estimate: Estimate, first: str, second: str, pair: str) -> Finding:
     return Finding(_CKA, estimate, layer=first, variable=f"{second} ({pair})", interval_over="clusters")
-
-
-def _means(activity: NDArray, labels: NDArray, shared: Sequence[int]) -> Array:
-    return np.stack([activity[labels == name].mean(axis=0, dtype=np.float64) for name in shared])
-
-
-def _square(matrix: Array, rows: Sequence[str], columns: Sequence[str]) -> Figure:
-    figure = Figure((1.8 + 0.42 * len(columns), 1.4 + 0.42 * len(rows)), layout="constrained")
-    ax = figure.add_subplot()
-    image = ax.imshow(matrix, vmin=0, vmax=1, cmap="viridis")
-    ax.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize="small")
-    ax.set_yticks(range(len(rows)), rows, fontsize="small")
-    figure.colorbar(image, label="unbiased CKA")
-    return figure

@@ -52,6 +52,7 @@ def keep(outcome: Outcome, folder: Path, seconds: float, facts: dict[str, Any]) 
     part.mkdir(parents=True)
     try:
         findings, units, arrays = pack(outcome.findings, outcome.units)
+        # numpy's stubs take keywords for its flag `allow_pickle`.
         np.savez_compressed(part / _ARRAYS, **outcome.arrays, **arrays)  # type: ignore[arg-type]
         captions = {name: picture.caption for name, picture in outcome.pictures.items()}
         told = {**facts, "seconds": seconds, "captions": captions, "findings": findings, "units": units}

@@ -7,14 +7,13 @@ from itertools import combinations
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from analysis.drawing import draw_cka
 from analysis.inference import Estimate, not_estimable
-from analysis.inputs import Array
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source
 from analysis.report.stages.families import families
-from analysis.similarity import Protocol, cka, clustered_similarity, dissimilarities, rsa
+from analysis.similarity import Protocol, cka, cluster_means, clustered_similarity, dissimilarities, rsa
 
 _STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
 _CKA, _RSA = "unbiased linear CKA", "correlation of dissimilarities (RSA)"
@@ -40,7 +39,8 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
             outcome.findings.append(Finding(measure, each, layer=layer, variable=feature))
     over = {"interval_over": "clusters"}
     labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
-    means = {name: _means(values, labels) for name, values in (layers | features).items()}
+    present = np.unique(labels).tolist()
+    means = {name: cluster_means(values, labels, present) for name, values in (layers | features).items()}
     for feature in features:
         for layer in layers:
             model = rsa(dissimilarities(means[layer]), dissimilarities(means[feature]), seed=seed)
@@ -51,7 +51,7 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         matrix[i, j] = matrix[j, i] = estimate.value
         outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
     outcome.arrays["cka"] = matrix
-    outcome.pictures["layers"] = Picture(_square(matrix, list(layers)), _LAYERS)
+    outcome.pictures["layers"] = Picture(draw_cka(matrix, list(layers), list(layers)), _LAYERS)
     outcome.pictures["features"] = Picture(_features(found, list(layers), list(features)), _FEATURES)
     return outcome
 
@@ -60,20 +60,6 @@ def _ceiling(ceiling: float, agreement: Estimate) -> Estimate:
     if np.isfinite(ceiling):
         return Estimate(ceiling, {})
     return not_estimable(agreement.reason or "no two halves of the episodes agree")
-
-
-def _means(values: NDArray, labels: NDArray[np.int64]) -> Array:
-    return np.stack([values[labels == name].mean(axis=0, dtype=np.float64) for name in np.unique(labels)])
-
-
-def _square(matrix: Array, names: list[str]) -> Figure:
-    figure = Figure((1.8 + 0.42 * len(names), 1.4 + 0.42 * len(names)), layout="constrained")
-    ax = figure.add_subplot()
-    image = ax.imshow(matrix, vmin=0, vmax=1, cmap="viridis")
-    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize="small")
-    ax.set_yticks(range(len(names)), names, fontsize="small")
-    figure.colorbar(image, label="unbiased CKA")
-    return figure
 
 
 def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure:

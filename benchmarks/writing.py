@@ -1,0 +1,14 @@
+"""How every benchmark leaves its result."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from policies.storage import write_atomically
+
+
+def write_result(path: Path, result: Mapping[str, Any]) -> None:
+    """Write a result as JSON, whole or not at all; folders are made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(result, indent=2) + "\n")
