@@ -4,16 +4,18 @@
     python benchmarks/physics_fidelity.py train CANDIDATE --seed 0  # one run, on one thread, in runs/fidelity/
     python benchmarks/physics_fidelity.py report                    # evaluates the runs and writes the table
 
-A candidate takes the place of `fast` in `assets/configs/run.yaml`, whose later phases are the finish under `paper`;
-nothing else differs. The runs leave all their checkpoints. `report` evaluates their mean action under `paper`, whole
-episodes of 30 s without training aids, and finds the first checkpoint from which on all return 0.75 of the maximum. Its
-time is what collecting and learning took until then, evaluation left out. With `--screen` both take 0.4 of every phase,
-in runs/screen/, and half of the maximum instead.
+A candidate says what each phase of `assets/configs/run.yaml` steps; nothing else differs. The runs leave all their
+checkpoints, and a run takes over what another of its seed did as long as the two are alike. `report` evaluates their
+mean action under `paper`, whole episodes of 30 s without training aids, and finds the first checkpoint from which on
+all return 0.75 of the maximum. Its time is what collecting and learning took until then, evaluation left out. Runs that
+an earlier report evaluated keep their rows. With `--screen` both take 0.4 of every phase, leave out the last, which
+nearly all candidates have under `paper`, and ask for half of the maximum; the runs lie in runs/screen/.
 """
 
 import json
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,12 +26,13 @@ import tyro
 from writing import write_result
 
 from policies.checkpoint import Checkpoints
-from policies.config import EvaluationSettings, TrainConfig, load_yaml
+from policies.config import EvaluationSettings, TrainConfig, load_yaml, to_json
 from policies.evaluation import evaluate
 from policies.metrics import METRICS_FILE, read_metrics
+from policies.plain import build
 from policies.policy import Policy
 from policies.run_folder import CHECKPOINTS
-from policies.storage import read_tensors
+from policies.storage import read_tensors, write_tensors
 from policies.training import train
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
@@ -49,11 +52,12 @@ class Contest:
     runs: Path
     result: Path
     target: float  # of the maximum, mean action, under `paper`
-    scale: float = 1.0  # of the recipe's steps
+    scale: float = 1.0  # of each phase's steps
+    phases: int | None = None  # how many of the recipe's phases; None: all
 
 
 WHOLE = Contest(Path("runs") / "fidelity", RESULTS / "physics_fidelity.json", target=0.75)
-SCREEN = Contest(Path("runs") / "screen", RESULTS / "physics_screen.json", target=0.5, scale=0.4)
+SCREEN = Contest(Path("runs") / "screen", RESULTS / "physics_screen.json", target=0.5, scale=0.4, phases=5)
 
 # Physics that are not presets of the software: they stand here to be compared.
 VARIANTS = {
@@ -73,15 +77,17 @@ VARIANTS = {
 }
 PRESETS.update(VARIANTS)
 
-# What the recipe's first phase under `fast` and its others run under.
+# What the recipe's six phases step. The recipe is `fast`: coarse, then half of the environments each, then `paper`.
 CANDIDATES = {
-    "paper": ("paper", "paper"),
-    "fast": ("fast", "fast"),
-    "fast-1ms": ("fast-1ms", "fast-1ms"),
-    "fast-2.5ms": ("fast-2.5ms", "fast-2.5ms"),
-    "4ms-then-fast": ("fast-4ms", "fast"),
-    "fast-self-collision": ("fast-self-collision", "fast-self-collision"),
-    "fast+paper": ("fast", "fast+paper"),  # half of the environments each
+    "fast": (*4 * ("fast",), "fast+paper", "paper"),
+    "fast to the end": 6 * ("fast",),
+    "fast, then paper": (*5 * ("fast",), "paper"),
+    "fast+paper": (*5 * ("fast+paper",), "paper"),
+    "paper": 6 * ("paper",),
+    "fast-1ms": (*4 * ("fast-1ms",), "fast+paper", "paper"),
+    "fast-2.5ms": (*4 * ("fast-2.5ms",), "fast+paper", "paper"),
+    "4ms, then fast": ("fast-4ms", *3 * ("fast",), "fast+paper", "paper"),
+    "fast-self-collision": (*4 * ("fast-self-collision",), "fast+paper", "paper"),
 }
 
 
@@ -156,41 +162,84 @@ def speed(flags: Speed) -> None:
         )
 
 
-def candidate_config(flags: Train) -> TrainConfig:
+def candidate_config(candidate: str, seed: int, threads: int, contest: Contest) -> TrainConfig:
     """The recipe under a candidate's physics."""
     config = load_yaml(CONFIG)
-    contest = SCREEN if flags.screen else WHOLE
-    first, others = CANDIDATES[flags.candidate]
     schedule = tuple(
-        replace(
-            phase, physics=(others if i else first) if phase.physics == "fast" else phase.physics,
-            steps=round(contest.scale * phase.steps),
-        )
-        for i, phase in enumerate(config.phases)
-    )  # fmt: skip
+        replace(phase, physics=physics, steps=round(contest.scale * phase.steps))
+        for phase, physics in zip(config.phases, CANDIDATES[candidate], strict=True)
+    )[: contest.phases]
     return replace(
-        config, steps=round(contest.scale * config.steps), schedule=schedule, threads=flags.threads,
-        seeds=(flags.seed,), run_dir=contest.runs / flags.candidate / f"seed-{flags.seed}",
-        keep=1000, checkpoint_every=CHECKPOINT_EVERY, evaluation=EvaluationSettings(episodes=0),
+        config, steps=sum(phase.steps for phase in schedule), schedule=schedule, threads=threads, seeds=(seed,),
+        run_dir=_folder(contest, candidate, seed), keep=1000, checkpoint_every=CHECKPOINT_EVERY,
+        evaluation=EvaluationSettings(episodes=0),
     )  # fmt: skip
+
+
+def _folder(contest: Contest, candidate: str, seed: int) -> Path:
+    return contest.runs / candidate.replace(", ", "-").replace(" ", "-") / f"seed-{seed}"
 
 
 def train_candidate(flags: Train) -> None:
     if flags.candidate not in CANDIDATES:
         sys.exit(f"unknown candidate {flags.candidate!r}: choose one of {', '.join(CANDIDATES)}")
-    train(replace(candidate_config(flags), resume=True))
+    contest = SCREEN if flags.screen else WHOLE
+    config = candidate_config(flags.candidate, flags.seed, flags.threads, contest)
+    if not config.folder.exists():
+        _begin_like_another(config, contest.runs.glob(f"*/seed-{flags.seed}"))
+    train(replace(config, resume=True))
+
+
+def _begin_like_another(config: TrainConfig, others: Iterable[Path]) -> None:
+    """Copies the longest part that another run did exactly as this one would: its checkpoints and metrics."""
+    alike: dict[Path, list[Path]] = {}
+    for other in others:
+        for path in Checkpoints(other / CHECKPOINTS, 1000).files():
+            facts = read_tensors(path)[1]["facts"]
+            if not _alike(config, build(TrainConfig, facts["config"], ""), facts["phase"] + 1):
+                break
+            alike.setdefault(other, []).append(path)
+    if not alike:
+        return
+    other = max(alike, key=lambda run: alike[run][-1].name)
+    for path in alike[other]:
+        arrays, stored = read_tensors(path)
+        stored["facts"]["config"] = to_json(config)
+        write_tensors(_made(config.folder / CHECKPOINTS) / path.name, arrays, stored)
+    last = int(alike[other][-1].stem.removeprefix("step-"))
+    header, *rows = (other / METRICS_FILE).read_text().splitlines(keepends=True)
+    (config.folder / METRICS_FILE).write_text(header + "".join(row for row in rows if int(row.split(",")[0]) <= last))
+    print(f"took over {last:,} steps from {other}")
+
+
+def _alike(config: TrainConfig, other: TrainConfig, phases: int) -> bool:
+    """Whether two configurations train alike so long as in the first `phases` phases."""
+    same = replace(
+        other, steps=config.steps, schedule=config.schedule, run_dir=config.run_dir, threads=config.threads,
+        resume=config.resume,
+    )  # fmt: skip
+    return same == config and other.schedule[:phases] == config.schedule[:phases]
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def report(flags: Report) -> None:
-    rows = []
     contest = SCREEN if flags.screen else WHOLE
+    known = json.loads(contest.result.read_text())["rows"] if contest.result.exists() else []
+    rows = {(row["candidate"], row["seed"]): row for row in known}
     for candidate in CANDIDATES:
-        for folder in sorted((contest.runs / candidate).glob("seed-*")):
-            rows.append(_time_to_target(candidate, folder, flags, contest.target))
-            print(json.dumps(rows[-1]), flush=True)
+        for folder in sorted(_folder(contest, candidate, 0).parent.glob("seed-*")):
+            key = candidate, int(folder.name.removeprefix("seed-"))
+            if key not in rows or rows[key]["steps"] != _last_steps(folder):
+                rows[key] = _time_to_target(*key, folder, flags, contest.target)
+                print(json.dumps(rows[key]), flush=True)
+    rows = [rows[key] for key in sorted(rows, key=lambda key: (list(CANDIDATES).index(key[0]), key[1]))]
     _write(contest.result, rows)
     print(
-        f"| before the finish | seed | steps to {contest.target} | minutes to {contest.target} | last return "
+        f"| candidate | seed | steps to {contest.target} | minutes to {contest.target} | last return "
         "| minutes of the run |"
     )
     print("|---|---|---|---|---|---|")
@@ -203,7 +252,12 @@ def report(flags: Report) -> None:
         )
 
 
-def _time_to_target(candidate: str, folder: Path, flags: Report, target: float) -> dict:
+def _last_steps(folder: Path) -> int:
+    files = Checkpoints(folder / CHECKPOINTS, 1000).files()
+    return int(files[-1].stem.removeprefix("step-")) if files else 0
+
+
+def _time_to_target(candidate: str, seed: int, folder: Path, flags: Report, target: float) -> dict:
     """Evaluates checkpoints from the last backwards until one falls short of the target."""
     policy = Policy.load(folder)
     seconds = _training_seconds(folder)
@@ -221,7 +275,7 @@ def _time_to_target(candidate: str, folder: Path, flags: Report, target: float) 
     last = max(returns)
     return {
         "candidate": candidate,
-        "seed": policy.facts["seed"],
+        "seed": seed,
         "steps_to_target": min(reached) if reached else None,
         "minutes_to_target": round(seconds(min(reached)) / 60, 1) if reached else None,
         "last_return": returns[last],
