@@ -106,7 +106,7 @@ def sequence(
 
 
 def plot_sequence(result: Sequence, ax: Axes | None = None, timestep: float | None = None) -> Axes:
-    """Standardised activity of the even events, units in the order of the odd ones; in seconds, where a step is told."""
+    """Standardised activity of the even events, units in the order of the odd ones; `timestep` s are a step."""
     ax = axes_or_new(ax)
     spread = result.mean.std(axis=0)
     standard = (result.mean - result.mean.mean(axis=0)) / np.where(spread > 0, spread, 1.0)

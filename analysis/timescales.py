@@ -122,9 +122,10 @@ def _decay(correlation: Array) -> Array:
 
 
 def _fitted(values: Array, stop: Labels) -> Array:
-    """(units,) tau in steps of the exponential, with a scale of at most 2, nearest to values (lags, units) before `stop`.
+    """(units,) tau in steps of the exponential nearest to values (lags, units) before `stop`, its scale from 0 to 2.
 
-    The best scale of each tau is known, so that tau alone is sought: on a grid of its logarithm, then by golden section.
+    The best scale of each tau is known, so that tau alone is sought: on a grid of its logarithm, then by golden
+    section.
     """
     lags = np.arange(1, len(values), dtype=np.float64)[:, None]
     inside = lags < stop

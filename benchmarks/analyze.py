@@ -86,14 +86,15 @@ def widened(policy: Policy, units: int) -> Policy:
     settings = replace(policy.settings, hidden=tuple(max(n, round(n * units / sum(before))) for n in before))
     wide = make_agent(agent.name, agent.observation_size, agent.action_size, settings, policy.senses.critic_size)
     kept = {name: value for name, value in agent.state_dict().items() if not name.startswith("critic.")}
-    inner = [layer for layer in agent.actor if isinstance(layer, nn.Linear)]
-    copied = [np.arange(agent.observation_size)]
-    copied += [np.concatenate([np.arange(n), rng.integers(n, size=m - n)]) for n, m in zip(before, settings.hidden)]
-    copied += [np.arange(agent.action_size)]
-    names = [name.removesuffix(".weight") for name in kept if name.startswith("actor.") and name.endswith(".weight")]
-    for name, layer, came, left in zip(names, inner, copied, copied[1:], strict=False):
-        shares = torch.from_numpy(np.bincount(came)[came]).float()
-        kept |= {f"{name}.weight": layer.weight[left][:, came] / shares, f"{name}.bias": layer.bias[left]}
+    came = np.arange(agent.observation_size)  # which old unit each new one of the layer before is
+    for name, layer in agent.actor.named_children():
+        if isinstance(layer, nn.Linear):
+            old, new = layer.out_features, getattr(wide.actor, name).out_features
+            left = np.concatenate([np.arange(old), rng.integers(old, size=new - old)])
+            shares = torch.from_numpy(np.bincount(came)[came]).float()
+            kept[f"actor.{name}.weight"] = layer.weight[left][:, came] / shares
+            kept[f"actor.{name}.bias"] = layer.bias[left]
+            came = left
     wide.load_state_dict(kept, strict=False)
     return replace(policy, agent=wide.requires_grad_(False), settings=settings)
 

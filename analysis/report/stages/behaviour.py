@@ -114,7 +114,8 @@ def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], outcome: Outco
     outcome.arrays["transitions"] = found.transitions
     outcome.pictures["ethogram"] = Picture(
         _ethogram(found, names),
-        "Ethogram: one row an episode, one colour a behaviour (a region of the map), named by its mean speed and height.",
+        "Ethogram: one row an episode, one colour a behaviour (a region of the map), named by its mean speed and "
+        "height.",
     )
     outcome.pictures["transitions"] = Picture(
         _transitions(found.transitions[np.ix_(present, present)]),

@@ -32,8 +32,8 @@ def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
             values[name] = known
     if values:
         caption = (
-            "Timescales of each layer's units (boxes: quartiles), beside those of the senses and the joints. Dotted: one "
-            "control step; what lies below has forgotten itself within one."
+            "Timescales of each layer's units (boxes: quartiles), beside those of the senses and the joints. Dotted: "
+            "one control step; what lies below has forgotten itself within one."
         )
         outcome.pictures["layers"] = Picture(_boxes(values), caption)
     return outcome
