@@ -8,15 +8,14 @@ than a thousand units, so its hidden layers are widened without changing what it
 """
 
 import json
-import shutil
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import tyro
+from browser import opened
 from torch import nn
 from writing import write_result
 
@@ -69,7 +68,8 @@ def main(flags: Flags) -> None:
             "machine": describe_machine(),
         }
         if flags.browser:
-            found["page_opens_s"] = opening(page)
+            with opened(page) as (_, seconds):
+                found["page_opens_s"] = seconds
     write_result(flags.output, found)
     print(json.dumps(found, indent=2))
 
@@ -109,22 +109,6 @@ def described(path: Path) -> dict:
             "steps": int(trials["steps"].sum()),
             "units": sum(layer.shape[1] for layer in session.layers.values()),
         }
-
-
-def opening(page: Path) -> float:
-    """Seconds until the page shows its first frame and the cursor stands on it, in a browser that is running."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        tab = browser.new_page()
-        tab.goto("about:blank")
-        start = time.perf_counter()
-        tab.goto(page.as_uri())
-        tab.wait_for_function("state.step >= 0")
-        taken = time.perf_counter() - start
-        browser.close()
-    return round(taken, 2)
 
 
 if __name__ == "__main__":
