@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from analysis.behavioural_features import BehaviouralFeatures, behavioural_features
@@ -111,13 +112,15 @@ def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], outcome: Outco
             str(names[found.names[index]]), length, (labels == found.names[index]).mean()
         )
     outcome.arrays["transitions"] = found.transitions
-    figure = plot_ethogram(found).figure
-    assert isinstance(figure, Figure)
-    caption = "Ethogram: one row an episode, one colour a behaviour (a region of the map)."
-    outcome.pictures["ethogram"] = Picture(figure, caption)
+    outcome.pictures["ethogram"] = Picture(
+        _ethogram(found, names),
+        "Ethogram: one row an episode, one colour a behaviour (a region of the map), named by its mean speed and "
+        "height.",
+    )
     outcome.pictures["transitions"] = Picture(
         _transitions(found.transitions[np.ix_(present, present)]),
-        "How often a behaviour of a row is followed by that of a column, as a share of the row.",
+        "How often a behaviour of a row is followed by that of a column, as a share of the row; a row is blank where "
+        "the behaviour only ended episodes.",
     )
 
 
@@ -134,6 +137,15 @@ def _bout_findings(name: str, length: Array, share: float) -> list[Finding]:
             interval_over="bouts",
         ),
     ]
+
+
+def _ethogram(found: Bouts, names: NDArray[np.str_]) -> Figure:
+    figure = Figure((6.4, 3.4 + 0.2 * len(names)), layout="constrained")
+    plot_ethogram(found, figure.add_subplot())
+    told = {i: str(names[name]) if name >= 0 else "none" for i, name in enumerate(found.names)}
+    handles = [Patch(color=f"C{i % 10}", label=name) for i, name in told.items()]
+    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside lower center", ncols=2)
+    return figure
 
 
 def _transitions(shares: Array) -> Figure:

@@ -28,11 +28,11 @@ def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
             found = sequence(activity, few, source.episodes, before, after, _DRAWS, seed)
             outcome.findings.append(Finding(_MEASURE, found.reliability, "", layer, name, "events"))
             if found.reliability.estimable:
-                figure = plot_sequence(found).figure
+                figure = plot_sequence(found, timestep=TIMESTEP).figure
                 assert isinstance(figure, Figure)
                 caption = (
-                    f"{layer} around each {name}: units in the order of their peak in the other half of the events, "
-                    f"one step is {1000 * TIMESTEP:.0f} ms."
+                    f"{layer} around each {name}: mean activity over half of the events, units in the order of their "
+                    "peak in the other half."
                 )
                 outcome.pictures[f"{name.replace(' ', '-')}.{layer}"] = Picture(figure, caption)
     return outcome
