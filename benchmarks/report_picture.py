@@ -29,7 +29,7 @@ def main(flags: Flags) -> None:
         tab.wait_for_function("seconds => state.step === Math.round(seconds * FPS)", arg=flags.seconds)
         tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         picture = Image.open(io.BytesIO(tab.screenshot()))
-    picture.convert("RGB").quantize(256).save(flags.output, optimize=True)
+    picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(flags.output, optimize=True)
     print(flags.output)
 
 
