@@ -5,7 +5,9 @@ import numpy as np
 import pynapple as nap
 import pytest
 
-from analysis.recording import Session
+from analysis.nwb_record import _digest
+from analysis.recording import Session, find_session, shipped_sessions
+from policies.policy import Policy, shipped_policies
 from rodent.errors import UsageError
 from tests.analysis.conftest import STEPS
 
@@ -142,3 +144,27 @@ def test_what_is_no_session_is_refused_in_one_line(tmp_path, mlp_session):
         with pytest.raises(UsageError, match=words) as error:
             Session(tmp_path / name)
         assert "\n" not in str(error.value), name
+
+
+# ---- shipped sessions ------------------------------------------------------------------------------------------------
+
+
+def test_shipped_sessions_are_found_by_name_unless_a_file_is_called_so(tmp_path, monkeypatch, mlp_session):
+    assert {"run"} <= shipped_sessions().keys()
+    assert find_session("run") == shipped_sessions()["run"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").symlink_to(mlp_session)
+    with Session("run") as session:
+        assert len(session.trials) == 6 and set(session.trials.task) == {"run", "two-tap"}
+    with pytest.raises(UsageError, match=r"no session at hop: .* shipped one \(run\)"):
+        Session("hop")
+
+
+@pytest.mark.parametrize("name", shipped_sessions())
+def test_a_shipped_session_is_of_the_shipped_policy_as_it_is_now(name):
+    assert name in shipped_policies()
+    with Session(name) as session:
+        assert session.protocol["weights_sha256"] == _digest(Policy.load(name))
+        assert session.protocol["physics"] == "paper" and session.protocol["deterministic"]
+        assert (session.trials.steps > 1 / 0.3 / 0.02).all()  # a period of the slowest band that behaviour is asked about
+    assert find_session(name).stat().st_size < 8e6
