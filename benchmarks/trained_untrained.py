@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,9 +56,9 @@ class Flags:
     policy: str = "run"
     task: str = "run"
     episodes: int = 8
-    steps: int = 300  # control steps an episode
-    networks: int = 16  # untrained ones that are driven
-    draws: int = 60  # of nulls and intervals
+    steps: int = 250  # control steps an episode
+    networks: int = 12  # untrained ones that are driven
+    draws: int = 100  # of nulls and intervals; a fifth of it where each costs a fit
     seed: int = 0
     output: Path = Path("benchmarks/results/trained_untrained.json")
 
@@ -73,7 +74,7 @@ class Body:
 
     @classmethod
     def of(cls, source: Source, seed: int) -> "Body":
-        rows = source.thinned(2000)
+        rows = source.thinned(1000)
         bands = {
             f"features.{band}": behavioural_features(
                 source.series("joint_angles"), source.posture, source.episodes, TIMESTEP, band
@@ -103,10 +104,10 @@ def untrained_policy(trained: Policy, seed: int) -> Policy:
 def measures(body: Body, layers: Mapping[str, NDArray], draws: int, seed: int) -> dict[Key, Estimate]:
     """Each measure of each layer."""
     found: dict[Key, Estimate] = {}
-    source, rows = body.source, body.rows
+    source, rows, few = body.source, body.rows, -(-draws // 5)
     for layer, activity in layers.items():
-        found["median timescale (s)", layer] = timescale(activity, source, draws, seed)
-        shape = dimensions(activity[rows], source.episodes[rows], draws, 300, seed)
+        found["median timescale (s)", layer] = timescale(activity, source, few, seed)
+        shape = dimensions(activity[rows], source.episodes[rows], few, 300, seed)
         found["concentration (1 / participation ratio)", layer] = shape.concentration
         windows, _ = equal_windows(principal(activity, 6)[0], source.episodes, 25, 100, np.random.default_rng(seed))
         found["rotation (skew R2)", layer] = jpca(windows, TIMESTEP, draws=draws, seed=seed).skew_r2
@@ -116,7 +117,7 @@ def measures(body: Body, layers: Mapping[str, NDArray], draws: int, seed: int) -
             strength = tuning(activity[known], values[known], about[0], BINS, draws, seed, about[1]).strength
             found[f"mean tuning to {name}", layer] = mean_over_units(strength)
             target = np.stack([np.cos(values), np.sin(values)], axis=1) if "(rad)" in name else values[:, None]
-            told = decode({layer: reduced(activity, 16)[known]}, target[known], about[0], 4, draws, seed, about[1])
+            told = decode({layer: reduced(activity, 16)[known]}, target[known], about[0], 4, few, seed, about[1])
             found[f"decoding of {name}", layer] = told[layer]
     protocol = clustered_similarity(
         body.kinematics, {layer: values[rows] for layer, values in layers.items()}, source.episodes[rows],
@@ -128,7 +129,7 @@ def measures(body: Body, layers: Mapping[str, NDArray], draws: int, seed: int) -
 def timescale(activity: NDArray, source: Source, draws: int, seed: int) -> Estimate:
     """The median over units, with an interval over them, beside white noise."""
     some = activity[:, :: -(-activity.shape[1] // UNITS)]
-    tau = unit_timescales(some, source.episodes, TIMESTEP, draws=min(draws, 20), seed=seed).tau
+    tau = unit_timescales(some, source.episodes, TIMESTEP, draws=draws, seed=seed).tau
     known = np.isfinite(tau.value)
     if not known.any():
         return not_estimable(next(filter(None, tau.reasons), "no unit is estimable"))
@@ -147,55 +148,62 @@ def single_case(value: float, sample: NDArray) -> float:
 
 def compared(
     trained: Mapping[Key, Estimate], fresh: Sequence[Mapping[Key, Estimate]], acting: Mapping[Key, Estimate]
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """A row a measure and layer; numbers are those of the trained network but where the name says otherwise."""
-    keys = [key for key in trained if key in fresh[0]]
+    order = list(dict.fromkeys(measure for measure, _ in trained))
+    keys = sorted((key for key in trained if key in fresh[0]), key=lambda key: order.index(key[0]))
     samples = [np.array([each[key].value for each in fresh]) for key in keys]
-    p = np.array([single_case(trained[key].value, sample) for key, sample in zip(keys, samples, strict=True)])
+    q = q_values(np.array([single_case(trained[key].value, sample) for key, sample in zip(keys, samples, strict=True)]))
     rows = []
-    for key, sample, q in zip(keys, samples, q_values(p), strict=True):
-        own, other = trained[key], acting.get(key, not_estimable("its body gives too few steps"))
-        beats = own.estimable and len(own.beat) == len(own.nulls)
-        outside = bool(q <= LEVEL)
-        more = own.value > np.nanmean(sample)
+    for i, key in enumerate(keys):
+        own, other = trained[key], acting.get(key, not_estimable("too few steps of it"))
         rows.append(
             {
-                "measure": key[0], "layer": key[1], "value": own.value, "interval": list(own.interval),
-                "nulls": {name: {"median": float(np.nanmedian(null)), "p": own.p(name)}
-                          for name, null in own.nulls.items()},
-                "fresh_mean": float(np.nanmean(sample)), "fresh_low": float(np.nanmin(sample)),
-                "fresh_high": float(np.nanmax(sample)), "q": float(q),
-                "acting": other.value, "acting_interval": list(other.interval),
-                "acting_beats_null": other.estimable and len(other.beat) == len(other.nulls),
-                "verdict": verdict(beats, outside, more),
+                "measure": key[0],
+                "layer": key[1],
+                "value": own.value,
+                "interval": own.interval,
+                "nulls": {name: [float(np.nanmedian(null)), own.p(name)] for name, null in own.nulls.items()},
+                "fresh": samples[i].tolist(),
+                "q": float(q[i]),
+                "acting": other.value,
+                "acting_beats_null": beats(other),
+                "verdict": verdict(own, samples[i], bool(q[i] <= LEVEL)),
             }
-        )  # fmt: skip
+        )
     return rows
 
 
-def verdict(beats: bool, outside: bool, more: bool) -> str:
+def beats(estimate: Estimate) -> bool:
+    """Whether it beats all of its nulls."""
+    return estimate.estimable and len(estimate.beat) == len(estimate.nulls)
+
+
+def verdict(own: Estimate, fresh: NDArray, outside: bool) -> str:
+    """In words; `outside`: of what fresh networks give."""
+    if not own.estimable:
+        return "not estimable"
     if not outside:
-        return "as untrained" if beats else "as chance"
-    if not beats:
-        return "as chance, untrained more" if not more else "as chance, untrained less"
-    return "more when trained" if more else "less when trained"
+        return "as untrained" if beats(own) else "not beyond its null"
+    if own.value > np.nanmean(fresh):
+        return "more when trained" if beats(own) else "not beyond its null"
+    return "less when trained" if beats(own) else "lost in training"
 
 
-def as_table(rows: Sequence[Mapping[str, object]]) -> str:
+def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown, as docs/trained_untrained.md has it."""
     lines = [
         "| measure | layer | trained | its null, p | fresh networks, driven | q | untrained, acting | |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        nulls = ", ".join(f"{null['median']:.2f} (p {null['p']:.3f})" for null in row["nulls"].values())
         low, high = row["interval"]
-        star = "" if row["acting_beats_null"] else " (as its null)"
-        acting = "not estimable" if not np.isfinite(row["acting"]) else f"{row['acting']:.2f}{star}"
-        fresh = f"{row['fresh_mean']:.2f}, {row['fresh_low']:.2f} to {row['fresh_high']:.2f}"
+        nulls = "; ".join(f"{median:.2f}, {p:.3f}" for median, p in row["nulls"].values())
+        fresh = f"{np.nanmean(row['fresh']):.2f}, {np.nanmin(row['fresh']):.2f} to {np.nanmax(row['fresh']):.2f}"
+        acting = f"{row['acting']:.2f}{'' if row['acting_beats_null'] else ' (as its null)'}"
         lines.append(
             f"| {row['measure']} | {row['layer']} | {row['value']:.2f}, {low:.2f} to {high:.2f} | {nulls} | {fresh} "
-            f"| {row['q']:.3f} | {acting} | {row['verdict']} |"
+            f"| {row['q']:.3f} | {acting if np.isfinite(row['acting']) else 'not estimable'} | {row['verdict']} |"
         )
     return "\n".join(lines)
 

@@ -24,8 +24,8 @@
 SESSION = "run"  # a file that `rodent record` made, or the name of a shipped session
 DRAWS = 100  # of other episodes for single units
 DECODING_DRAWS = 20  # for whole layers and models of units
-STEPS = 600  # at even spacing, for these two
-COMPONENTS = 10  # of each layer, that are read from
+STEPS = 1200  # at even spacing, for these two
+COMPONENTS = 16  # leading ones of each layer, that are read from
 SEED = 0
 
 # %%
@@ -158,9 +158,9 @@ table(
 # %%
 torso = np.stack([values for name, values in source.kinematics.items() if "heading" not in name], axis=1)
 families = {
-    "joint angles": reduced(source.series("joint_angles"), 6),
-    "joint velocities": reduced(source.series("joint_velocities"), 6),
-    "forces": reduced(source.series("actuator_force"), 6),
+    "joint angles": reduced(source.series("joint_angles"), 8),
+    "joint velocities": reduced(source.series("joint_velocities"), 8),
+    "forces": reduced(source.series("actuator_force"), 8),
     "torso": torso,
 }
 rows = source.thinned(STEPS)
@@ -219,6 +219,7 @@ say(
 # ## What can't be concluded
 #
 # - That a layer *uses* what can be read from it. Only a perturbation tells (`policies.probe`).
+# - That a layer lacks what its leading principal components do not tell: those that vary little are left out.
 # - That it was learnt, where the untrained network or the senses alone tell as much.
 # - Anything about heading that the null calls chance: episodes of one corridor all begin alike, and what they share
 #   belongs to the null.

@@ -19,7 +19,7 @@ def executed(name: str, parameters: str = "") -> NotebookNode:
     notebook = jupytext.read(ROOT / "notebooks" / f"{name}.py")
     (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
     cell.source += f"\n{parameters}"
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "notebooks")}})
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(ROOT / "notebooks")}})
     return client.execute(env=os.environ | _ENVIRONMENT)
 
 
