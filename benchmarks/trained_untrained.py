@@ -187,7 +187,7 @@ def verdict(own: Estimate, fresh: NDArray, outside: bool) -> str:
         return "as untrained" if beats(own) else "not beyond its null"
     if own.value > np.nanmean(fresh):
         return "more when trained" if beats(own) else "not beyond its null"
-    return "less when trained" if beats(own) else "lost in training"
+    return "less when trained" if beats(own) else "less, and not beyond its null"
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -197,12 +197,16 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        low, high = row["interval"]
-        nulls = "; ".join(f"{median:.2f}, {p:.3f}" for median, p in row["nulls"].values())
-        fresh = f"{np.nanmean(row['fresh']):.2f}, {np.nanmin(row['fresh']):.2f} to {np.nanmax(row['fresh']):.2f}"
-        acting = f"{row['acting']:.2f}{'' if row['acting_beats_null'] else ' (as its null)'}"
+        digits = 3 if row["measure"].endswith("(s)") else 2
+
+        def told(*values: float, digits: int = digits) -> str:
+            return " to ".join(f"{value:.{digits}f}" for value in values)
+
+        nulls = "; ".join(f"{told(median)}, {p:.3f}" for median, p in row["nulls"].values())
+        fresh = f"{told(np.nanmean(row['fresh']))}, {told(np.nanmin(row['fresh']), np.nanmax(row['fresh']))}"
+        acting = f"{told(row['acting'])}{'' if row['acting_beats_null'] else ' (as its null)'}"
         lines.append(
-            f"| {row['measure']} | {row['layer']} | {row['value']:.2f}, {low:.2f} to {high:.2f} | {nulls} | {fresh} "
+            f"| {row['measure']} | {row['layer']} | {told(row['value'])}, {told(*row['interval'])} | {nulls} | {fresh} "
             f"| {row['q']:.3f} | {acting if np.isfinite(row['acting']) else 'not estimable'} | {row['verdict']} |"
         )
     return "\n".join(lines)

@@ -64,7 +64,7 @@ def test_a_row_is_the_trained_networks_alone_if_it_beats_its_null_and_lies_outsi
     rows = {row["measure"]: row for row in script.compared(trained, fresh, {})}
     assert {name: row["verdict"] for name, row in rows.items()} == {
         "more": "more when trained", "less": "less when trained", "alike": "as untrained",
-        "chance": "not beyond its null", "lost": "lost in training", "none": "not estimable",
+        "chance": "not beyond its null", "lost": "less, and not beyond its null", "none": "not estimable",
     }  # fmt: skip
     assert rows["more"]["q"] < 0.05 < rows["alike"]["q"] and np.isnan(rows["more"]["acting"])
     lines = script.as_table(list(rows.values())).splitlines()
