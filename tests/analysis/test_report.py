@@ -26,6 +26,7 @@ from analysis.report.findings import Finding, UnitFinding, finding_rows, mean_ov
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stage import code_digest
 from analysis.report.stages import STAGES
+from analysis.report.stages.behaviour import pooled
 from analysis.report.stages.decoding import gain
 from analysis.report.stages.gait import stride_phase
 from analysis.untrained import untrained_activity
@@ -53,6 +54,17 @@ def test_each_stage_needs_only_such_as_stand_before_it():
     names = [stage.name for stage in STAGES]
     for stage in STAGES:
         assert set(stage.needs) <= set(names[: names.index(stage.name)])
+
+
+def test_the_map_of_behaviour_does_not_cut_a_steady_stride_into_phases():
+    """Amplitudes that rise and fall with strides of 13 steps, at two speeds, in two episodes of unlike height."""
+    steps = np.arange(400)
+    episodes = np.repeat([0, 1], 200)
+    slow = np.where(steps % 200 < 100, 0.0, 1.0) + 10.0 * episodes
+    found = pooled((slow + np.sin(2 * np.pi * steps / 13))[:, None], episodes)[:, 0]
+    far = np.abs(steps % 200 - 100) > 13
+    assert np.abs(found - slow)[far & (steps % 200 > 13) & (steps % 200 < 186)].max() < 0.1
+    assert np.abs(found - slow).max() < 2  # nothing comes over from the other episode
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------

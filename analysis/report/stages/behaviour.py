@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from analysis.behavioural_features import BehaviouralFeatures, behavioural_features
 from analysis.bouts import Bouts, bouts, plot_ethogram
@@ -23,6 +24,7 @@ BAND = "intermediate"  # of the map: its slowest period is one second, so that n
 _EMBEDDED = 4000  # steps that make the map; all others are mapped into it
 _COMPONENTS = 15
 _BANDWIDTH = 0.06
+_POOLED = 25  # steps, half a second: about two strides
 _SHORTEST = 10  # steps, 0.2 s; a region that is crossed faster is no behaviour
 _FEWEST = 200  # steps that a map needs
 _AGREEMENT = "agreement of watershed and HDBSCAN (adjusted Rand index)"
@@ -63,7 +65,7 @@ def _map(source: Source, features: BehaviouralFeatures, outcome: Outcome, seed: 
         outcome.missing(_AGREEMENT, reason)
         outcome.missing(_PREDICTABILITY, reason)
         return
-    rows, values = source.thinned(_EMBEDDED, known), spectra(features)
+    rows, values = source.thinned(_EMBEDDED, known), pooled(spectra(features), source.episodes)
     drawn = embed(values[rows], min(30.0, (len(rows) - 1) / 3.1), seed)
     places = np.full((steps, 2), np.nan)
     others = np.setdiff1d(known, rows)
@@ -86,6 +88,19 @@ def spectra(features: BehaviouralFeatures) -> Array:
     """
     angles, positions = (features.values[:, at : at + _COMPONENTS] for at in (_COMPONENTS, 3 * _COMPONENTS))
     return np.concatenate([part / np.sqrt(np.nanvar(part, axis=0).sum()) for part in (angles, positions)], axis=1)
+
+
+def pooled(values: Array, episodes: Labels) -> Array:
+    """Means over half a second around each step (steps, features), of its episode alone.
+
+    Amplitudes at the highest frequencies rise and fall within a stride. A map of them cuts strides into phases, which
+    are too short for behaviours; what is long enough is then found at the ends of episodes alone.
+    """
+    found = np.empty_like(values)
+    for episode in np.unique(episodes):
+        rows = episodes == episode
+        found[rows] = uniform_filter1d(values[rows], _POOLED, axis=0, mode="nearest")
+    return found
 
 
 def _named(located: Labels, source: Source) -> tuple[Labels, NDArray[np.str_]]:
