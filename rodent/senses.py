@@ -58,6 +58,25 @@ def in_torso_frame(vector: Tensor, state: State, body: Body) -> Tensor:
     return (vector[:, None] @ state.xmat[:, body.torso].view(-1, 3, 3))[:, 0]
 
 
+def polar(name: str, offset: Callable[[State], Tensor], body: Body) -> tuple[Sense, Sense]:
+    """`distance_to_NAME`, m, and `bearing_to_NAME`, rad, positive to the left of the torso's forward axis.
+
+    Args:
+        name: of a thing.
+        offset: from the torso to it, (envs, 3) in the world's frame; NaN where there is none.
+        body: of the rat.
+    """
+
+    def distance(state: State) -> Tensor:
+        return offset(state).norm(dim=1, keepdim=True)
+
+    def bearing(state: State) -> Tensor:
+        seen = in_torso_frame(offset(state), state, body)
+        return torch.atan2(seen[:, 1:2], seen[:, :1])
+
+    return Sense(f"distance_to_{name}", 1, "m", distance), Sense(f"bearing_to_{name}", 1, "rad", bearing)
+
+
 def _proprioception(body: Body, model: mujoco.MjModel) -> list[Sense]:
     joint_qpos, joint_qvel = torch.from_numpy(body.joint_qpos), torch.from_numpy(body.joint_qvel)
     tendons, appendages = torch.from_numpy(body.tendon_ids), torch.from_numpy(body.appendages)
