@@ -66,7 +66,7 @@ def test_every_activation_has_a_name_and_a_shape() -> None:
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_what_a_critic_is_changed_in_changes_its_value_and_no_action(name: str) -> None:
+def test_a_change_of_the_critic_changes_its_value_and_no_action(name: str) -> None:
     agent, observation = make(name), torch.randn(B, D, generator=torch.Generator().manual_seed(2))
     probes = [Experiment(agent.layers(), each).at(0) for each in ([], [clamp("critic.0", 0.5)])]
     with torch.no_grad():
