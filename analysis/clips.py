@@ -63,8 +63,8 @@ def choose_clips(
     for label in np.unique(what[what >= 0]).tolist():
         mine = np.flatnonzero((what[starts] == label) & (stops - starts >= shortest))
         turns: dict[int, int] = {}
-        ranked = []
-        for bout in mine[np.argsort(-(stops - starts)[mine], kind="stable")]:
+        ranked: list[tuple[int, int, int]] = []
+        for bout in mine[np.argsort(-(stops - starts)[mine], kind="stable")].tolist():
             episode = int(of[starts[bout]])
             turns[episode] = turns.get(episode, 0) + 1
             ranked.append((turns[episode], len(ranked), bout))
