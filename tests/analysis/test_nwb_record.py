@@ -1,6 +1,8 @@
 """What a recording holds, and that it survives being killed."""
 
 import json
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -14,7 +16,7 @@ from nwbinspector import inspect_nwbfile, load_config
 
 from analysis import nwb_film, nwb_parts, nwb_rollout
 from analysis.nwb_channels import KEYPOINTS, patches
-from analysis.nwb_film import recorded_states, remembered
+from analysis.nwb_film import recorded_states, recorded_task, remembered
 from analysis.nwb_layers import Layers
 from analysis.nwb_record import record
 from analysis.nwb_session import runs
@@ -22,11 +24,12 @@ from analysis.nwb_sight import pictures_seen
 from analysis.recording import Session
 from policies.mlp import MLPAgent, MLPSettings
 from policies.observation import ObservationSpec
+from policies.plain import to_plain
 from policies.play import play
 from rodent.cli import main
 from rodent.errors import UsageError
 from rodent.symmetry import Mirror
-from rodent.tasks import make_task
+from rodent.tasks import TASKS, make_task
 from rodent.vision import VisionSettings
 from tests.analysis.conftest import FACTS, STEPS, Fleeting, make_policy
 
@@ -132,6 +135,13 @@ def test_where_the_rat_is_in_its_task_is_told_at_each_time_stamp(mlp_session, ml
         np.testing.assert_allclose(told.of_trial(4), far, rtol=1e-5)
         assert told.unit == "m" and session.where(task="run").behaviour[told.name].shape == (0,)
         assert not any(name.startswith("sense.privileged") for name in session.behaviour)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_sessions_task_is_the_one_that_was_recorded_whatever_its_parameters(name):
+    for task in (make_task(name), replace(make_task(name), time_limit=3.0)):
+        protocol = json.loads(json.dumps({"tasks": {name: to_plain(asdict(task))}}))
+        assert recorded_task(SimpleNamespace(protocol=protocol), name) == task
 
 
 @pytest.fixture
