@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import signal, stats
 
 from analysis.drawing import axes_or_new
 from analysis.inference import Estimate, not_estimable, percentile_interval
@@ -113,13 +113,54 @@ def gait(
     return Gait(strides, against, phase, coupling)
 
 
+def oscillation_phase(
+    values: ArrayLike, episodes: ArrayLike, timestep: float, band: tuple[float, float] = (1.0, 12.0)
+) -> Array:
+    """Phase of a joint's or another oscillation, 0 to 2 pi, 0 at its peaks (analytic signal of the band, Gabor 1946).
+
+    Args:
+        values: (steps,) such as an angle.
+        episodes: (steps,) labels; each episode by itself.
+        timestep: s.
+        band: Hz, passed forth and back by a Butterworth filter of order 2.
+
+    Returns:
+        (steps,); NaN where there is no oscillation to speak of: where its amplitude is under a fifth of the median, in
+        a constant, and in episodes of less than two of the band's longest periods.
+
+    Raises:
+        UsageError: shapes do not fit, or the timestep is too long for the band.
+    """
+    column = matrix(values, "values")
+    if column.shape[1] != 1:
+        raise UsageError(f"values have {column.shape[1]} columns; give one, (steps,)")
+    groups = codes(episodes, len(column), "episodes")
+    if not 0 < band[0] < band[1] < 0.5 / timestep:
+        raise UsageError(
+            f"a band of {band} Hz does not fit steps of {timestep} s; give one below {0.5 / timestep:g} Hz"
+        )
+    sections = signal.butter(2, band, "bandpass", fs=1 / timestep, output="sos")
+    analytic = np.full(len(column), np.nan + 0j)
+    for episode in np.unique(groups):
+        rows = np.flatnonzero(groups == episode)
+        if len(rows) * timestep * band[0] >= 2 and np.isfinite(column[rows]).all():
+            analytic[rows] = signal.hilbert(signal.sosfiltfilt(sections, column[rows, 0]))
+    amplitude = np.abs(analytic)
+    known = np.isfinite(amplitude)
+    if not known.any() or np.median(amplitude[known]) <= 1e-9 * max(np.abs(column[known]).max(), 1e-300):
+        return np.full(len(column), np.nan)
+    with np.errstate(invalid="ignore"):
+        strong = amplitude >= 0.2 * np.median(amplitude[known])
+    return np.where(strong, np.angle(analytic) % (2 * np.pi), np.nan)
+
+
 def plot_gait(result: Gait, ax: Axes | None = None) -> Axes:
     """Stride frequency against speed, a colour and size of ring a limb, since strides last whole steps and coincide."""
     ax = axes_or_new(ax)
     for i, limb in enumerate(np.unique(result.strides.limb)):
         of = result.strides.limb == limb
-        ring = {"mfc": "none", "mew": 0.8, "ms": 3 + 2 * i}
-        ax.plot(result.strides.speed[of], result.strides.frequency[of], "o", label=f"limb {limb}", **ring)
+        (rings,) = ax.plot(result.strides.speed[of], result.strides.frequency[of], "o", label=f"limb {limb}")
+        rings.set(mfc="none", mew=0.8, ms=3 + 2 * i)
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter("{x:g}")

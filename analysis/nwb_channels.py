@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.nwb_layers import Layer
+from policies.estimates import Estimates
 from rodent.body import PREFIX
 from rodent.env import RodentVectorEnv
+from rodent.vision import PICTURE
 
 Values = dict[str, NDArray[Any]]
 
 POSE = "pose."  # how the names of keypoints begin among the series
 MEMORY = "memory."  # and of what a task remembers that pictures show
+LANDMARK = "landmark."  # and of where the rat is in terms of its task
+SIGHT = "sight"
+PATCHES = 8  # along each side of a picture
 KEYPOINTS = (
     "skull", "jaw", "vertebra_atlant", "vertebra_cervical_3", "torso", "vertebra_1", "vertebra_3", "vertebra_6",
     "pelvis", "vertebra_C1", "vertebra_C10", "vertebra_C20", "vertebra_C30",
@@ -64,10 +69,10 @@ class Channels:
     Args:
         env: the environments.
         layers: of the agent.
-        has_value: whether the critic says anything.
+        estimates: how the critic is read; None where it says nothing.
     """
 
-    def __init__(self, env: RodentVectorEnv, layers: Sequence[Layer], has_value: bool) -> None:
+    def __init__(self, env: RodentVectorEnv, layers: Sequence[Layer], estimates: Estimates | None) -> None:
         model = env.engine.model
         self._env = env
         self._hinges = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE)
@@ -76,10 +81,11 @@ class Channels:
         self._senses = {f"sense.{plain(sense.name)}": sense.name for sense in env.senses.list}
         self._shown = {f"{MEMORY}{env.task.name}.{name}": name for name in env.task.shown}
         self._force = env.engine.output("actuator_force")
+        self._landmarks = {f"{LANDMARK}{each.name}": each for each in env.task.landmarks(env.body)}
         self._rewards = list(env.task.rewards(env.engine.state, env.body))
         self.series = (
             *_layer_series(layers),
-            *([_value_series()] if has_value else []),
+            *([_value_series(estimates)] if estimates else []),
             *self._state_series(model),
             *self._body_series(model),
             *self._action_series(),
@@ -98,7 +104,10 @@ class Channels:
         senses = {name: observation[sense] for name, sense in self._senses.items()}
         pose = {name: xpos[:, body] for name, body in self._keypoints.items()}
         qpos, qvel = state.qpos.numpy(), state.qvel.numpy()
-        return senses | pose | {"joint_angles": qpos[:, self._angles], "joint_velocities": qvel[:, self._speeds]}
+        joints = {"joint_angles": qpos[:, self._angles], "joint_velocities": qvel[:, self._speeds]}
+        landmarks = {f"{LANDMARK}{name}": values for name, values in self._env.landmarks().items()}
+        sight = {SIGHT: patches(observation[PICTURE])} if self._env.eyes else {}
+        return senses | pose | joints | landmarks | sight
 
     def after(self, action: NDArray[np.float32], info: dict[str, Any]) -> Values:
         """An action and what it led to."""
@@ -133,7 +142,10 @@ class Channels:
         for (name, sense), described in zip(self._senses.items(), self._env.senses.list, strict=True):
             told = f"dm_control's observable {sense}, as the rat senses it. {_BEFORE}"
             series.append(Series(name, described.unit, told, numbered(described.size)))
-        return series
+        for name, landmark in self._landmarks.items():
+            told = f"Where the rat is in terms of its task, which no animal senses: {_words(landmark.name)}. {_BEFORE}"
+            series.append(Series(name, landmark.unit, told))
+        return [*series, _sight_series()] if self._env.eyes else series
 
     def _action_series(self) -> list[Series]:
         actuators = tuple(plain(each.name) for each in self._env.body.actuators)
@@ -176,20 +188,33 @@ def plain(name: str) -> str:
     return name.removeprefix(PREFIX).replace("/", ".")
 
 
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def numbered(count: int) -> tuple[str, ...]:
     """Names for columns that have none."""
     return tuple(map(str, range(count)))
 
 
-def prediction_error_series(discount: float, reward_scale: float) -> Series:
-    """See `analysis.nwb_rollout`."""
+def patches(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Means over patches of pictures (..., 64, 64, 3): (..., patches * patches * 3), row by row, 0 to 1."""
+    *batch, rows, columns, colours = pictures.shape
+    cut = pictures.reshape(*batch, PATCHES, rows // PATCHES, PATCHES, columns // PATCHES, colours)
+    means: NDArray[np.float32] = (cut.mean(axis=(-4, -2)) / 255).astype(np.float32)
+    return means.reshape(*batch, -1)
+
+
+def prediction_error_series(estimates: Estimates) -> Series:
+    """See `Estimates.errors`."""
+    scaled = "rewards are those of the task" if estimates.normalised else "rewards are scaled as in training"
     told = (
-        f"{reward_scale:g} x reward + {discount:g} x the value of the next observation - value (temporal-difference "
-        "error, Sutton 1988), in the value's unit: rewards are scaled as in training, without what training added to "
+        f"{estimates.reward_scale:g} x reward + {estimates.discount:g} x the value of the next observation - value "
+        f"(temporal-difference error, Sutton 1988), in the value's unit: {scaled}, without what training added to "
         "them. An episode that was terminated has no next value; one that was truncated has that of its last "
         f"observation. {_AFTER}"
     )
-    return Series("prediction_error", "scaled reward", told)
+    return Series("prediction_error", _unit(estimates), told)
 
 
 def _layer_series(layers: Sequence[Layer]) -> list[Series]:
@@ -207,9 +232,25 @@ def _layer_series(layers: Sequence[Layer]) -> list[Series]:
     ]
 
 
-def _value_series() -> Series:
-    told = "The critic's estimate of the discounted return from the observation at each time stamp on, rewards scaled."
-    return Series("value", "scaled reward", told)
+def _value_series(estimates: Estimates) -> Series:
+    told = "The critic's estimate of the discounted return from the observation at each time stamp on, "
+    of = "of the task's own rewards: its output, denormalised." if estimates.normalised else "rewards scaled."
+    return Series("value", _unit(estimates), told + of)
+
+
+def _unit(estimates: Estimates) -> str:
+    return "reward" if estimates.normalised else "scaled reward"
+
+
+def _sight_series() -> Series:
+    told = (
+        f"What the rat sees, coarsely: means of red, green and blue, 0 to 1, over {PATCHES} x {PATCHES} patches of the "
+        "picture that the network reads, row by row from the upper left. `analysis.nwb_sight` draws the pictures "
+        f"themselves again. {_BEFORE}"
+    )
+    colours = ("red", "green", "blue")
+    places = [f"{row}.{column}" for row in range(PATCHES) for column in range(PATCHES)]
+    return Series(SIGHT, "1", told, tuple(f"{place}.{colour}" for place in places for colour in colours))
 
 
 def _flat(values: Tensor) -> NDArray[Any]:

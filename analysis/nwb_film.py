@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.nwb_channels import MEMORY
+from analysis.recording import Session
+from policies.plain import build
 from rodent.physics import CONTROL_TIMESTEP
 from rodent.rendering import probe
-from rodent.tasks import Task, episode_rng
+from rodent.tasks import TASKS, Task, episode_rng
 from rodent.video import film_states
 
 CAMERA = "side"
@@ -48,6 +50,19 @@ def film_episode(task: Task, seed: int, episode: int, states: Mapping[str, NDArr
         antialias=probe().is_opengl,  # the ray tracer would need several times as long
         dress=dress,
     )
+
+
+def recorded_task(session: Session, name: str) -> Task:
+    """A session's task with the parameters that it was recorded with."""
+    task: Task = build(TASKS[name], session.protocol["tasks"][name], name)
+    return task
+
+
+def recorded_states(session: Session, trial: int) -> dict[str, NDArray[Any]]:
+    """What a trial's pictures are drawn from: `qpos` and what its task remembers, the last state included."""
+    memory = f"{MEMORY}{session.trials['task'].loc[trial]}."
+    wanted = [name for name in session.behaviour if name == "qpos" or name.startswith(memory)]
+    return {name: session.behaviour[name].of_trial(trial) for name in wanted}
 
 
 def remembered(task: Task, states: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:

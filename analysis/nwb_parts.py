@@ -75,8 +75,8 @@ class Parts:
                 leftover.unlink()
             if known.exists() and known.read_text() != text:
                 raise UsageError(
-                    f"{self.folder} holds episodes of an interrupted recording by another policy, seed, task or "
-                    "physics: finish that one, remove the folder, or give another -o"
+                    f"{self.folder} holds episodes of an interrupted recording by another policy, seed, task, "
+                    "physics or renderer: finish that one, remove the folder, or give another -o"
                 )
             write_atomically(known, text)
         except OSError as error:

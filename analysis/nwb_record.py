@@ -10,13 +10,14 @@ from pathlib import Path
 from analysis.nwb_channels import skeleton
 from analysis.nwb_film import film_episode
 from analysis.nwb_parts import Part, Parts
-from analysis.nwb_rollout import Conditions, error_series, play_and_record
+from analysis.nwb_rollout import Conditions, play_and_record
 from analysis.nwb_session import About, join
 from policies.plain import to_plain
 from policies.policy import Policy
 from rodent.errors import UsageError
 from rodent.physics import find_physics
 from rodent.tasks import Task, episode_rng, make_task
+from rodent.vision import describe_vision, vision_settings
 
 
 def record(
@@ -41,7 +42,7 @@ def record(
     Args:
         policy: a policy, or what `Policy.load` takes.
         output: .nwb; must not be there yet.
-        tasks: tasks or their names (none: the policy's own).
+        tasks: tasks or their names (none: all that the policy was trained on).
         episodes: how many of each task.
         seed: of the worlds, and of the actions' noise if there is any.
         physics: a preset's name; only what is done under `paper` is science.
@@ -58,7 +59,7 @@ def record(
     _check(output, episodes, seed, steps, threads, spikes)
     name = "policy" if isinstance(policy, Policy) else Path(policy).resolve().name
     actor = policy if isinstance(policy, Policy) else Policy.load(policy)
-    chosen = [make_task(task) if isinstance(task, str) else task for task in tasks or [actor.task]]
+    chosen = [make_task(task) if isinstance(task, str) else task for task in tasks or actor.tasks]
     if len({task.name for task in chosen}) < len(chosen):
         raise UsageError(f"each task can be recorded once: {', '.join(task.name for task in chosen)} repeats one")
     find_physics(physics)
@@ -68,6 +69,7 @@ def record(
         "weights_sha256": _digest(actor),
         "tasks": {task.name: to_plain(asdict(task)) for task in chosen},
         **asdict(conditions),
+        **({"vision": describe_vision(sight)} if (sight := vision_settings(actor.sight)) else {}),
     }
     parts = Parts(output, protocol)
     try:
@@ -79,7 +81,7 @@ def record(
     found = [(task, parts.find(task.name, k)) for task in chosen for k in range(episodes)]
     whole = [(task, part) for task, part in found if part is not None]
     films = [_film(task, part, output) for task, part in whole] if film else []
-    about = About(name, actor.card(), protocol, _remarks(actor, conditions))
+    about = About(name, actor.card(), protocol, _remarks(actor, chosen, conditions))
     edges = skeleton(chosen[0].world(episode_rng(chosen[0], seed, 0)))
     joined = [part for _, part in whole]
     join(joined, about, output, films, edges, spikes)
@@ -111,7 +113,7 @@ def _check(output: Path, episodes: int, seed: int, steps: int | None, threads: i
         raise UsageError(f"the mean rate of spikes must be above 0 and at most 1000 Hz, not {spikes}")
 
 
-def _remarks(policy: Policy, conditions: Conditions) -> list[str]:
+def _remarks(policy: Policy, tasks: Sequence[Task], conditions: Conditions) -> list[str]:
     """What a reader of the session must know."""
     action = "Actions are the policy's means." if conditions.deterministic else "Actions are sampled."
     remarks = [f"Physics preset {conditions.physics}.", action]
@@ -123,8 +125,14 @@ def _remarks(policy: Policy, conditions: Conditions) -> list[str]:
         remarks.append("The network also looks at the mirror image of its senses; activations are of the plain view.")
     if policy.senses.critic_size:
         remarks.append("Value and prediction error are left out: the critic reads privileged senses in training alone.")
-    elif error_series(policy) is None:
+        return remarks
+    read = {task.name: policy.estimates(task.name) for task in tasks}
+    if strange := [task for task, estimates in read.items() if estimates is None]:
+        remarks.append(f"Value and prediction error are left out in {', '.join(strange)}: the critic never learnt it.")
+    if any(estimates and estimates.discount is None for estimates in read.values()):
         remarks.append("The prediction error is left out: the policy's card does not tell discount and reward scale.")
+    if any(estimates and estimates.normalised for estimates in read.values()):
+        remarks.append("Values are denormalised, task by task: they are discounted sums of the task's own rewards.")
     return remarks
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.nwb_channels import Channels, Series, prediction_error_series
+from analysis.nwb_channels import Channels, prediction_error_series
 from analysis.nwb_layers import Layers
 from analysis.nwb_parts import Facts, Parts, PartWriters
 from policies.agent import AgentState, Output, reset_state
@@ -59,11 +59,19 @@ def play_and_record(
         return
     rounds = math.ceil(episodes / MOST_AT_ONCE)
     envs = math.ceil(episodes / rounds)  # of all episodes, so that one that is played later is played alike
-    env = RodentVectorEnv(task, envs, conditions.physics, threads, "Disabled", privileged=policy.senses.privileged)
+    env = RodentVectorEnv(
+        task,
+        envs,
+        conditions.physics,
+        threads,
+        "Disabled",
+        privileged=policy.senses.privileged,
+        vision=policy.sight,
+        charted=True,
+    )
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     with ExitStack() as stack:
-        layers = stack.enter_context(Layers(policy.agent))
-        rollout = _Rollout(policy, env, layers, conditions, parts, missing)
+        rollout = _Rollout(policy, env, conditions, parts, missing)
         stack.callback(rollout.close)
         with torch_threads(1):  # such small products: more threads only wait for each other
             for done in rollout:
@@ -78,21 +86,19 @@ class _Rollout:
         self,
         policy: Policy,
         env: RodentVectorEnv,
-        layers: Layers,
         conditions: Conditions,
         parts: Parts,
         missing: list[int],
     ) -> None:
-        self._policy, self._env, self._layers = policy, env, layers
+        self._policy, self._env, self._layers = policy, env, Layers(policy.agent)
         self._conditions, self._parts = conditions, parts
         self._limit = min(env.task.step_limit, conditions.steps or env.task.step_limit)
         self._waiting, self._count = list(missing), len(missing)
-        has_value = not policy.senses.critic_size
-        channels = Channels(env, layers.describe(), has_value)
-        self._channels = channels
-        self._error = error_series(policy) if has_value else None
-        self._writers = PartWriters(channels.series, [self._error] if self._error else [], env.num_envs)
-        self._has_value = has_value
+        self._estimates = policy.estimates(env.task.name)
+        self._channels = Channels(env, self._layers.describe(), self._estimates)
+        self._predicts = self._estimates is not None and self._estimates.discount is not None
+        late = [prediction_error_series(self._estimates)] if self._estimates and self._predicts else []
+        self._writers = PartWriters(self._channels.series, late, env.num_envs)
         self._episodes = np.zeros(env.num_envs, dtype=np.int64)
         self._steps = np.zeros(env.num_envs, dtype=np.int64)
         self._totals = np.zeros(env.num_envs)
@@ -116,8 +122,8 @@ class _Rollout:
         output, state, activity = self._think()
         action = self._choose(output)
         self._writers.put({name: values.numpy() for name, values in activity.items()})
-        if self._has_value:
-            self._writers.put({"value": self._value(output)})
+        if self._estimates:
+            self._writers.put({"value": self._estimates.read(output.value).numpy()})
         self._writers.put(self._channels.state() | self._channels.before(self._observation))
         self._observation, _, terminated, truncated, info = self._env.step(action)
         self._writers.put(self._channels.after(action, info))
@@ -130,10 +136,8 @@ class _Rollout:
             self._end(over | (self._steps >= self._limit), terminated, info["endings"])
 
     def _think(self) -> tuple[Output, AgentState, dict[str, Tensor]]:
-        return self._layers.step(self._policy.senses.flatten(self._observation), self._state)
-
-    def _value(self, output: Output) -> NDArray[np.float32]:
-        return self._policy.value_in(self._env.task.name, output.value).numpy()
+        senses = self._policy.senses
+        return self._layers.step(senses.flatten(self._observation), self._state, senses.look(self._observation))
 
     def _choose(self, output: Output) -> NDArray[np.float32]:
         action = output.mean
@@ -147,7 +151,7 @@ class _Rollout:
     def _end(self, over: NDArray[np.bool_], terminated: NDArray[np.bool_], endings: Mapping[str, Any]) -> None:
         """Close episodes that are over, and begin others in their place."""
         self._writers.put(self._channels.state())
-        last_values = self._value(self._think()[0]) * ~terminated if self._error else None
+        last_values = self._last_values() * ~terminated if self._predicts else None
         for env in np.intersect1d(np.flatnonzero(over), self._writers.running).tolist():
             causes = [cause for cause, mask in endings.items() if mask[env]]
             facts = Facts(
@@ -178,22 +182,17 @@ class _Rollout:
         self._totals[where] = 0
         self._state = reset_state(self._state, torch.from_numpy(where))
 
+    def _last_values(self) -> NDArray[np.float32]:
+        """What the critic says of the observations that are there now."""
+        assert self._estimates
+        return self._estimates.read(self._think()[0].value).numpy()
+
     def _prediction_error(self, env: int, last_value: float) -> NDArray[np.float64]:
-        """Of each step of an episode that is over, (steps,); see `prediction_error_series`."""
+        """Of each step of an episode that is over, (steps,)."""
+        assert self._estimates
         values = self._writers.so_far(env, "value").astype(np.float64)
         rewards = self._writers.so_far(env, "reward").astype(np.float64)
-        facts = self._policy.facts
-        following = np.append(values[1:], last_value)
-        error: NDArray[np.float64] = facts["reward_scale"] * rewards + facts["discount"] * following - values
-        return error
-
-
-def error_series(policy: Policy) -> Series | None:
-    """The series of prediction errors, where the policy's card says what its values mean."""
-    facts = policy.facts
-    if not {"discount", "reward_scale"} <= facts.keys():
-        return None
-    return prediction_error_series(facts["discount"], facts["reward_scale"])
+        return self._estimates.errors(rewards, values, last_value)
 
 
 def _noise(task: Task, seed: int, episode: int) -> torch.Generator:

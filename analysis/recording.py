@@ -266,7 +266,18 @@ class Recorded:
     def by_trial(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """Each trial's index in the file's trials and its values; one trial in memory at a time."""
         for trial, rows in self._chosen:
-            yield trial, self._group["data"][rows[0] : rows[-1] + 1][rows - rows[0]]
+            yield trial, self._at(rows)
+
+    def of_trial(self, trial: int) -> NDArray[Any]:
+        """One trial's values.
+
+        Raises:
+            UsageError: the series has none of it, or the session does not show it.
+        """
+        rows = dict(self._chosen).get(trial)
+        if rows is None:
+            raise UsageError(f"{self.name} has no values of trial {trial}")
+        return self._at(rows)
 
     def times(self) -> NDArray[np.float64]:
         """Time stamps, s, (rows,)."""
@@ -314,6 +325,10 @@ class Recorded:
     @cached_property
     def _chosen(self) -> list[tuple[int, NDArray[np.intp]]]:
         return self._session._chosen(self._times)
+
+    def _at(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        values: NDArray[Any] = self._group["data"][rows[0] : rows[-1] + 1][rows - rows[0]]
+        return values
 
     @property
     def _rows(self) -> NDArray[np.intp]:

@@ -24,7 +24,10 @@ class Sequence:
         order: (units,) sorted by the peak in the odd events, so that the picture of the even ones is no tautology.
         reliability: rank correlation of peak offsets between odd and even events; the null rolls each unit
             in each event by a lag of its own.
-        variability: (offsets,) variance over events, averaged over units, over its mean across offsets.
+        variability: (offsets,) variance over events of standardised units, averaged over them, over its mean across
+            offsets.
+        fall: 1 less the least of the variability: how far it falls at some time from the event; the null rolls all
+            units of each event by one lag.
         offsets: (offsets,) steps from the event.
     """
 
@@ -32,6 +35,7 @@ class Sequence:
     order: NDArray[np.int64]
     reliability: Estimate
     variability: Array
+    fall: Estimate
     offsets: NDArray[np.int64]
 
 
@@ -87,8 +91,8 @@ def sequence(
     windows = around_events(activity, events, episodes, before, after)
     offsets, count = np.arange(-before, after), windows.shape[2]
     if reason := _reason(windows):
-        empty = np.full((len(offsets), count), np.nan)
-        return Sequence(empty, np.arange(count), not_estimable(reason), empty[:, 0], offsets)
+        empty, unknown = np.full((len(offsets), count), np.nan), not_estimable(reason)
+        return Sequence(empty, np.arange(count), unknown, empty[:, 0], unknown, offsets)
     rng = np.random.default_rng(seed)
     odd, even = windows[1::2], windows[0::2]
     null = [_reliability(*(_rolled(half, rng) for half in (odd, even))) for _ in range(draws)]
@@ -98,11 +102,21 @@ def sequence(
     reliability = Estimate(value, {"rolled events": np.array(null)}, (float(low), float(high)))
     if not np.isfinite(value):
         reliability = not_estimable("every unit peaks at the same offset")
-    variance = windows.var(axis=0).mean(axis=1)
+    variability = _variability(windows)
     return Sequence(
         even.mean(axis=0), np.argsort(odd.mean(axis=0).argmax(axis=0), kind="stable"), reliability,
-        variance / variance.mean() if variance.any() else np.full(len(variance), np.nan), offsets,
+        variability, _fall(windows, variability, draws, rng), offsets,
     )  # fmt: skip
+
+
+def plot_variability(result: Sequence, ax: Axes | None = None) -> Axes:
+    """Variance over the events, against its mean."""
+    ax = axes_or_new(ax)
+    ax.axhline(1.0, color="0.7", lw=0.8)
+    ax.plot(result.offsets, result.variability)
+    ax.set_xlabel("steps from the event")
+    ax.set_ylabel("variance over events / its mean")
+    return ax
 
 
 def plot_sequence(result: Sequence, ax: Axes | None = None, timestep: float | None = None) -> Axes:
@@ -126,6 +140,25 @@ def _reason(windows: Array) -> str:
     if windows.shape[2] < 3:
         return f"{windows.shape[2]} units; an order needs at least 3"
     return next(filter(None, column_reasons(windows.reshape(-1, windows.shape[2]))), "")
+
+
+def _variability(windows: Array) -> Array:
+    """(offsets,) variance over events of standardised units, averaged over them, over its mean; NaN for none."""
+    spread = windows.std(axis=(0, 1))
+    variance = (windows.var(axis=0) / np.where(spread > 0, spread, 1.0) ** 2).mean(axis=1)
+    return variance / variance.mean() if variance.any() else np.full(len(variance), np.nan)
+
+
+def _fall(windows: Array, variability: Array, draws: int, rng: np.random.Generator) -> Estimate:
+    if not np.isfinite(variability).all():
+        return not_estimable("every event is alike")
+    events, offsets = windows.shape[:2]
+    steps = (np.arange(offsets) + rng.integers(offsets, size=(draws, events, 1))) % offsets
+    at = np.arange(events)[:, None]
+    null = np.array([1 - _variability(windows[at, lags]).min() for lags in steps])
+    samples = [1 - _variability(_drawn(windows, rng)).min() for _ in range(draws)]
+    low, high = percentile_interval(np.array(samples)) if events > 3 else UNKNOWN
+    return Estimate(float(1 - variability.min()), {"rolled events": null}, (float(low), float(high)))
 
 
 def _rolled(windows: Array, rng: np.random.Generator) -> Array:

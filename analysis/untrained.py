@@ -77,13 +77,13 @@ def _drive(
     place[rows] = np.arange(len(rows))
     kept: dict[str, NDArray[np.float32]] = {}
     state = agent.initial(len(lengths))
-    with Layers(agent) as layers:
-        for step in range(int(lengths.max(initial=0))):
-            at = offsets + np.minimum(step, lengths - 1)
-            _, state, seen = layers.step(observations[at], state)
-            wanted = np.flatnonzero((step < lengths) & (place[at] >= 0))
-            for name, values in seen.items():
-                if name != "policy.mean" and len(wanted):
-                    room = kept.setdefault(name, np.empty((len(rows), values.shape[1]), np.float32))
-                    room[place[at[wanted]]] = values[wanted].numpy()
+    layers = Layers(agent)
+    for step in range(int(lengths.max(initial=0))):
+        at = offsets + np.minimum(step, lengths - 1)
+        _, state, seen = layers.step(observations[at], state)
+        wanted = np.flatnonzero((step < lengths) & (place[at] >= 0))
+        for name, values in seen.items():
+            if name != "policy.mean" and len(wanted):
+                room = kept.setdefault(name, np.empty((len(rows), values.shape[1]), np.float32))
+                room[place[at[wanted]]] = values[wanted].numpy()
     return kept

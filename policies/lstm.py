@@ -38,8 +38,8 @@ class LSTMSettings:
 class LSTMAgent(Agent):
     """Encoder -> LSTM -> actor and critic; both heads also read the encoder, so that reflexes need no memory.
 
-    Its state is `core.h` and `core.c`, each (batch, core). A probe sees these, `senses`, the layers of the encoder
-    and of the actor, and `mean`.
+    Its state is `core.h` and `core.c`, each (batch, core). A probe sees these, `senses`, the layers of the encoder, of
+    the actor and of the critic, and `mean`.
     """
 
     name: ClassVar[str] = "lstm"
@@ -81,7 +81,8 @@ class LSTMAgent(Agent):
         features = torch.cat([encoded, h], -1)
         mean = probe("mean", run_layers(self.actor, features, "actor", probe))
         if self._critic_is_told(seen):
-            value = self._as_value(self.critic(torch.cat([features, seen[..., self.observation_size :]], -1)))
+            told = torch.cat([features, seen[..., self.observation_size :]], -1)
+            value = self._as_value(run_layers(self.critic, told, "critic", probe))
         else:
             value = self._unknown_value(mean)
         return Output(mean, self.log_std.expand_as(mean), value)

@@ -80,8 +80,9 @@ class Merel2020Agent(Agent):
     policy's layers through a stop-gradient and nothing else (Song, Yang & Wang 2017, but for the action, which their
     value network reads too); and `shared`, without the stop-gradient, so that both losses train the core.
 
-    A probe sees `senses`, `vision`, `proprioception`, the parts of `core` and of `policy.0` and up (`core.h`, `core.c`,
-    ...), `core_to_policy` or `policy_to_core`, `critic.0` and up, and `mean`. The state holds the parts of the cells.
+    A probe sees `senses`, `proprioception.0` and up and `proprioception`, which is the last of them, `vision`, the
+    parts of `core` and of `policy.0` and up (`core.h`, `core.c`, ...), `core_to_policy` or `policy_to_core`, `critic.0`
+    and up, and `mean`. The state holds the parts of the cells.
     """
 
     name: ClassVar[str] = "merel2020"
@@ -167,7 +168,7 @@ class Merel2020Agent(Agent):
         return Output(mean, self.log_std.expand_as(mean), self._read_value(core, seen, probe))
 
     def _encode(self, senses: Tensor, picture: Tensor | None, probe: Probe) -> Tensor:
-        features = probe("proprioception", self.proprioception(senses))
+        features = probe("proprioception", run_layers(self.proprioception, senses, "proprioception", probe))
         if self.vision is None:
             return features
         if picture is None:

@@ -39,7 +39,8 @@ class MLPAgent(Agent):
     A symmetric one looks at each observation and at its mirror image, reflects what it would do there back, and takes
     the mean: the mirror image of an observation gets the mirror image of the action and the same value (the "network
     method" of Abdolhosseini et al. 2019, "On learning symmetric locomotion"). See `reflect`. A probe sees `senses`,
-    `actor.0` and up and `mean`, and of a symmetric agent `mirror.senses` and `mirror.actor.0` and up besides.
+    `actor.0` and up, `mean` and `critic.0` and up, and of a symmetric agent the same of its mirrored view besides
+    (`mirror.senses`, ...).
     """
 
     name: ClassVar[str] = "mlp"
@@ -103,7 +104,7 @@ class MLPAgent(Agent):
         mean = probe("mean", self._mean(seen, probe))
         log_std = (self.log_std + self.log_std[self.action_index]) / 2 if self.symmetric else self.log_std
         told = self._critic_is_told(observation)
-        value = self._value(views) if told else self._unknown_value(mean)
+        value = self._value(views, probe) if told else self._unknown_value(mean)
         return Output(mean, log_std.expand_as(mean), value)
 
     def _mean(self, seen: list[Tensor], probe: Probe) -> Tensor:
@@ -114,8 +115,10 @@ class MLPAgent(Agent):
             means[1] = means[1][..., self.action_index] * self.action_sign
         return sum(means[1:], means[0]) / len(means)
 
-    def _value(self, views: list[Tensor]) -> Tensor:
-        values = [self.critic(seen) for seen in views]
+    def _value(self, views: list[Tensor], probe: Probe = NOTHING) -> Tensor:
+        values = [
+            run_layers(self.critic, seen, f"{where}critic", probe) for where, seen in zip(_WHERE, views, strict=False)
+        ]
         return self._as_value(sum(values[1:], values[0]) / len(values))
 
     def _views(self, observation: Tensor) -> list[Tensor]:

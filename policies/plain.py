@@ -25,8 +25,8 @@ def build(kind: Any, data: Any, path: str) -> Any:
     """Make an instance of a type annotation out of plain data.
 
     Args:
-        kind: a dataclass, tuple of one type, mapping from names, Optional, Literal, Path, or plain type. Of a tuple of
-            texts, a text alone will do.
+        kind: a dataclass, tuple of one type, mapping from names, Optional or other union, Literal, Path, or plain type.
+            Of a tuple of texts, a text alone will do; of a union, the first type that fits.
         data: what JSON or YAML gave.
         path: where the data stands, for the error.
 
@@ -37,7 +37,7 @@ def build(kind: Any, data: Any, path: str) -> Any:
     if is_dataclass(kind):
         return _build_dataclass(kind, data, path)
     if origin in (typing.Union, types.UnionType):
-        return None if data is None else build(next(i for i in inner if i is not type(None)), data, path)
+        return None if data is None else _build_one_of([i for i in inner if i is not type(None)], data, path)
     if origin is dict and isinstance(data, dict):
         return {
             str(name): item if inner[1] is Any else build(inner[1], item, f"{path}.{name}")
@@ -62,6 +62,15 @@ def build(kind: Any, data: Any, path: str) -> Any:
         f"one of {', '.join(map(str, inner))}" if origin is typing.Literal else getattr(kind, "__name__", str(kind))
     )
     raise UsageError(f"{path} must be {wanted}, not {data!r}")
+
+
+def _build_one_of(kinds: list[Any], data: Any, path: str) -> Any:
+    for kind in kinds[:-1]:
+        try:
+            return build(kind, data, path)
+        except UsageError:
+            continue
+    return build(kinds[-1], data, path)
 
 
 def _build_dataclass(kind: Any, data: Any, path: str) -> Any:

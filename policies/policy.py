@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,10 +12,10 @@ import mujoco
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from policies.agent import Agent, AgentState
 from policies.card import write_card
+from policies.estimates import Estimates
 from policies.observation import ObservationSpec
 from policies.plain import build, to_plain
 from policies.probe import NOTHING, Probe
@@ -74,14 +73,12 @@ class Policy:
         """What an environment that it acts in is to be told of vision: that there be none, or how often it looks."""
         return self.senses.sees and VisionSettings(every=self.facts.get("picture_every", 1))
 
-    def value_in(self, task: str, value: Tensor) -> Tensor:
-        """What its critic says of one task, (...), of an `Output.value`; NaN of a task that it has no estimate of."""
-        if self.agent.tasks == 1:
-            return value
-        tasks = self.facts.get("tasks", [])
-        if task not in tasks:
-            return torch.full(value.shape[:-1], math.nan)
-        return value[..., tasks.index(task)]
+    def estimates(self, task: str) -> Estimates | None:
+        """How its critic is read about a task.
+
+        None where it has no estimate of the task, or reads more than what the policy senses.
+        """
+        return None if self.senses.critic_size else Estimates.of(self.facts, task, self.agent.tasks)
 
     def initial(self, batch: int) -> AgentState:
         """Hidden state at the start of `batch` episodes."""

@@ -60,7 +60,7 @@ class RecordFlags:
 
     policy: Positional[str]  # a policy, a run folder, or the name of a shipped policy
     output: Annotated[Path, arg(aliases=["-o"])]  # .nwb
-    task: tuple[str, ...] = ()  # one or several tasks (default: the policy's own)
+    task: tuple[str, ...] = ()  # one or several tasks (default: all that the policy was trained on)
     episodes: int = 25  # of each task
     seed: int = 0
     physics: str = "paper"  # a preset; only what is done under paper is science
@@ -80,6 +80,7 @@ class AnalyzeFlags:
     stages: tuple[str, ...] = ()  # stages to run, with what they need (default: all; docs/report.md lists them)
     seed: int = 0  # of all draws
     film: bool = False  # draw the films that the page plays, where the session was recorded without
+    clips: bool = False  # film a grid of clips of each behaviour, into clips/SESSION; needs OpenGL
     json: bool = False  # print one JSON object
 
 
@@ -224,7 +225,9 @@ def analyze(arguments: list[str]) -> None:
         raise UsageError(f"analysing needs {error.name}: pip install 'virtual-rodent[lab]'") from None
 
     with _progress_bar("analysing") as progress:
-        done = analyze_sessions(flags.sessions, flags.output, flags.stages, flags.seed, flags.film, progress)
+        done = analyze_sessions(
+            flags.sessions, flags.output, flags.stages, flags.seed, flags.film, flags.clips, progress
+        )
     if flags.json:
         _print_json(done)
         return

@@ -50,6 +50,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             a dict of that array, as `flat`, and of the pictures.
         vision: whether the rats see, or how: `walker/egocentric_camera` (envs, 64, 64, 3) uint8 joins the observation.
             `metadata["vision"]` says how pictures are made.
+        charted: keep what the task's landmarks need to know of each arena; see `landmarks`.
 
     Observations are dicts of float64 (envs, size) under dm_control's names, unless `flatten`. Episode k of environment
     i is drawn from (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])`
@@ -82,6 +83,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         privileged: bool = False,
         flatten: bool = False,
         vision: bool | VisionSettings = False,
+        charted: bool = False,
     ) -> None:
         if width < 1 or height < 1:
             raise UsageError(f"a picture must be at least 1x1 pixels, not {width}x{height}")
@@ -110,6 +112,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         )
         self.num_envs = num_envs
         self.privileged = privileged
+        self.charted = charted
         self.flatten = flatten
         self._make_memory()
         self.senses = Senses(model, self._more_senses)
@@ -218,6 +221,11 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
             observation = self._begin_next(observation, info)
         return self._outward(observation), reward, terminated, truncated, info
+
+    def landmarks(self) -> dict[str, NDArray[np.float64]]:
+        """Where each rat is in terms of its task (`Task.landmarks`), (envs, 1) by name; of a `charted` environment."""
+        state = self.engine.state
+        return {each.name: each.read(state).numpy() for each in self.task.landmarks(self.body)}
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """One picture (height, width, 3) uint8 of each environment."""
@@ -398,7 +406,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         return episode_rng(self.task, self._seeds[env], int(self._episodes[env]))
 
     def _remembered(self, model: mujoco.MjModel, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-        chart = self.task.chart(model) if self.privileged else {}
+        chart = self.task.chart(model) if self.privileged or self.charted else {}
         return self.task.begin(model, rng) | chart
 
     def _more_senses(self, body: Body) -> tuple[Sense, ...]:

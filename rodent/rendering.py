@@ -57,6 +57,17 @@ class Backend:
     def is_opengl(self) -> bool:
         return self.name in _OPENGL
 
+    def describe(self, width: int, height: int, shadows: bool, antialias: bool) -> dict[str, Any]:
+        """What made a picture, ready for JSON."""
+        return {
+            "renderer": self.name,
+            "gl_renderer": self.gl_renderer,
+            "width": width,
+            "height": height,
+            "shadows": shadows,
+            "antialias": antialias,
+        }
+
 
 def probe() -> Backend:
     """The best renderer that works here. The first call takes a second or two, later ones nothing.
@@ -346,14 +357,7 @@ class Renderer:
             raise UsageError(f"a picture needs a width and a height of at least 1 pixel, not {width}x{height}")
         self.model = model
         self.backend = backend or probe()
-        self.description: dict[str, Any] = {
-            "renderer": self.backend.name,
-            "gl_renderer": self.backend.gl_renderer,
-            "width": width,
-            "height": height,
-            "shadows": shadows,
-            "antialias": antialias,
-        }
+        self.description = self.backend.describe(width, height, shadows, antialias)
         self._painter: _Painter
         if self.backend.is_opengl:
             self._painter = _OpenGLPainter(model, width, height, self.backend.name, shadows, antialias)

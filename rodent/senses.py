@@ -65,6 +65,25 @@ def speed_along(direction: Tensor, state: State, body: Body) -> Tensor:
     return (velocity * flat).sum(1) / flat.norm(dim=1).clamp(min=1e-6)
 
 
+def polar(name: str, offset: Callable[[State], Tensor], body: Body) -> tuple[Sense, Sense]:
+    """`distance_to_NAME`, m, and `bearing_to_NAME`, rad, positive to the left of the torso's forward axis.
+
+    Args:
+        name: of a thing.
+        offset: from the torso to it, (envs, 3) in the world's frame; NaN where there is none.
+        body: of the rat.
+    """
+
+    def distance(state: State) -> Tensor:
+        return offset(state).norm(dim=1, keepdim=True)
+
+    def bearing(state: State) -> Tensor:
+        seen = in_torso_frame(offset(state), state, body)
+        return torch.atan2(seen[:, 1:2], seen[:, :1])
+
+    return Sense(f"distance_to_{name}", 1, "m", distance), Sense(f"bearing_to_{name}", 1, "rad", bearing)
+
+
 def _proprioception(body: Body, model: mujoco.MjModel) -> list[Sense]:
     joint_qpos, joint_qvel = torch.from_numpy(body.joint_qpos), torch.from_numpy(body.joint_qvel)
     tendons, appendages = torch.from_numpy(body.tendon_ids), torch.from_numpy(body.appendages)

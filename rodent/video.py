@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,25 +224,41 @@ def film_states(
     """
     _check_states(model, states, fps)
     _check_size(width, height)
-    duration = len(states) * CONTROL_TIMESTEP
-    frames = max(1, round(duration * fps))
-    data = mujoco.MjData(model)
-    follower = Follower(model, camera) if camera in CAMERAS and camera != "egocentric" else None
+    frames = _frames(states, fps)
     with (
         Film(path, fps) as film,
         Renderer(model, width, height, backend, shadows=shadows, antialias=antialias) as renderer,
     ):
-        for i in range(frames):
-            step = min(int(i / fps / CONTROL_TIMESTEP + 1e-6), len(states) - 1)
-            data.qpos[:] = states[step]
-            if dress:
-                dress(step)
-            update_positions(model, data)
-            frame = renderer.render(data, follower.follow(data, 1 / fps) if follower else camera)
+        for i, (step, frame) in enumerate(draw_states(renderer, states, camera, fps, dress)):
             film.add(telemetry.draw(frame, step) if telemetry else frame)
             if progress:
                 progress(i + 1, frames)
     return {**renderer.description, "camera": camera, "fps": fps, "frames": frames, "seconds": frames / fps}
+
+
+def draw_states(
+    renderer: Renderer,
+    states: NDArray[np.floating[Any]],
+    camera: str,
+    fps: float,
+    dress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, Picture]]:
+    """The frames of a film of states in real time, each with the control step that it shows; see `film_states`."""
+    model = renderer.model
+    data = mujoco.MjData(model)
+    follower = Follower(model, camera) if camera in CAMERAS and camera != "egocentric" else None
+    for i in range(_frames(states, fps)):
+        step = min(int(i / fps / CONTROL_TIMESTEP + 1e-6), len(states) - 1)
+        data.qpos[:] = states[step]
+        if dress:
+            dress(step)
+        update_positions(model, data)
+        yield step, renderer.render(data, follower.follow(data, 1 / fps) if follower else camera)
+
+
+def _frames(states: NDArray[np.floating[Any]], fps: float) -> int:
+    """How many frames a film of states has."""
+    return max(1, round(len(states) * CONTROL_TIMESTEP * fps))
 
 
 def _check_states(model: mujoco.MjModel, states: NDArray[np.floating[Any]], fps: float) -> None:

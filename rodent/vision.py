@@ -19,7 +19,7 @@ from rodent.body import PREFIX
 from rodent.engine import State
 from rodent.errors import UsageError
 from rodent.randomisation import RANDOMISED, Randomisation, add_textures
-from rodent.rendering import Renderer, update_positions
+from rodent.rendering import Renderer, probe, update_positions
 from rodent.tasks import Task
 from rodent.tasks.base import Look
 
@@ -54,6 +54,11 @@ EXACT = VisionSettings(shadows=True, antialias=True, terrain_step=1)
 def vision_settings(vision: bool | VisionSettings) -> VisionSettings | None:
     """What the argument `vision` of an environment means: True is the defaults, False none."""
     return (VisionSettings() if vision else None) if isinstance(vision, bool) else vision
+
+
+def describe_vision(settings: VisionSettings) -> dict[str, Any]:
+    """The renderer of this computer, its flags and the settings, ready for JSON: all that pictures depend on."""
+    return {**probe().describe(SIZE, SIZE, settings.shadows, settings.antialias), **asdict(settings)}
 
 
 class Eyes:
@@ -91,8 +96,8 @@ class Eyes:
 
     @property
     def description(self) -> dict[str, Any]:
-        """The renderer, its flags and the settings, ready for JSON."""
-        return {**self.renderer.description, **asdict(self.settings)}
+        """See `describe_vision`."""
+        return describe_vision(self.settings)
 
     def begin(self, env: int, world: mujoco.MjModel, place: int, rng: np.random.Generator) -> None:
         """Let an environment have another episode.

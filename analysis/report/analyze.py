@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 import rodent
+from analysis.clips import choose_clips, film_clips
 from analysis.report import across
 from analysis.report.cache import FORMATS, Kept, find, keep
 from analysis.report.findings import Outcome, unit_rows
@@ -23,11 +24,13 @@ from analysis.report.stages import STAGES
 from policies.storage import write_atomically
 from rodent.errors import UsageError
 from rodent.machine import peak_memory_gib
+from rodent.rendering import probe
 
 Progress = Callable[[float, str], None]
 """Called with the share that is done, 0 to 1, and what is being done."""
 
 CACHE = ".cache"
+_BEHAVIOUR, _CLIPS = "behaviour", "clips"
 
 
 def analyze(
@@ -36,6 +39,7 @@ def analyze(
     stages: Sequence[str] = (),
     seed: int = 0,
     film: bool = False,
+    clips: bool = False,
     progress: Progress = lambda share, what: None,
 ) -> dict[str, Any]:
     """Analyse sessions; what a stage found before, of the same content by the same code, is taken from the cache.
@@ -48,6 +52,7 @@ def analyze(
         stages: to run, with what they need (none: all).
         seed: of all draws.
         film: draw the films of the episodes that the page plays, where they were recorded without.
+        clips: film a grid of clips of each behaviour, which needs OpenGL.
         progress: see `Progress`.
 
     Returns:
@@ -55,9 +60,15 @@ def analyze(
         `seconds`, `peak_memory_gib`.
 
     Raises:
-        UsageError: a session cannot be read, the folder cannot be written, a stage is unknown.
+        UsageError: a session cannot be read, the folder cannot be written, a stage is unknown; or clips are wanted
+            where no OpenGL works.
     """
-    start, chosen = time.perf_counter(), _chosen(stages)
+    start, chosen = time.perf_counter(), _chosen([*stages, _BEHAVIOUR] if stages and clips else stages)
+    if clips and not probe().is_opengl:
+        raise UsageError(
+            "no OpenGL works here to film clips with (`rodent doctor` says why): leave out --clips, and see "
+            "behaviour.clips among the figures"
+        )
     names = [path.stem for path in sessions]
     if not sessions:
         raise UsageError("no session to analyse: give at least one that `rodent record` made")
@@ -79,6 +90,10 @@ def analyze(
         progress(0.97, "tables, films and page")
         before = time.perf_counter()
         _write_tables(found, titles, output)
+        if clips:
+            _write_clips(sources, found, output, cache)
+            times.append(_timed("", _CLIPS, time.perf_counter() - before))
+            before = time.perf_counter()
         page = write_page(sources, found, titles, output, cache, film)
         times.append(_timed("", "page", time.perf_counter() - before))
     finally:
@@ -160,8 +175,9 @@ def _timed(session: str, stage: str, seconds: float, cached: bool = False, failu
 
 def _write_tables(found: Sequence[Found], stages: Iterable[str], output: Path) -> None:
     """Tables of all sessions, stage by stage; figures and result files, session by session."""
-    for folder in ("tables", "figures", "results"):
+    for folder in ("tables", "figures", "results", _CLIPS):
         shutil.rmtree(output / folder, ignore_errors=True)
+    for folder in ("tables", "figures", "results"):
         (output / folder).mkdir()
     for stage in stages:
         rows = [row for mine in found for row in mine.rows(stage)]
@@ -173,6 +189,21 @@ def _write_tables(found: Sequence[Found], stages: Iterable[str], output: Path) -
                 _copy(mine.kept[stage], stage, mine.name, output)
         if units:
             pd.DataFrame(units).to_csv(output / "tables" / f"{stage}.units.csv", index=False)
+
+
+def _write_clips(sources: Sequence[Source], found: Sequence[Found], output: Path, cache: Path) -> None:
+    """A film of each behaviour, numbered as the behaviours are; kept by content."""
+    for source, mine in zip(sources, found, strict=False):
+        if (kept := mine.kept.get(_BEHAVIOUR)) is None:
+            continue
+        folder = output / _CLIPS / source.name
+        folder.mkdir(parents=True)
+        for label, clips in choose_clips(kept.arrays["labels"], source.episodes).items():
+            film = cache / f"{_CLIPS}-{kept.folder.name}-{label + 1}.mp4"
+            if clips and not film.is_file():
+                film_clips(source.session, clips, film)
+            if clips:
+                shutil.copyfile(film, folder / f"{label + 1}.mp4")
 
 
 def _copy(kept: Kept, stage: str, session: str, output: Path) -> None:

@@ -90,8 +90,8 @@ def _series(source: Source, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
     body = {name: source.kinematics[name][rows] for name in ("speed (m/s)", "height (m)")}
     found = [_trace(name.split(" (")[0], name.split("(")[1].rstrip(")"), values) for name, values in body.items()]
     for name, shown, unit in _CRITIC:
-        if name in source.session.behaviour:
-            found.append(_trace(shown, unit, source.series(name)[rows, 0]))
+        if name in source.session.behaviour and np.isfinite(values := source.partial(name)[rows]).any():
+            found.append(_trace(shown, unit, values))
     return found
 
 

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from analysis.nwb_film import film_episode
+from analysis.nwb_film import film_episode, recorded_states, recorded_task
 from analysis.report.source import Source
-from policies.plain import build
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.tasks import TASKS
 
 KIND = "webm"
 _KEY_FRAME = 25  # a seek decodes at most so many frames
@@ -61,8 +59,8 @@ def drawn(source: Source, trial: int, cache: Path) -> Path:
     target = cache / f"drawn-{source.digest[:32]}-{trial}.mp4"
     if not target.is_file():
         facts = source.session.trials.iloc[trial]
-        task = build(TASKS[facts["task"]], source.session.protocol["tasks"][facts["task"]], facts["task"])
-        film_episode(task, int(facts["seed"]), int(facts["episode"]), source.states(trial), target)
+        task, states = recorded_task(source.session, facts["task"]), recorded_states(source.session, trial)
+        film_episode(task, int(facts["seed"]), int(facts["episode"]), states, target)
     return target
 
 

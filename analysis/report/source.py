@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from analysis.inputs import Array, Labels
+from analysis.nwb_channels import LANDMARK, SIGHT
 from analysis.recording import Session
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
@@ -88,12 +89,6 @@ class Source:
         joined = np.concatenate(cut).astype(np.float64)
         return joined if joined.ndim == 2 else joined[:, None]
 
-    def states(self, trial: int) -> dict[str, NDArray[Any]]:
-        """What a trial's pictures are drawn from: `qpos` and what its task remembers, the last state included."""
-        memory = f"memory.{self.session.trials['task'].iloc[trial]}."
-        wanted = [name for name in self.session.behaviour if name == "qpos" or name.startswith(memory)]
-        return {name: dict(self.session.behaviour[name].by_trial())[trial] for name in wanted}
-
     @cached_property
     def posture(self) -> Array:
         """(steps, 3 parts) positions of all body parts from the torso, m, turned as the root is."""
@@ -130,11 +125,42 @@ class Source:
                 found[rows] = np.gradient(places[rows], TIMESTEP, axis=0)
         return found
 
+    def joint(self, name: str) -> Array:
+        """(steps,) a hinge's angle, rad."""
+        return self.series("joint_angles")[:, self.session.behaviour["joint_angles"].columns.index(name)]
+
+    @cached_property
+    def reward(self) -> Array:
+        """(steps,) the task's, for each action."""
+        return self.series("reward")[:, 0]
+
+    @cached_property
+    def landmarks(self) -> dict[str, Array]:
+        """Where the rat is in terms of its task, as `kinematics`; NaN where the task has no such thing."""
+        found = {}
+        for name in self.session.behaviour:
+            if name.startswith(LANDMARK):
+                told = f"{name.removeprefix(LANDMARK).replace('_', ' ')} ({self.session.behaviour[name].unit})"
+                found[told] = self.partial(name)
+        return found
+
+    def partial(self, name: str) -> Array:
+        """(steps,) a series of one column, NaN in trials that lack it."""
+        values = np.full(len(self.episodes), np.nan)
+        for trial, piece in self.session.behaviour[name].by_trial():
+            values[self.episodes == trial] = piece[: self.lengths[trial]]
+        return values
+
     @cached_property
     def senses(self) -> Array:
         """(steps, columns) of everything that the body felt: what a control that sees only the inputs may read."""
         names = [name for name in self.session.behaviour if name.startswith("sense.")]
         return np.concatenate([self.series(name) for name in names], axis=1)
+
+    @cached_property
+    def sight(self) -> Array | None:
+        """(steps, columns) of what the rat saw, coarsely; None of one whose network sees nothing."""
+        return self.series(SIGHT) if SIGHT in self.session.behaviour else None
 
     def thinned(self, most: int, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Rows at even spacing, at most so many, of all steps or of some."""

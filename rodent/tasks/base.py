@@ -177,7 +177,7 @@ class Task(ABC):
         return None
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
-        """What privileged senses need to know of world `model`, beside what is remembered; it joins `state.memory`."""
+        """What privileged senses and landmarks need to know of world `model` besides; it joins `state.memory`."""
         del model
         return {}
 
@@ -215,6 +215,14 @@ class Task(ABC):
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         """What no animal senses, for experts and critics: of `State`, its `memory` and the `chart`."""
+        del body
+        return ()
+
+    def landmarks(self, body: Body) -> tuple[Sense, ...]:
+        """Where the rat is in terms of the task, for who watches it: of `State`, its `memory` and the `chart`.
+
+        One number each, NaN while there is nothing to be far from. Tasks that have alike things name them alike.
+        """
         del body
         return ()
 

@@ -133,6 +133,14 @@ class EscapeBowl(Task):
 
         return (Sense(f"{PRIVILEGED}outward", 3, "1", outward),)
 
+    def landmarks(self, body: Body) -> tuple[Sense, ...]:
+        """distance_from_centre: of the head from the world's origin, which the reward counts."""
+
+        def distance_from_centre(state: State) -> Tensor:
+            return state.site_xpos[:, body.head_site].norm(dim=1, keepdim=True)
+
+        return (Sense("distance_from_centre", 1, "m", distance_from_centre),)
+
 
 def _outward(state: State, body: Body) -> Tensor:
     """The horizontal direction (envs, 3) that leads from the bowl's middle to the torso."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from rodent.arenas import colours_seed, compose_maze, found_sensor, hide, textur
 from rodent.body import Body
 from rodent.engine import State, recent_samples
 from rodent.opengl import without_opengl
-from rodent.senses import PRIVILEGED, Sense, in_torso_frame, speed_along
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame, polar, speed_along
 from rodent.tasks.base import Look, Memory, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import Admissible, parameter
 
@@ -245,6 +246,18 @@ class MazeForage(Task):
             return in_torso_frame(_next_waypoint(state, body) - state.xpos[:, body.torso], state, body)
 
         return (Sense(f"{PRIVILEGED}waypoint", 3, "m", waypoint),)
+
+    def landmarks(self, body: Body) -> tuple[Sense, ...]:
+        """Distance and bearing of the nearest orb left, whatever wall is between."""
+
+        def offset(state: State) -> Tensor:
+            left = torch.where(state.memory["touched"][..., None], math.nan, state.memory["places"])
+            offsets = left - state.xpos[:, None, body.torso, :2]
+            nearest = offsets.square().sum(2).nan_to_num(math.inf).argmin(1)
+            flat = offsets[torch.arange(len(offsets)), nearest]
+            return torch.cat([flat, ORB_HEIGHT - state.xpos[:, body.torso, 2:]], 1)
+
+        return polar("orb", offset, body)
 
     @property
     def _most_orbs(self) -> int:

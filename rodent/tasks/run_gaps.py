@@ -158,6 +158,18 @@ class RunGaps(Task):
         ahead = Sense(f"{PRIVILEGED}floor_ahead", len(LOOKED_AT), "floor (1) or gap (0)", floor_ahead)
         return ahead, *where_in_corridor(body)
 
+    def landmarks(self, body: Body) -> tuple[Sense, ...]:
+        """distance_to_gap: along world x from the torso to the near edge of the next gap; negative while over it."""
+
+        def distance_to_gap(state: State) -> Tensor:
+            near, far = state.memory["ends"][:, :-1], state.memory["begins"][:, 1:]
+            x = state.xpos[:, body.torso, :1]
+            ahead = far.isfinite() & (far - near > _NARROWEST_GAP) & (far > x)
+            distance = torch.where(ahead, near - x, math.inf).amin(1, keepdim=True)
+            return torch.where(distance.isfinite(), distance, math.nan)
+
+        return (Sense("distance_to_gap", 1, "m", distance_to_gap),)
+
     @property
     def _most_platforms(self) -> int:
         shortest = bounds(self.platform_length)[0] + bounds(self.gap_length)[0]

@@ -17,7 +17,7 @@ from rodent.arenas import compose_two_touch, found_sensor
 from rodent.body import PREFIX, Body
 from rodent.engine import State, recent_samples
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.senses import PRIVILEGED, Sense, in_torso_frame, speed_along
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame, polar, speed_along
 from rodent.tasks.base import Memory, Path, Start, Task, physics_spec
 from rodent.tasks.parameters import SWITCH, Admissible, Range, bounds, parameter
 
@@ -236,6 +236,10 @@ class TwoTap(Task):
             Sense(f"{PRIVILEGED}phase", len(Phase), "1 for the present phase, 0 for others", phase),
             Sense(f"{PRIVILEGED}waited", 1, "s since the first tap", waited),
         )
+
+    def landmarks(self, body: Body) -> tuple[Sense, ...]:
+        """Distance and bearing of the present orb."""
+        return polar("orb", lambda state: state.memory["orb"] - state.xpos[:, body.torso], body)
 
     def recall(self, composed: composer.Task, physics: Any, memory: Memory) -> None:
         memory["orb"][0] = torch.from_numpy(physics.bind(composed._targets[0][0].geom).pos.copy())

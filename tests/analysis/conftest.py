@@ -12,12 +12,14 @@ import torch
 
 from analysis.nwb_record import record
 from policies.lstm import LSTMSettings
+from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.registry import make_agent
 from rodent.env import RodentVectorEnv
 from rodent.tasks.run import Run
+from rodent.vision import PICTURE, SIZE
 
 torch.set_num_threads(1)
 
@@ -36,16 +38,32 @@ class Fleeting(Run):
         return {"fell": state.time > state.memory["span"]}
 
 
-def make_policy(agent: str = "mlp", critic_senses: tuple[tuple[str, int], ...] = ()) -> Policy:
-    env = RodentVectorEnv("run")
-    senses = ObservationSpec(ObservationSpec.of(env.single_observation_space).senses, critic_senses)
+SETTINGS = {
+    "mlp": MLPSettings(hidden=(16, 8)),
+    "lstm": LSTMSettings(encoder=(16,), core=8, head=(16,)),
+    "merel2020": Merel2020Settings(
+        channels=(4, 4), vision=6, proprioception=(12, 10), core=8, critic=(7,), policy=(9, 5)
+    ),
+}  # fmt: skip
+
+
+def make_policy(
+    agent: str = "mlp",
+    critic_senses: tuple[tuple[str, int], ...] = (),
+    facts: dict[str, Any] | None = None,
+    sees: bool = False,
+) -> Policy:
+    """An untrained policy that says something; with several tasks among its facts it values each."""
+    env, told = RodentVectorEnv("run"), dict(facts or FACTS)
+    picture = (PICTURE, (SIZE, SIZE, 3)) if sees else None
+    senses = ObservationSpec(ObservationSpec.of(env.single_observation_space).senses, critic_senses, picture)
     torch.manual_seed(0)
-    settings = MLPSettings(hidden=(16, 8)) if agent == "mlp" else LSTMSettings(encoder=(16,), core=8, head=(16,))
-    network = make_agent(agent, senses.size, 38, settings, senses.critic_size)
+    settings, shape = SETTINGS[agent], picture[1] if picture else None
+    network = make_agent(agent, senses.size, 38, settings, senses.critic_size, shape, len(told["tasks"]))
     torch.nn.init.normal_(network.actor[-1].weight, std=0.3)
     torch.nn.init.normal_(network.critic[-1].weight, std=0.3)
     names = tuple(actuator.name for actuator in env.body.actuators)
-    return Policy(network.requires_grad_(False), settings, senses, names, dict(FACTS))
+    return Policy(network.requires_grad_(False), settings, senses, names, told)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.gait import circular_mean, footfalls, gait, plot_gait
+from analysis.gait import circular_mean, footfalls, gait, oscillation_phase, plot_gait
 from rodent.errors import UsageError
 
 DT = 0.01
@@ -51,3 +51,22 @@ def test_circular_statistics_of_zars_example():
     assert length == pytest.approx(0.82522, abs=1e-4) and z == pytest.approx(5.448, abs=2e-3)
     assert mean == pytest.approx(stats.circmean(np.deg2rad([45, 55, 81, 96, 110, 117, 132, 154])))
     assert np.isnan(circular_mean([])).all()
+
+
+def test_the_phase_of_an_oscillation_is_zero_at_its_peaks_and_rises_evenly():
+    time = DT * (np.arange(2400) % 400)
+    angle = 0.4 + 0.3 * np.cos(2 * np.pi * 3 * time) + 0.2 * time  # a drift is no phase
+    phase = oscillation_phase(angle, EPISODES, DT)
+    inner = (time > 0.7) & (time < 3.3)
+    off = np.angle(np.exp(1j * (phase - 2 * np.pi * 3 * time)))
+    assert np.abs(off[inner]).max() < 0.1 and np.nanmin(phase) >= 0 and np.nanmax(phase) < 2 * np.pi
+
+
+def test_where_nothing_oscillates_there_is_no_phase():
+    assert np.isnan(oscillation_phase(np.ones(2400), EPISODES, DT)).all()
+    assert np.isnan(oscillation_phase(np.sin(np.arange(90)), np.repeat([0, 1], 45), DT)).all()  # too short
+    still = np.where(EPISODES[:, None] < 5, np.cos(2 * np.pi * 3 * DT * np.arange(2400))[:, None], 0.0)[:, 0]
+    phase = oscillation_phase(still, EPISODES, DT)
+    assert np.isnan(phase[2010:2400]).all() and np.isfinite(phase[:2000]).mean() > 0.9
+    with pytest.raises(UsageError, match=r"does not fit steps of 0\.1 s"):
+        oscillation_phase(np.zeros(2400), EPISODES, 0.1)

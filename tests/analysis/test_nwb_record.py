@@ -1,6 +1,8 @@
 """What a recording holds, and that it survives being killed."""
 
 import json
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -13,19 +15,22 @@ from hypothesis.extra import numpy as arrays
 from nwbinspector import inspect_nwbfile, load_config
 
 from analysis import nwb_film, nwb_parts, nwb_rollout
-from analysis.nwb_channels import KEYPOINTS
-from analysis.nwb_film import remembered
+from analysis.nwb_channels import KEYPOINTS, patches
+from analysis.nwb_film import recorded_states, recorded_task, remembered
 from analysis.nwb_layers import Layers
 from analysis.nwb_record import record
 from analysis.nwb_session import runs
+from analysis.nwb_sight import pictures_seen
 from analysis.recording import Session
 from policies.mlp import MLPAgent, MLPSettings
 from policies.observation import ObservationSpec
+from policies.plain import to_plain
 from policies.play import play
 from rodent.cli import main
 from rodent.errors import UsageError
 from rodent.symmetry import Mirror
-from rodent.tasks import make_task
+from rodent.tasks import TASKS, make_task
+from rodent.vision import VisionSettings
 from tests.analysis.conftest import FACTS, STEPS, Fleeting, make_policy
 
 
@@ -90,10 +95,117 @@ def test_a_mirrored_networks_activity_is_that_of_the_plain_view():
     agent = MLPAgent(3, 2, MLPSettings(hidden=(4,), symmetric=True)).requires_grad_(False)
     agent.reflect(Mirror(np.array([0, 1, 2]), -np.ones(3)), Mirror(np.array([1, 0]), np.ones(2)))
     seen = torch.tensor([[0.5, -1.0, 2.0]])
-    with Layers(agent) as layers:
-        _, _, activity = layers.step(seen, {})
-    torch.testing.assert_close(activity["policy.0"], agent.actor[:2](agent.normaliser(seen)))
-    assert not any(each._forward_hooks for each in agent.modules())  # the agent is left as it was
+    _, _, activity = Layers(agent).step(seen, {})
+    assert list(activity) == ["policy.0", "value.0", "policy.mean"]
+    for part, name in ((agent.actor, "policy.0"), (agent.critic, "value.0")):
+        torch.testing.assert_close(activity[name], part[:2](agent.normaliser(seen)))
+
+
+def test_a_network_of_several_tasks_is_read_in_each_tasks_own_reward(tmp_path):
+    facts = {"tasks": ["run", "two-tap"], "discount": 0.9, "value_mean": [3.0, 40.0], "value_std": [2.0, 10.0]}
+    policy = make_policy("lstm", facts=facts)
+    path = record(policy, tmp_path / "session.nwb", ["two-tap", "run", "run-gaps"], 1, steps=6, physics="fast")
+    with Session(path) as session:
+        assert "left out in run-gaps: the critic never learnt it" in session.description
+        assert "Values are denormalised" in session.description
+        for place, task in enumerate(facts["tasks"]):
+            mine, state = session.where(task=task), policy.initial(1)
+            seen, said = flat(policy, mine), []
+            for senses in seen:
+                output, state = policy.agent.step(senses[None], state)
+                said.append(output.value[0, place])
+            value = mine.behaviour["value"].read()
+            mean, std = (facts[name][place] for name in ("value_mean", "value_std"))
+            np.testing.assert_allclose(value, std * torch.stack(said) + mean, rtol=1e-4, atol=1e-3)
+            reward, error = (mine.behaviour[name].read() for name in ("reward", "prediction_error"))
+            np.testing.assert_allclose(error[:-1], reward[:-1] + 0.9 * value[1:] - value[:-1], atol=1e-3)
+        assert session.behaviour["value"].unit == session.behaviour["prediction_error"].unit == "reward"
+        assert session.where(task="run-gaps").behaviour["value"].shape == (0,)
+        assert session.where(task="run-gaps").layers["value.0"].shape == (6, 16)
+    with Session(record(policy, tmp_path / "own.nwb", episodes=1, steps=1, physics="fast")) as session:
+        assert session.trials.task.tolist() == facts["tasks"]
+
+
+def test_where_the_rat_is_in_its_task_is_told_at_each_time_stamp(mlp_session, mlp, tmp_path):
+    with Session(mlp_session) as session:
+        mine = session.where(task="two-tap")
+        orb = mine.behaviour["memory.two-tap.orb"].of_trial(4)[:-1]
+        far = np.linalg.norm(orb - mine.behaviour["pose.torso"].of_trial(4), axis=1)
+        told = mine.behaviour["landmark.distance_to_orb"]
+        np.testing.assert_allclose(told.of_trial(4), far, rtol=1e-5)
+        assert told.unit == "m" and session.where(task="run").behaviour[told.name].shape == (0,)
+        assert not any(name.startswith("sense.privileged") for name in session.behaviour)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_sessions_task_is_the_one_that_was_recorded_whatever_its_parameters(name):
+    for task in (make_task(name), replace(make_task(name), time_limit=3.0)):
+        protocol = json.loads(json.dumps({"tasks": {name: to_plain(asdict(task))}}))
+        assert recorded_task(SimpleNamespace(protocol=protocol), name) == task
+
+
+@pytest.fixture
+def rays(monkeypatch):
+    """Let the ray tracer draw, which needs no OpenGL."""
+    monkeypatch.setenv("MUJOCO_GL", "disabled")
+
+
+def assert_seen(policy, path, every):
+    """The network was shown what is drawn again from the states of the session at `path`."""
+    with Session(path) as session:
+        for trial in session.trials.itertuples():
+            task, settings = make_task(trial.task), VisionSettings(every=every)
+            states = recorded_states(session, trial.Index)
+            pictures = np.stack(list(pictures_seen(task, trial.seed, trial.episode, states, settings)))
+            assert len(pictures) == trial.steps + 1 and len(np.unique(pictures)) > 20
+            coarse = session.behaviour["sight"]
+            np.testing.assert_allclose(coarse.of_trial(trial.Index), patches(pictures[:-1]), atol=1e-6)
+            assert coarse.columns[0] == "0.0.red" and coarse.shape[1] == 8 * 8 * 3
+            state = policy.initial(1)
+            names = [name.removeprefix("walker/") for name, _ in policy.senses.senses]
+            senses = [session.behaviour[f"sense.{name}"].of_trial(trial.Index) for name in names]
+            flat = torch.from_numpy(np.concatenate(senses, axis=1))
+            recorded = {name: session.layers[name].of_trial(trial.Index) for name in ("vision", "core.h", "policy.1.h")}
+            for t in range(trial.steps):
+                _, state, activity = Layers(policy.agent).step(
+                    flat[t, None], state, torch.from_numpy(pictures[t, None])
+                )
+                for name, values in recorded.items():
+                    np.testing.assert_allclose(values[t], activity[name][0], atol=1e-4)
+        assert session.protocol["vision"]["every"] == every
+        return session.protocol["vision"]
+
+
+@pytest.mark.usefixtures("rays")
+def test_a_policy_that_sees_is_shown_pictures_and_the_session_says_what_drew_them(tmp_path):
+    policy = make_policy("merel2020", facts={**FACTS, "picture_every": 2}, sees=True)
+    path = record(policy, tmp_path / "session.nwb", ["two-tap"], 2, seed=3, steps=5, threads=1, physics="fast")
+    told = assert_seen(policy, path, 2)
+    assert told["renderer"] == "warp" and told["shadows"] is False and told["width"] == 64
+    with Session(path) as session:
+        assert list(session.layers) == [
+            "proprioception.0", "proprioception.1", "vision", "value.0", "core.h", "core.c", "policy.0.h", "policy.0.c",
+            "policy.1.h", "policy.1.c", "policy.mean",
+        ]  # fmt: skip
+        assert "prediction_error" in session.behaviour
+    assert pynwb.validate(path=str(path)) == []
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("task", ["maze-forage", "escape-bowl", "run-gaps"])
+def test_a_policy_that_sees_by_opengl_is_shown_what_is_drawn_again(tmp_path, task):
+    policy = make_policy("merel2020", sees=True)
+    path = record(policy, tmp_path / "session.nwb", [task], 2, seed=3, steps=4, threads=1, physics="fast")
+    told = assert_seen(policy, path, 1)
+    assert told["renderer"] in ("egl", "osmesa", "cgl", "glfw") and told["gl_renderer"]
+
+
+def test_patches_are_means_of_the_picture_row_by_row():
+    picture = np.zeros((2, 64, 64, 3), np.uint8)
+    picture[1, :8, 8:16, 2] = 255  # the second patch of the first row is blue
+    picture[1, 8:12, :8, 0] = 255  # the upper half of the first patch of the second row is red
+    found = patches(picture).reshape(2, 8, 8, 3)
+    assert found[1, 0, 1].tolist() == [0, 0, 1] and found[1, 1, 0].tolist() == [0.5, 0, 0] and found.sum() == 1.5
 
 
 @pytest.mark.parametrize("task", ["two-tap"])
@@ -209,7 +321,7 @@ def test_a_killed_recording_keeps_whole_episodes_and_the_next_one_goes_on_from_t
     folder = tmp_path / ".session.nwb.parts"
     assert [each.name for each in tmp_path.iterdir()] == [folder.name]
     assert sorted(each.name for each in folder.iterdir()) == ["recipe.json", "run-000000.h5"]
-    with pytest.raises(UsageError, match="by another policy, seed, task or physics"):
+    with pytest.raises(UsageError, match="by another policy, seed, task, physics or renderer"):
         record(mlp, path, **{**arguments, "seed": 4})
 
     record(mlp, path, **arguments)

@@ -86,6 +86,13 @@ def test_series_of_one_task_are_read_where_it_was_played(session):
     assert session.where(task="run").behaviour["reward.closeness"].read().shape == (0,)
 
 
+def test_one_trial_is_read_alone(session):
+    reward = session.behaviour["reward"]
+    assert np.array_equal(reward.of_trial(4), dict(reward.by_trial())[4])
+    with pytest.raises(UsageError, match=r"reward\.closeness has no values of trial 0"):
+        session.behaviour["reward.closeness"].of_trial(0)
+
+
 def test_a_session_of_one_episode_has_a_rate_for_a_clock(lstm, tmp_path):
     from analysis.nwb_record import record
 

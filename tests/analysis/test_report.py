@@ -22,14 +22,25 @@ from analysis.report import analyze as module
 from analysis.report import film
 from analysis.report.analyze import CACHE, analyze
 from analysis.report.exhibit import scaled
-from analysis.report.findings import Finding, UnitFinding, finding_rows, mean_over_units, pack, unit_rows, unpack
+from analysis.report.findings import (
+    Finding,
+    Outcome,
+    UnitFinding,
+    finding_rows,
+    mean_over_units,
+    pack,
+    unit_rows,
+    unpack,
+)
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stage import code_digest
 from analysis.report.stages import STAGES
 from analysis.report.stages.behaviour import pooled
 from analysis.report.stages.decoding import gain
+from analysis.report.stages.families import behaviour_family, families
 from analysis.report.stages.gait import stride_phase
 from analysis.untrained import untrained_activity
+from rodent.cli import main
 from rodent.errors import UsageError
 from tests.analysis.barcode import film_barcode, number
 from tests.analysis.conftest import STEPS
@@ -189,6 +200,31 @@ def test_bad_input_is_one_line(sessions, stages, words, mlp_session, tmp_path):
     with pytest.raises(UsageError, match=words) as error:
         analyze([tmp_path / name for name in sessions], tmp_path / "report", stages)
     assert "\n" not in str(error.value)
+
+
+def test_clips_are_refused_at_once_where_nothing_can_film_them(mlp_session, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MUJOCO_GL", "disabled")
+    with pytest.raises(SystemExit) as exit_:
+        main(["analyze", str(mlp_session), "-o", str(tmp_path / "report"), "--clips"])
+    assert exit_.value.code == 2 and "leave out --clips" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.gl
+def test_clips_of_each_behaviour_are_filmed_beside_the_report(mlp_session, tmp_path, monkeypatch):
+    steps = 3 * STEPS  # of two-tap, the last trials
+
+    def labelled(source, earlier, seed):
+        labels = np.full(len(source.episodes), -1)
+        labels[-steps:] = np.repeat([0, 1, 0], STEPS)
+        return Outcome(arrays={"labels": labels, "names": np.array(["walk", "rest"])})
+
+    stages = [replace(stage, work=labelled) if stage.name == "behaviour" else stage for stage in STAGES]
+    monkeypatch.setattr(module, "STAGES", stages)
+    done = analyze([mlp_session], tmp_path, ("overview",), clips=True)
+    assert "clips" in [stage["stage"] for stage in done["stages"]]
+    films = sorted((tmp_path / "clips" / "session").iterdir())
+    assert [film.name for film in films] == ["1.mp4", "2.mp4"] and all(film.stat().st_size > 1000 for film in films)
 
 
 @pytest.mark.slow
@@ -371,6 +407,7 @@ class Made(Source):
         self.kinematics = {"speed (m/s)": apart + rng.normal(size=len(apart)), **self.kinematics}
         self.activity, self.senses = (np.abs(apart[:, None] + rng.normal(size=(len(apart), 8))) for _ in range(2))
         self.tasks = np.where(apart > 0, "run", "two-tap")
+        self.reward, self.landmarks, self.sight = rng.normal(size=len(apart)), {}, None
         self.session = SimpleNamespace(trials={"task": self.tasks[::60]})
 
     def layer(self, name, rows=None):
@@ -378,6 +415,9 @@ class Made(Source):
 
     def events(self):
         return {}
+
+    def joint(self, name):
+        return np.cos(0.4 * np.arange(len(self.tasks)))
 
 
 APART = ("speed (m/s)", "pose", "all families")  # what units and tasks go with
@@ -395,6 +435,8 @@ def without_body(monkeypatch):
     for name in ("decoding", "encoding", "similarity"):
         stage = import_module(f"{stages}.{name}")
         monkeypatch.setattr(stage, "families", lambda source, _, rows, components: ({"pose": source.senses[rows]}, {}))
+    encoding = import_module(f"{stages}.encoding")
+    monkeypatch.setattr(encoding, "behaviour_family", lambda _, rows, components: ({}, {}))
 
 
 def run_stage(name, source):
@@ -427,6 +469,57 @@ def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
         if each.measure == "balanced accuracy" and each.variable == "task" and each.layer == "policy.0"
     )
     assert told.value > 0.95 and np.median(told.nulls[CONTROL]) < 0.8 and told.beat == (CONTROL,)
+
+
+# ---- what units follow in a task -------------------------------------------------------------------------------------
+
+
+class Placed(Made):
+    """A gap in the task `run` alone, which the first unit follows."""
+
+    def __init__(self):
+        super().__init__()
+        distance = np.tile(np.linspace(0.9, -0.2, 60), 12) + 0.1 * np.random.default_rng(1).normal(size=720)
+        self.landmarks = {"distance to gap (m)": np.where(self.tasks == "run", distance, np.nan)}
+        self.reward = np.where(np.arange(720) % 60 == 50, 25.0, 0.01 * np.random.default_rng(2).random(720))
+        self.activity[:, 0] += 5 * np.nan_to_num(np.exp(-((self.landmarks["distance to gap (m)"] / 0.2) ** 2)))
+
+
+def test_units_are_tuned_to_the_distance_where_the_task_has_one_and_where_not_the_table_says_so():
+    outcome = run_stage("tuning", Placed())
+    (units,) = (each.estimates for each in outcome.units if each.variable == "distance to gap (m)")
+    assert units.value.argmax() == 0 and units.value[0] > 0.5
+    missing = {(each.task, each.variable): each.estimate.reason for each in outcome.findings if each.task}
+    assert missing == {
+        ("two-tap", "distance to gap or target"): "nothing recorded in two-tap is a gap or a target",
+        **{
+            (task, "time since tap or another rare reward"): f"no reward was paid in {task} that comes seldom"
+            for task in ("two-tap", "run")
+        },
+    }
+    names = {each.variable for each in outcome.findings}  # some of them in rows that say why there is no number
+    assert {"reward", "phase of hip_L_extend (rad)", "speed (m/s)"} <= names
+
+
+def test_bins_of_the_reward_are_as_full_whatever_a_lump_pays():
+    edges = run_stage("tuning", Placed()).arrays["edges.reward"]
+    assert len(edges) > 10 and edges[-2] < 0.011 and edges[-1] == 25
+
+
+def test_what_the_rat_does_is_a_family_of_features():
+    rows = np.arange(60)
+    found, missing = behaviour_family({"labels": np.repeat([-1, 0, 2], 20)}, rows, 8)
+    assert not missing and len(found["behaviour"]) == 60
+    assert len(np.unique(found["behaviour"].round(6), axis=0)) == 3  # each behaviour, and none, has its own place
+    assert behaviour_family({"labels": np.zeros(60, int)}, rows, 8) == ({}, {"behaviour": "1 behaviours; needs 2"})
+
+
+def test_vision_is_a_family_of_a_rat_that_sees(source):
+    none = {f"features.{band}": np.zeros((len(source.episodes), 60)) for band in ("fast", "slow")}
+    rows = np.arange(len(source.episodes))
+    assert families(source, none, rows, 4)[1]["vision"] == "the network sees nothing"
+    source.__dict__["sight"] = np.random.default_rng(0).random((len(rows), 192))
+    assert families(source, none, rows, 4)[0]["vision"].shape == (len(rows), 4)
 
 
 # ---- the untrained network -------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.sequences import around_events, plot_sequence, sequence
+from analysis.sequences import around_events, plot_sequence, plot_variability, sequence
 from rodent.errors import UsageError
 
 EPISODES = np.repeat(np.arange(5), 100)
@@ -33,8 +33,12 @@ def test_variability_falls_where_events_agree():
     activity = np.random.default_rng(1).normal(size=(500, 4))
     for event in EVENTS:
         activity[event] = [1, 2, 3, 4]
-    found = sequence(activity, EVENTS, EPISODES, before=3, after=3, draws=5)
+    found = sequence(activity, EVENTS, EPISODES, before=3, after=3, draws=40)
     assert found.variability.argmin() == 3 and found.variability[3] < 1e-12
+    assert found.fall.value == pytest.approx(1) and found.fall.beat == ("rolled events",)
+    plot_variability(found)
+    noise = np.random.default_rng(2).normal(size=(500, 4))
+    assert sequence(noise, EVENTS, EPISODES, before=3, after=3, draws=40).fall.beat == ()
 
 
 def test_windows_stay_within_their_episode():

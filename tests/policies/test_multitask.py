@@ -236,8 +236,11 @@ def test_a_policy_of_two_tasks_values_each_and_acts_alike(small: Any, tmp_path: 
     assert policy.act(observation)[0].shape == (4, 2)
     said = policy.agent.step(policy.senses.flatten(observation), {})[0].value
     assert said.shape == (4, 2)
-    assert torch.equal(policy.value_in("two-tap", said), said[:, 1])
-    assert policy.value_in("run-gaps", said).isnan().all()
+    mean, std = (policy.facts[name][1] for name in ("value_mean", "value_std"))
+    estimates = policy.estimates("two-tap")
+    assert estimates and estimates.discount == policy.facts["discount"]
+    torch.testing.assert_close(estimates.read(said), said[:, 1] * std + mean)
+    assert policy.estimates("run-gaps") is None
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

@@ -50,16 +50,28 @@ def act(agent: Agent, interventions: list[Intervention] | None) -> tuple[Tensor,
 
 def test_every_activation_has_a_name_and_a_shape() -> None:
     assert make_seeing().layers() == {
-        "senses": (D,), "proprioception": (128,), "vision": (64,), "core.c": (128,), "core.h": (128,),
-        "core_to_policy": (128,), "policy.0.c": (8,), "policy.0.h": (8,), "policy.1.c": (8,), "policy.1.h": (8,),
-        "mean": (A,), "critic.0": (64,),
+        "senses": (D,), "proprioception.0": (128,), "proprioception": (128,), "vision": (64,), "core.c": (128,),
+        "core.h": (128,), "core_to_policy": (128,), "policy.0.c": (8,), "policy.0.h": (8,), "policy.1.c": (8,),
+        "policy.1.h": (8,), "mean": (A,), "critic.0": (64,),
     }  # fmt: skip
     assert make("mlp").layers() == {
         "senses": (D,), "actor.0": (256,), "actor.1": (256,), "actor.2": (128,), "mean": (A,),
+        "critic.0": (256,), "critic.1": (256,), "critic.2": (128,),
     }  # fmt: skip
-    assert make("lstm").layers().keys() == {"senses", "encoder.0", "core.c", "core.h", "actor.0", "mean"}
+    assert make("lstm").layers().keys() == {"senses", "encoder.0", "core.c", "core.h", "actor.0", "mean", "critic.0"}
     mirrored = MLPAgent(D, A, MLPSettings(hidden=(4,), symmetric=True)).layers()
-    assert mirrored.keys() == {"senses", "mirror.senses", "actor.0", "mirror.actor.0", "mean"}
+    assert mirrored.keys() == {
+        f"{where}{part}" for where in ("", "mirror.") for part in ("senses", "actor.0", "critic.0")
+    } | {"mean"}
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_change_of_the_critic_changes_its_value_and_no_action(name: str) -> None:
+    agent, observation = make(name), torch.randn(B, D, generator=torch.Generator().manual_seed(2))
+    probes = [Experiment(agent.layers(), each).at(0) for each in ([], [clamp("critic.0", 0.5)])]
+    with torch.no_grad():
+        plain, changed = (agent.step(observation, agent.initial(B), None, probe)[0] for probe in probes)
+    assert torch.equal(plain.mean, changed.mean) and (plain.value != changed.value).all()
 
 
 @pytest.mark.parametrize("name", AGENTS)

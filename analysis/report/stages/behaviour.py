@@ -12,6 +12,7 @@ from scipy.ndimage import uniform_filter1d
 
 from analysis.behavioural_features import BehaviouralFeatures, behavioural_features
 from analysis.bouts import Bouts, bouts, plot_ethogram
+from analysis.clips import choose_clips, plot_clips
 from analysis.embedding import Regions, embed, map_into, plot_regions, regions
 from analysis.inference import UNKNOWN, Estimate, percentile_interval
 from analysis.inputs import Array, Labels
@@ -79,6 +80,7 @@ def _map(source: Source, features: BehaviouralFeatures, outcome: Outcome, seed: 
     outcome.arrays |= {"labels": labels, "names": names, "places": places.astype(np.float32)}
     _bouts(bouts(labels, source.episodes, TIMESTEP, seed=seed), labels, names, outcome)
     _map_pictures(found, outcome)
+    outcome.pictures["clips"] = Picture(_strips(source, labels, names), _STRIPS)
 
 
 def spectra(features: BehaviouralFeatures) -> Array:
@@ -161,6 +163,19 @@ def _ethogram(found: Bouts, names: NDArray[np.str_]) -> Figure:
     handles = [Patch(color=f"C{i % 10}", label=name) for i, name in told.items()]
     figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside lower center", ncols=2)
     return figure
+
+
+def _strips(source: Source, labels: Labels, names: NDArray[np.str_]) -> Figure:
+    parts, edges = source.session.skeleton
+    pose = np.stack([source.series(f"pose.{part}") for part in parts], axis=1)
+    clips = {str(names[label]): each for label, each in choose_clips(labels, source.episodes).items()}
+    return plot_clips(pose, edges, (parts.index("pelvis"), parts.index("skull")), source.episodes, clips)
+
+
+_STRIPS = (
+    "Each behaviour in the middle of long bouts, one colour a bout, from the side and to one scale. "
+    "`rodent analyze --clips` films them."
+)
 
 
 def _transitions(shares: Array) -> Figure:

@@ -59,13 +59,21 @@ def _populations(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Reduced activity of the recorded layers and the inputs, and of the untrained network's layers."""
     layers = {name: reduced(source.layer(name, rows), _COMPONENTS) for name in source.layers}
-    layers[_INPUTS] = reduced(_standard(source.senses[rows]), _COMPONENTS)
+    layers[_INPUTS] = _inputs(source, rows)
     try:
         fresh = untrained_activity(source.session, rows, seed)
     except UsageError as error:
         outcome.missing("gain over an untrained network", str(error))
         return layers, {}
     return layers, {_untrained(name): reduced(values, _COMPONENTS) for name, values in fresh.items()}
+
+
+def _inputs(source: Source, rows: NDArray[np.int64]) -> Array:
+    """What the network read, reduced; of one that sees, what it felt and what it saw each, so that neither is lost."""
+    read = [source.senses] if source.sight is None else [source.senses, source.sight]
+    parts = [reduced(_standard(each[rows]), _COMPONENTS) for each in read]
+    ranks = np.concatenate([np.arange(part.shape[1]) for part in parts])
+    return np.concatenate(parts, axis=1)[:, np.argsort(ranks, kind="stable")]  # the leading ones of both come first
 
 
 def _untrained(layer: str) -> str:

@@ -12,7 +12,7 @@ from analysis.encoding import encode
 from analysis.inference import UnitEstimates
 from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
 from analysis.report.source import Source
-from analysis.report.stages.families import families
+from analysis.report.stages.families import behaviour_family, families
 
 _STEPS, _UNITS, _COMPONENTS, _DRAWS, _FOLDS = 2000, 16, 8, 24, 3
 _UNIQUE = "unique variance explained"
@@ -25,6 +25,8 @@ def encoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     """
     outcome, rows = Outcome(), source.thinned(_STEPS)
     features, missing = families(source, earlier["behaviour"], rows, _COMPONENTS)
+    doing, unknown = behaviour_family(earlier["behaviour"], rows, _COMPONENTS)
+    features, missing = features | doing, missing | unknown
     for name, reason in missing.items():
         outcome.missing(f"mean {_UNIQUE}", reason, variable=name, interval_over="units")
     chosen = {layer: _spread(source.layer(layer, rows)) for layer in source.layers}

@@ -33,6 +33,10 @@ def families(
         "slow kinematics (0.3 to 5 Hz)": _spectral(behaviour["features.slow"]),
     }
     found, missing = {}, {}
+    if source.sight is None:
+        missing["vision"] = "the network sees nothing"
+    else:
+        raw["vision"] = source.sight
     for name, values in raw.items():
         part = np.asarray(values[rows], dtype=np.float64)
         if not np.isfinite(part).all():
@@ -43,6 +47,21 @@ def families(
             spread = part.std(axis=0)
             found[name] = reduced((part - part.mean(axis=0)) / np.where(spread > 0, spread, 1.0), components)
     return found, missing
+
+
+def behaviour_family(
+    behaviour: Arrays, rows: NDArray[np.int64], components: int
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """Which behaviour a step is in, as `families` gives the others: leading components of a column for each behaviour.
+
+    A step that has none is zero throughout. Layers are asked for it by classification instead (`decoding`).
+    """
+    labels = behaviour["labels"][rows]
+    present = np.unique(labels[labels >= 0])
+    if len(present) < 2:
+        return {}, {"behaviour": f"{len(present)} behaviours; needs 2"}
+    columns = (labels[:, None] == present).astype(np.float64)
+    return {"behaviour": reduced(columns - columns.mean(axis=0), components)}, {}
 
 
 def _felt(source: Source) -> Array:

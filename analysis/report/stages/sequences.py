@@ -1,25 +1,29 @@
-"""Whether units fire in an order around events: touch-downs of a foot, and rewards that come seldom."""
+"""Whether units fire in an order around events, and alike: touch-downs of a foot, and rewards that come seldom."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.drawing import axes_or_new
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source
-from analysis.sequences import plot_sequence, sequence
+from analysis.sequences import plot_sequence, plot_variability, sequence
 
 _MOST, _DRAWS = 150, 60  # events, and draws of null and interval
 _WINDOWS = {"touch-down of the left foot": (5, 10)}  # steps before and after; 50 and 50 for rewards
 _MEASURE = "reliability of the order (rank correlation)"
+_FALL = "fall of the variance over events (share of its mean)"
 
 
 def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Order each layer's units by their peak in half of the events and correlate with the other half."""
     outcome, wanted = Outcome(), _events(source, earlier["gait"]["standing"][:, 2])
+    variability: dict[str, Axes] = {}
     for layer in source.layers:
         activity = source.layer(layer)
         for name, events in wanted.items():
@@ -27,6 +31,11 @@ def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
             few = events[:: max(1, -(-len(events) // _MOST))]
             found = sequence(activity, few, source.episodes, before, after, _DRAWS, seed)
             outcome.findings.append(Finding(_MEASURE, found.reliability, "", layer, name, "events"))
+            outcome.findings.append(Finding(_FALL, found.fall, "", layer, name, "events"))
+            if found.fall.estimable:
+                if name not in variability:
+                    variability[name] = axes_or_new(None, (5.2, 3.2))
+                plot_variability(found, variability[name]).get_lines()[-1].set_label(layer)
             if found.reliability.estimable:
                 figure = plot_sequence(found, timestep=TIMESTEP).figure
                 assert isinstance(figure, Figure)
@@ -35,6 +44,12 @@ def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
                     "peak in the other half."
                 )
                 outcome.pictures[f"{name.replace(' ', '-')}.{layer}"] = Picture(figure, caption)
+    for name, ax in variability.items():
+        ax.legend(frameon=False, fontsize="x-small")
+        caption = f"Variance over each {name}, mean over a layer's units, over its own mean: low where all are alike."
+        figure = ax.figure
+        assert isinstance(figure, Figure)
+        outcome.pictures[f"variability.{name.replace(' ', '-')}"] = Picture(figure, caption)
     return outcome
 
 

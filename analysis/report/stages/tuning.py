@@ -1,4 +1,4 @@
-"""What single units follow: speed, turning, height, heading, phase of the stride and time since an event."""
+"""What single units follow: the body's movement, phases, the reward, distances in the task, and time since an event."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
+from analysis.gait import oscillation_phase
+from analysis.inference import Estimate, not_estimable, percentile_interval
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
 from analysis.report.source import TIMESTEP, Source
@@ -15,6 +17,9 @@ from analysis.tuning import tuning as tune
 
 BINS = 12
 _EVENT_WINDOW = 2.0  # s after an event
+_JOINT = "hip_L_extend"  # whose phase counts
+_DISTANCE, _SINCE = "distance to gap or target", "time since tap or another rare reward"
+_REWARD, _STABILITY = "reward", "mean stability (correlation of the curves of two halves of the episodes)"
 MEASURE = "tuning strength (held-out variance explained)"
 
 
@@ -35,16 +40,19 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
                 )
                 continue
             found = tune(
-                activity[known], values[known], source.episodes[known], bins=BINS, seed=seed, tasks=source.tasks[known]
-            )
+                activity[known], values[known], source.episodes[known], _bins(name, values[known]), seed=seed,
+                tasks=source.tasks[known],
+            )  # fmt: skip
             outcome.units.append(UnitFinding(MEASURE, found.strength, layer=layer, variable=name))
             mean = mean_over_units(found.strength)
             outcome.findings.append(Finding(f"mean {MEASURE}", mean, "", layer, name, "units"))
+            outcome.findings.append(Finding(_STABILITY, _stability(found, seed), "", layer, name, "units"))
             outcome.arrays[f"curve.{layer}.{name}"] = found.curves.curves.astype(np.float32)
             outcome.arrays[f"edges.{name}"] = found.curves.edges[0]
             best = max(found.strength.value[found.strength.beat], default=-np.inf)
             if best > strongest.get(name, (-np.inf,))[0]:
                 strongest[name] = (float(best), layer, found)
+    _what_tasks_lack(source, outcome)
     for name, (_, layer, found) in strongest.items():
         outcome.pictures[f"best-{name.split(' (')[0].replace(' ', '-')}"] = _best(name, layer, found)
     return outcome
@@ -52,10 +60,40 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
 
 def variables(source: Source, phase: Array) -> dict[str, Array]:
     """(steps,) each, NaN where it has no meaning."""
-    found = {**source.kinematics, "stride phase (rad)": phase}
+    found = {**source.kinematics, "stride phase (rad)": phase, f"phase of {_JOINT} (rad)": _joint_phase(source)}
+    found |= {_REWARD: source.reward, **source.landmarks}
     for name, events in source.events().items():
         found[f"time since {name} (s)"] = _time_since(source, events)
     return found
+
+
+def _stability(found: Tuning, seed: int) -> Estimate:
+    known, rng = found.stability[np.isfinite(found.stability)], np.random.default_rng(seed)
+    if not len(known):
+        return not_estimable(next(filter(None, found.strength.reasons), "no unit has a curve in both halves"))
+    low, high = percentile_interval(known[rng.integers(len(known), size=(200, len(known)))].mean(axis=1))
+    return Estimate(float(known.mean()), {}, (float(low), float(high)))
+
+
+def _bins(name: str, values: Array) -> int | list[Array]:
+    """Of even width, but for the reward, most of whose values are alike where it is paid in lumps: of even number."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
+    return [edges] if name == _REWARD and len(edges) > 2 else BINS
+
+
+def _joint_phase(source: Source) -> Array:
+    return oscillation_phase(source.joint(_JOINT), source.episodes, TIMESTEP)
+
+
+def _what_tasks_lack(source: Source, outcome: Outcome) -> None:
+    """Rows that say which tasks have nothing to be far from, and no event to count the time from."""
+    events = np.concatenate([np.zeros(0, np.int64), *source.events().values()])
+    for task in source.task_names:
+        rows = source.of_task(task)
+        if not any(np.isfinite(values[rows]).any() for values in source.landmarks.values()):
+            outcome.missing(MEASURE, f"nothing recorded in {task} is a gap or a target", task=task, variable=_DISTANCE)
+        if not np.isin(events, rows).any():
+            outcome.missing(MEASURE, f"no reward was paid in {task} that comes seldom", task=task, variable=_SINCE)
 
 
 def _time_since(source: Source, events: Labels) -> Array:
