@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
@@ -75,7 +76,7 @@ def plot_ethogram(result: Bouts, ax: Axes | None = None) -> Axes:
             at, span = (result.start[bout] - first[row]) * result.timestep, result.length[bout] * result.timestep
             ax.broken_barh([(at, span)], (row - 0.4, 0.8), color=f"C{name % 10}")
     ax.invert_yaxis()
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("time (s)")
     ax.set_ylabel("episode")
     return ax

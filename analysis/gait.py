@@ -118,8 +118,8 @@ def plot_gait(result: Gait, ax: Axes | None = None) -> Axes:
     ax = axes_or_new(ax)
     for i, limb in enumerate(np.unique(result.strides.limb)):
         of = result.strides.limb == limb
-        ring = {"mfc": "none", "mew": 0.8, "ms": 3 + 2 * i}
-        ax.plot(result.strides.speed[of], result.strides.frequency[of], "o", label=f"limb {limb}", **ring)
+        speed, frequency = result.strides.speed[of], result.strides.frequency[of]
+        ax.plot(speed, frequency, "o", mfc="none", mew=0.8, ms=3 + 2 * i, label=f"limb {limb}")
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter("{x:g}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
@@ -77,7 +78,7 @@ def plot_postures(result: Postures, ax: Axes | None = None) -> Axes:
     """Explained variance, one component after the other."""
     ax = axes_or_new(ax)
     ax.plot(np.arange(1, len(result.ratios) + 1), np.cumsum(result.ratios), "o-")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("components")
     ax.set_ylabel("variance explained, cumulative")
     return ax
