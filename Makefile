@@ -16,7 +16,7 @@ $(STAMP): requirements.lock pyproject.toml tools/setup.sh
 	bash tools/setup.sh $(VENV)
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## train `run`, evaluate, draw the curve and film the result
+demo: $(STAMP)  ## train `run`, evaluate, draw and film it; film the shipped policies, record one and report on it
 	bash tools/demo.sh $(RODENT)
 
 test: $(STAMP)  ## lint, types and the fast tests; needs no OpenGL

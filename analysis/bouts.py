@@ -74,6 +74,8 @@ def plot_ethogram(result: Bouts, ax: Axes | None = None) -> Axes:
             row = result.episode[bout]
             at, span = (result.start[bout] - first[row]) * result.timestep, result.length[bout] * result.timestep
             ax.broken_barh([(at, span)], (row - 0.4, 0.8), color=f"C{name % 10}")
+    ax.invert_yaxis()
+    ax.yaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("time (s)")
     ax.set_ylabel("episode")
     return ax

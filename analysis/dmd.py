@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from dataclasses import dataclass
 
@@ -17,6 +19,8 @@ from analysis.drawing import axes_or_new, plot_estimates
 from analysis.inference import Estimate, bootstrap_weights, episode_sums, not_estimable, percentile_interval
 from analysis.inputs import Array, Labels, codes, first_reason, matrix
 from rodent.errors import UsageError
+
+_STEEPEST = 500  # the exponent of a mode over a path; e^709 is the greatest number
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def hankel_dmd(path: ArrayLike, timestep: float, rank: int, delays: int) -> Mode
 def bop_dmd(path: ArrayLike, timestep: float, rank: int, bags: int = 20, seed: int = 0) -> Modes:
     """Optimised DMD with bagging (Sashidhar and Kutz 2022), by PyDMD: robust to noise, with intervals.
 
+    No mode grows or decays faster than e-fold a step, nor by more than e^500 over the path, where numbers end.
+
     Args:
         path: (steps, components) of one episode, at least as many components as `rank`; delay coordinates else.
         timestep: s.
@@ -91,10 +97,19 @@ def bop_dmd(path: ArrayLike, timestep: float, rank: int, bags: int = 20, seed: i
     time, before = timestep * np.arange(len(values), dtype=np.float64), np.random.get_state()
     np.random.seed(seed)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bags that do not converge, which it leaves out itself
-            model = BOPDMD(svd_rank=rank, num_trials=bags, trial_size=0.5, eig_constraints={"conjugate_pairs"})
+        # It warns and prints of bags that do not converge, which it leaves out itself.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            model = BOPDMD(
+                svd_rank=rank,
+                num_trials=bags,
+                trial_size=0.5,
+                eig_constraints={"conjugate_pairs", "limited"},
+                real_eig_limit=min(1 / timestep, _STEEPEST / (timestep * len(values))),
+            )
             model.fit(values.T, time)
+    except (np.linalg.LinAlgError, RuntimeError, ValueError) as error:
+        return _no_modes(rank, f"the fit failed: {' '.join(str(error).split()).rstrip('.')}")
     finally:
         np.random.set_state(before)
     spread = np.zeros(rank) if bags == 0 else 1.96 * np.asarray(model.eigenvalues_std).real

@@ -115,10 +115,14 @@ def regions(
 def plot_regions(result: Regions, ax: Axes | None = None) -> Axes:
     """The density with the borders of its regions."""
     ax = axes_or_new(ax)
-    ax.pcolormesh(*result.edges, result.density.T)
+    # As vectors, each of some ten thousand cells would be a path of its own.
+    image = ax.pcolormesh(*result.edges, result.density.T, rasterized=True)
     x, y = ((edge[1:] + edge[:-1]) / 2 for edge in result.edges)
     for region in range(result.grid.max() + 1):
         ax.contour(x, y, (result.grid == region).T, levels=[0.5], colors="white", linewidths=0.5)
+    ax.set_xlabel("t-SNE 1")
+    ax.set_ylabel("t-SNE 2")
+    ax.figure.colorbar(image, ax=ax, label="density of steps")
     return ax
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
-from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 
 from analysis.dealing import CONTROL, Dealing
@@ -108,7 +107,7 @@ def episode_errors(features: Array, targets: Array, groups: Labels, folds: int) 
         if features.shape[1]:
             scaled, held = _scaled(features[train], features[test])
             penalty = _penalty(scaled, targets[train], groups[train])
-            predicted = _ridge(scaled, targets[train], penalty).predict(held).reshape(len(test), -1)
+            predicted = _ridge(scaled, targets[train], held, np.array([penalty]))[0]
         squares[test] = (targets[test] - predicted) ** 2
     return np.stack([squares[groups == episode].sum(axis=0) for episode in range(count)])
 
@@ -124,8 +123,14 @@ def plot_encoding(result: Encoding, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _ridge(features: Array, targets: Array, penalty: float) -> Ridge:
-    return Ridge(alpha=penalty * len(features)).fit(features, targets)
+def _ridge(features: Array, targets: Array, held: Array, penalties: Array) -> Array:
+    """(penalties, held steps, targets) predictions of ridge models, of one decomposition for all their penalties."""
+    mean, offset = features.mean(axis=0), targets.mean(axis=0)
+    centred = features - mean
+    variances, axes = np.linalg.eigh(centred.T @ centred)
+    along = axes.T @ (centred.T @ (targets - offset))
+    shrunk = [along / (variances + penalty * len(features))[:, None] for penalty in penalties]
+    return np.stack([((held - mean) @ axes) @ each + offset for each in shrunk])
 
 
 def _scaled(train: Array, test: Array) -> tuple[Array, Array]:
@@ -139,10 +144,8 @@ def _penalty(features: Array, targets: Array, groups: Labels) -> float:
     held = np.unique(groups, return_inverse=True)[1] % 3 == 1
     if not held.any():
         return float(np.median(_PENALTIES))
-    errors = []
-    for penalty in _PENALTIES:
-        predicted = _ridge(features[~held], targets[~held], penalty).predict(features[held])
-        errors.append(np.square(predicted.reshape(held.sum(), -1) - targets[held]).mean())
+    predicted = _ridge(features[~held], targets[~held], features[held], _PENALTIES)
+    errors = np.square(predicted - targets[held]).mean(axis=(1, 2))
     return float(_PENALTIES[int(np.argmin(errors))])
 
 

@@ -76,6 +76,8 @@ def plot_flow(result: FlowField, ax: Axes | None = None) -> Axes:
     x, y = ((edge[1:] + edge[:-1]) / 2 for edge in result.edges)
     ax.pcolormesh(*result.edges, result.occupancy.T, cmap="Greys", alpha=0.5)
     ax.quiver(x, y, result.velocity[..., 0].T, result.velocity[..., 1].T, angles="xy")
+    ax.set_xlabel("component 1")
+    ax.set_ylabel("component 2")
     return ax
 
 

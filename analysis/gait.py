@@ -155,11 +155,15 @@ def oscillation_phase(
 
 
 def plot_gait(result: Gait, ax: Axes | None = None) -> Axes:
-    """Stride frequency against speed, a colour a limb."""
+    """Stride frequency against speed, a colour and size of ring a limb, since strides last whole steps and coincide."""
     ax = axes_or_new(ax)
-    for limb in np.unique(result.strides.limb):
+    for i, limb in enumerate(np.unique(result.strides.limb)):
         of = result.strides.limb == limb
-        ax.plot(result.strides.speed[of], result.strides.frequency[of], ".", label=f"limb {limb}")
+        ring = {"mfc": "none", "mew": 0.8, "ms": 3 + 2 * i}
+        ax.plot(result.strides.speed[of], result.strides.frequency[of], "o", label=f"limb {limb}", **ring)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}")
     ax.set_xlabel("speed (m/s)")
     ax.set_ylabel("stride frequency (Hz)")
     return ax

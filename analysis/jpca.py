@@ -102,10 +102,12 @@ def plot_jpca(result: JPCA, ax: Axes | None = None) -> Axes:
     """Paths of all conditions in the first plane, their starts marked."""
     ax = axes_or_new(ax)
     for path in result.projections:
-        ax.plot(*path.T, lw=0.8)
-        ax.plot(*path[0], "k.")
+        ax.plot(*path.T, lw=0.6, alpha=0.7)
+        ax.plot(*path[0], "k.", ms=4)
     ax.set_aspect("equal")
-    ax.set_title(f"{result.frequencies[0]:.2f} Hz, skew R2 {result.skew_r2.value:.2f}")
+    ax.set_xlabel("jPC 1")
+    ax.set_ylabel("jPC 2")
+    ax.set_title(f"{result.frequencies[0]:.2f} Hz, skew R² {result.skew_r2.value:.2f}")
     return ax
 
 

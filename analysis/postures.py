@@ -77,8 +77,9 @@ def plot_postures(result: Postures, ax: Axes | None = None) -> Axes:
     """Explained variance, one component after the other."""
     ax = axes_or_new(ax)
     ax.plot(np.arange(1, len(result.ratios) + 1), np.cumsum(result.ratios), "o-")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("components")
-    ax.set_ylabel("explained variance")
+    ax.set_ylabel("variance explained, cumulative")
     return ax
 
 

@@ -1,6 +1,6 @@
 """A recorded session, read lazily: nothing is loaded but what is asked for.
 
->>> session = Session("session.nwb")                                          # doctest: +SKIP
+>>> session = Session("session.nwb")   # or "run", which is shipped           # doctest: +SKIP
 >>> session.trials                                                            # doctest: +SKIP
 >>> core = session.where(task="run", outcome="time_limit").layers["core.h"]   # doctest: +SKIP
 >>> core.read().shape, core.pynapple(), core.xarray()                         # doctest: +SKIP
@@ -49,14 +49,14 @@ class Session:
     Use it as a context manager, or `close` it.
 
     Args:
-        path: the file.
+        path: the file, or the name of a shipped session.
 
     Raises:
         UsageError: it is absent, no NWB file, cut off, or holds no recorded layers.
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = find_session(path)
         self._file = _open(self.path)
         try:
             self._read_tables()
@@ -368,6 +368,22 @@ class _Series(Mapping[str, Recorded]):
         return len(self._paths)
 
 
+def find_session(session: Path | str) -> Path:
+    """The file of a session: as it was given, or that of a shipped session of that name."""
+    given = Path(session)
+    return given if given.is_file() else shipped_sessions().get(str(session), given)
+
+
+def shipped_sessions() -> dict[str, Path]:
+    """Files of the sessions that come with this software, by name: from the wheel or from the source tree."""
+    here = Path(__file__).parent
+    found: dict[str, Path] = {}
+    for home in (here / "shipped", here.parent / "assets" / "recordings"):
+        for file in sorted(home.glob("*.nwb")):
+            found.setdefault(file.stem, file)
+    return found
+
+
 def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
@@ -378,7 +394,10 @@ def _open(path: Path) -> h5py.File:
     if "signature" in reason:
         raise UsageError(f"{path} is no NWB file: give a session that `rodent record` made")
     if not path.is_file():
-        raise UsageError(f"no session at {path}: give one that `rodent record` made")
+        shipped = ", ".join(shipped_sessions()) or "none is installed"
+        raise UsageError(
+            f"no session at {path}: give one that `rodent record` made, or the name of a shipped one ({shipped})"
+        )
     raise UsageError(f"cannot open {path}: {reason}")
 
 

@@ -119,15 +119,18 @@ def plot_variability(result: Sequence, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_sequence(result: Sequence, ax: Axes | None = None) -> Axes:
-    """Standardised activity of the even events, units in the order of the odd ones."""
+def plot_sequence(result: Sequence, ax: Axes | None = None, timestep: float | None = None) -> Axes:
+    """Standardised activity of the even events, units in the order of the odd ones; `timestep` s are a step."""
     ax = axes_or_new(ax)
     spread = result.mean.std(axis=0)
     standard = (result.mean - result.mean.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    extent = (result.offsets[0] - 0.5, result.offsets[-1] + 0.5, len(result.order), 0)
-    ax.imshow(standard[:, result.order].T, aspect="auto", extent=extent, interpolation="nearest")
-    ax.set_xlabel("steps from the event")
+    unit, scale = ("steps", 1.0) if timestep is None else ("seconds", timestep)
+    extent = (scale * (result.offsets[0] - 0.5), scale * (result.offsets[-1] + 0.5), len(result.order), 0)
+    image = ax.imshow(standard[:, result.order].T, aspect="auto", extent=extent, interpolation="nearest")
+    ax.axvline(0, color="white", lw=0.8)
+    ax.set_xlabel(f"{unit} from the event")
     ax.set_ylabel("unit, by peak in the other half")
+    ax.figure.colorbar(image, ax=ax, label="activity (its own SDs)")
     return ax
 
 

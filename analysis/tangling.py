@@ -93,9 +93,8 @@ def compare_tangling(
 def plot_tangling(result: TanglingDifference, ax: Axes | None = None) -> Axes:
     """Tangling of the two, sample by sample, with the line where they are equal."""
     ax = axes_or_new(ax)
-    ax.plot(result.first, result.second, ".", ms=2)
-    top = float(np.nanmax([result.first, result.second]))
-    ax.plot([0, top], [0, top], color="grey", lw=0.8)
-    ax.set_xlabel("tangling, first (1/s^2)")
-    ax.set_ylabel("tangling, second (1/s^2)")
+    ax.loglog(result.first, result.second, ".", ms=2)
+    ax.axline((1, 1), (10, 10), color="grey", lw=0.8)
+    ax.set_xlabel("tangling, first (1/s²)")
+    ax.set_ylabel("tangling, second (1/s²)")
     return ax

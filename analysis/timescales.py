@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
-from scipy import fft, optimize
+from scipy import fft
 
 from analysis.drawing import axes_or_new
 from analysis.inference import UnitEstimates, bootstrap_weights, percentile_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, matrix
+
+_GRID, _SECTIONS = 40, 36  # taus to begin with, and how often their neighbourhood is cut
+_GOLDEN = (np.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -106,20 +109,39 @@ def _correlation(products: Array, pairs: Array, weights: Array) -> Array:
 
 def _decay(correlation: Array) -> Array:
     """(units,) tau in steps of a exp(-lag / tau), from lag 1 on; NaN where it never falls below 1 / e."""
-    found = np.full(correlation.shape[1], np.nan)
-    for unit, values in enumerate(correlation.T):
-        if not (values < np.exp(-1)).any():
-            continue
-        if values[1] < np.exp(-1):  # gone within a step: nothing is left to fit
-            found[unit] = -1 / np.log(np.clip(values[1], 1e-9, None))
-            continue
-        stop = max(int((values < 0.1).argmax()) if (values < 0.1).any() else len(values), 4)
-        lag = np.arange(1, stop)
-        start = max(float((values < np.exp(-1)).argmax()), 0.5)
-        fitted, _ = optimize.curve_fit(_exponential, lag, values[1:stop], (1.0, start), bounds=([0, 1e-3], [2, 1e6]))
-        found[unit] = fitted[1]
+    found, least = np.full(correlation.shape[1], np.nan), np.exp(-1)
+    gone = correlation[1] < least  # within a step: nothing is left to fit
+    found[gone] = -1 / np.log(np.clip(correlation[1, gone], 1e-9, None))
+    fitted = np.flatnonzero(~gone & (correlation < least).any(axis=0))
+    if len(fitted):
+        values = correlation[:, fitted]
+        low = values < 0.1
+        stop = np.maximum(np.where(low.any(axis=0), low.argmax(axis=0), len(values)), 4)
+        found[fitted] = _fitted(values[: stop.max()], stop)
     return found
 
 
-def _exponential(lag: Array, scale: float, tau: float) -> Array:
-    return scale * np.exp(-lag / tau)
+def _fitted(values: Array, stop: Labels) -> Array:
+    """(units,) tau in steps of the exponential nearest to values (lags, units) before `stop`, its scale from 0 to 2.
+
+    The best scale of each tau is known, so that tau alone is sought: on a grid of its logarithm, then by golden
+    section.
+    """
+    lags = np.arange(1, len(values), dtype=np.float64)[:, None]
+    inside = lags < stop
+    wanted = np.where(inside, values[1:], 0.0)
+
+    def error(logarithm: Array) -> Array:
+        shape = np.where(inside, np.exp(-lags * np.exp(-logarithm)), 0.0)
+        product, square = (shape * wanted).sum(axis=0), (shape**2).sum(axis=0)
+        scale = np.clip(product / square, 0.0, 2.0)
+        return scale**2 * square - 2 * scale * product
+
+    grid = np.linspace(np.log(0.1), np.log(100.0 * len(values)), _GRID)
+    best = np.argmin([error(np.full(values.shape[1], at)) for at in grid], axis=0)
+    low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _GRID - 1)]
+    for _ in range(_SECTIONS):
+        first, second = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        left = error(first) < error(second)
+        low, high = np.where(left, low, first), np.where(left, second, high)
+    return np.exp((low + high) / 2)

@@ -70,15 +70,18 @@ class Checkpoints:
             CheckpointError: there are some, and all are damaged.
         """
         files = self.files()
+        damages: list[str] = []
         for path in reversed(files):
             try:
                 arrays, content = read_tensors(path)
                 if content.get("format") != _FORMAT:
                     raise DamagedFileError(f"{path} has format {content.get('format')!r}, not {_FORMAT}")
             except DamagedFileError as error:
-                print(f"rodent: {error}; falling back to the checkpoint before it", file=sys.stderr)
+                damages.append(str(error))
                 path.rename(path.with_suffix(".safetensors.damaged"))
                 continue
+            for damage in damages:
+                print(f"rodent: {damage}; falling back to the checkpoint before it", file=sys.stderr)
             return arrays | {name: np.array(text) for name, text in content["texts"].items()}, content["facts"]
         if files or any(self.folder.glob("*.damaged")):
             raise CheckpointError(f"all checkpoints in {self.folder} are damaged: start anew with --overwrite")

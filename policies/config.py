@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -67,14 +68,16 @@ class Phase:
         return make_task(name, **ranges)
 
     def __post_init__(self) -> None:
-        if not self.share > 0 or (self.steps is not None and self.steps < 1):
-            raise UsageError(f"a phase must have a share above 0 or at least 1 step, not {self.share} and {self.steps}")
+        if not 0 < self.share < math.inf or (self.steps is not None and self.steps < 1):
+            raise UsageError(
+                f"a phase must have a finite share above 0 or at least 1 step, not {self.share} and {self.steps}"
+            )
         if self.rollout is not None and self.rollout < 1:
             raise UsageError(f"a phase's rollout must be at least 1 step, not {self.rollout}")
-        if self.action_std is not None and not self.action_std > 0:
-            raise UsageError(f"a phase's action_std must be above 0, not {self.action_std}")
-        if self.rate is not None and not self.rate > 0:
-            raise UsageError(f"a phase's rate must be above 0, not {self.rate}")
+        if self.action_std is not None and not 0 < self.action_std < math.inf:
+            raise UsageError(f"a phase's action_std must be above 0 and finite, not {self.action_std}")
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise UsageError(f"a phase's rate must be above 0 and finite, not {self.rate}")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,10 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train an agent on one task or several. Everything a run writes goes to its run folder."""
+    """Train an agent on one task or several. Everything a run writes goes to its run folder.
+
+    `--config FILE` (YAML, such as assets/configs/run.yaml) gives defaults, on top of which flags stand.
+    """
 
     task: tuple[str, ...] = ("run",)  # see `rodent tasks`; several share the environments evenly
     task_weights: tuple[float, ...] = ()  # how much the losses of each task count, one a task (none: alike)
@@ -125,6 +131,7 @@ class TrainConfig:
     aids: TrainingAids = field(default_factory=lambda: TrainingAids(upright=0.05, jerk=0.05, backward=0.2))
     # Aids of one of the tasks, all of them and in every phase, by task (a task that is not named: `aids`).
     task_aids: Annotated[dict[str, TrainingAids], tyro.conf.Suppress] = field(default_factory=dict)
+
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     mlp: MLPSettings = field(default_factory=MLPSettings)
     lstm: LSTMSettings = field(default_factory=LSTMSettings)
@@ -159,8 +166,8 @@ class TrainConfig:
             raise UsageError(f"envs must be {parts} or more, one for each task and preset, not {self.envs}")
         if self.pool < 0:
             raise UsageError(f"pool must be 0 or more, not {self.pool}")
-        if self.minutes is not None and not self.minutes > 0:
-            raise UsageError(f"minutes must be above 0, not {self.minutes}")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise UsageError(f"minutes must be above 0 and finite, not {self.minutes}")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise UsageError(f"seeds must be different integers of 0 or more, not {self.seeds}")
         if self.privileged and self.privileged_critic:
@@ -182,10 +189,12 @@ class TrainConfig:
                 phase.task(task)
             self._check_named(phase.parameters.keys() & TASKS.keys(), "a phase's parameters")
         self._check_named(self.task_aids.keys(), "task_aids")
-        if self.task_weights and (len(self.task_weights) != len(self.task) or not min(self.task_weights) > 0):
+        if self.task_weights and len(self.task_weights) != len(self.task):
             raise UsageError(
                 f"task_weights must be a number above 0 for each of {len(self.task)} tasks, not {self.task_weights}"
             )
+        if not all(0 < weight < math.inf for weight in self.task_weights):
+            raise UsageError(f"task_weights must be finite and above 0, not {self.task_weights}")
         if self.privileged and len(self.task) > 1:
             raise UsageError(
                 "privileged senses differ between tasks and would tell the agent which it is: train an expert on one "
@@ -257,8 +266,10 @@ def load_yaml(path: Path) -> TrainConfig:
     """
     try:
         data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the configuration {path}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not YAML: it holds no text") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     try:
@@ -293,15 +304,15 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train", learne
         UsageError: a configuration file, a flag or a value is not admissible.
         SystemExit: after help was asked for and printed.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     first.add_argument("--config", type=Path)
-    config, rest = first.parse_known_args(arguments)
+    config, rest = _parse_known(first, arguments, prog)
     for flag, default in (("--run-dir", None), ("--agent", TrainConfig.agent), ("--learner", learner)):
         first.add_argument(flag, default=default)
     for flag in ("--task", "--expert"):
         first.add_argument(flag, nargs="*", default=())
     first.add_argument("--resume", action="store_true")
-    known, _ = first.parse_known_args(arguments)
+    known, _ = _parse_known(first, arguments, prog)
     if config.config is not None:
         defaults = load_yaml(config.config)
     else:
@@ -313,6 +324,15 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train", learne
     return parse_flags(
         lambda: tyro.cli(TrainConfig, args=rest, default=defaults, prog=prog, config=_NO_SUBCOMMANDS), prog
     )
+
+
+def _parse_known(
+    parser: argparse.ArgumentParser, arguments: Sequence[str], prog: str
+) -> tuple[argparse.Namespace, list[str]]:
+    try:
+        return parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise UsageError(f"{error.argument_name} {error.message} (see {prog} --help)") from None
 
 
 def default_folder(task: Sequence[str], agent: str, learner: str) -> Path:

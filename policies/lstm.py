@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -30,8 +31,8 @@ class LSTMSettings:
                 f"lstm needs at least one encoder layer and one unit in each, not encoder {self.encoder}, "
                 f"core {self.core}, head {self.head}"
             )
-        if not self.initial_std > 0:
-            raise UsageError(f"lstm.initial_std must be above 0, not {self.initial_std}")
+        if not 0 < self.initial_std < math.inf:
+            raise UsageError(f"lstm.initial_std must be above 0 and finite, not {self.initial_std}")
 
 
 class LSTMAgent(Agent):

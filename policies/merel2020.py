@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,8 +59,8 @@ class Merel2020Settings:
                 "merel2020.encoders is value under wiring merel2020 alone: the others have no path that only the value "
                 f"trains (wiring is {self.wiring})"
             )
-        if not self.initial_std > 0:
-            raise UsageError(f"merel2020.initial_std must be above 0, not {self.initial_std}")
+        if not 0 < self.initial_std < math.inf:
+            raise UsageError(f"merel2020.initial_std must be above 0 and finite, not {self.initial_std}")
 
 
 LARGE = Merel2020Settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,8 +29,8 @@ class MLPSettings:
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:
             raise UsageError(f"mlp.hidden must name at least one layer of one unit, not {self.hidden}")
-        if not self.initial_std > 0:
-            raise UsageError(f"mlp.initial_std must be above 0, not {self.initial_std}")
+        if not 0 < self.initial_std < math.inf:
+            raise UsageError(f"mlp.initial_std must be above 0 and finite, not {self.initial_std}")
 
 
 class MLPAgent(Agent):

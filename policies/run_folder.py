@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from policies.config import CONFIG_FILE
@@ -11,7 +14,32 @@ from rodent.errors import UsageError
 
 CHECKPOINTS = "checkpoints"
 POLICY = "policy"
+_LOCK = ".lock"  # held by the process that trains; it says nothing when nobody holds it
 _OURS = (CONFIG_FILE, METRICS_FILE, CHECKPOINTS, POLICY)
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder; it is made if need be. Dying lets go of it, too.
+
+    Raises:
+        UsageError: another process trains in it, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK).open("w")
+    except OSError as error:
+        raise _unusable(folder, error) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"another process trains in {folder}: wait for it or stop it, or give another --run-dir"
+            ) from None
+        except OSError:  # a file system without locks: then nobody is kept out
+            pass
+        yield
 
 
 def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> None:
@@ -41,12 +69,16 @@ def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> N
                 f"{folder} holds runs of several seeds: resume it with all its --seeds, or name a seed-N folder"
             )
     except OSError as error:
-        raise UsageError(f"cannot use {folder} as run folder: {error.strerror}; give another --run-dir") from None
+        raise _unusable(folder, error) from None
 
 
 def seed_folders(folder: Path) -> list[Path]:
     """The folders of the runs below a run folder: its seeds', or itself."""
     return sorted(folder.glob("seed-*")) or [folder]
+
+
+def _unusable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot use {folder} as run folder: {error.strerror}; give another --run-dir")
 
 
 def _holds_run(folder: Path) -> bool:

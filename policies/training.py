@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from policies.policy import Policy
 from policies.progress import RunProgress
 from policies.registry import make_agent, make_learner
 from policies.rollout import Rollout
-from policies.run_folder import CHECKPOINTS, POLICY, claim
+from policies.run_folder import CHECKPOINTS, POLICY, claim, hold
 from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
@@ -59,12 +59,13 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
         The run folder of each seed that was begun; nothing on ranks that write none.
 
     Raises:
-        UsageError: the folder holds a run or another configuration, a disk is full, numbers are no longer finite, a
-            task of a student has no expert, the environments do not divide by the ranks, or another rank has gone.
+        UsageError: the folder holds a run or another configuration, another process trains in it, a disk is full,
+            numbers are no longer finite, a task of a student has no expert, the environments do not divide by the
+            ranks, or another rank has gone.
     """
     folders = []
-    with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop:
-        config = ranks.first(lambda: _prepared(config, ranks))
+    with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop, ExitStack() as folder_held:
+        config = ranks.first(lambda: _prepared(config, ranks, folder_held))
         several = len(config.seeds) > 1
         for seed in config.seeds:
             folder = config.folder / f"seed-{seed}" if several else config.folder
@@ -76,8 +77,8 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
     return folders if ranks.writes else []
 
 
-def _prepared(config: TrainConfig, ranks: Ranks) -> TrainConfig:
-    """A configuration whose run folder is there; complains before it is made, or an old run deleted."""
+def _prepared(config: TrainConfig, ranks: Ranks, folder_held: ExitStack) -> TrainConfig:
+    """A configuration whose run folder is there and held; complains before it is made, or an old run deleted."""
     ranks.share(config.envs)
     if config.init_from is not None:
         Policy.load(config.init_from)
@@ -85,6 +86,7 @@ def _prepared(config: TrainConfig, ranks: Ranks) -> TrainConfig:
     if config.learner == "distill" and (without := [task for task in config.task if task not in experts]):
         raise UsageError(f"nobody teaches {without[0]}: give --expert {without[0]}=POLICY")
     several = len(config.seeds) > 1
+    folder_held.enter_context(hold(config.folder))
     claim(config.folder, several, config.resume, config.overwrite)
     if several:
         with disk_errors(config.folder):

@@ -13,7 +13,7 @@ from rodent.body import Body
 from rodent.engine import State
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.tasks.base import Start
+from rodent.tasks.base import Start, Task
 
 _ON_BACK = -0.2  # world z of the torso's z axis
 _FALLEN_HEIGHT = 0.06  # m: high enough that no pose starts inside the floor
@@ -35,13 +35,14 @@ class TrainingAids:
     jerk: float = 0.0  # weight against the mean square change of the action
     backward: float = 0.0  # weight against speed (m/s) along negative x
     effort: float = 0.0  # weight against the mean square action
+    approach: float = 0.0  # weight of the speed (m/s) towards where the task leads, for training with privileged senses
 
     def __post_init__(self) -> None:
         if self.episode_seconds is not None and not CONTROL_TIMESTEP <= self.episode_seconds < math.inf:
             raise UsageError(f"episode_seconds must be at least {CONTROL_TIMESTEP}, not {self.episode_seconds}")
         if not 0 <= self.fallen_starts <= 1:
             raise UsageError(f"fallen_starts must lie in [0, 1], not {self.fallen_starts}")
-        for name in ("upright", "jerk", "backward", "effort", "start_offset", "start_yaw"):
+        for name in ("upright", "jerk", "backward", "effort", "approach", "start_offset", "start_yaw"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
 
@@ -65,10 +66,11 @@ class TrainingAids:
         qpos[body.hinge_qpos] = body.hinge_range[:, 0] + share * np.ptp(body.hinge_range, axis=1)
         return Start(qpos, start.qvel)
 
-    def shaping(self, state: State, body: Body, action: Tensor, previous: Tensor) -> dict[str, Tensor]:
+    def shaping(self, task: Task, state: State, body: Body, action: Tensor, previous: Tensor) -> dict[str, Tensor]:
         """Named shaping terms, each (envs,), with their weights applied.
 
         Args:
+            task: says where it leads.
             state: the simulations after the step.
             body: tables of the rat.
             action: (envs, 38), the action of this step.
@@ -83,6 +85,8 @@ class TrainingAids:
             terms["backward"] = self.backward * state.subtree_linvel[:, body.torso, 0].clamp(max=0)
         if self.effort:
             terms["effort"] = -self.effort * action.square().mean(1)
+        if self.approach:
+            terms["approach"] = self.approach * task.progress(state, body)
         return terms
 
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:

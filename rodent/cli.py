@@ -75,7 +75,7 @@ class RecordFlags:
 class AnalyzeFlags:
     """Analyse recorded sessions: tables, figures, result files and a page where film and activity move together."""
 
-    sessions: Positional[tuple[Path, ...]]  # .nwb, as `rodent record` makes them
+    sessions: Positional[tuple[Path, ...]]  # .nwb, as `rodent record` makes them, or the name of a shipped one
     output: Annotated[Path, arg(aliases=["-o"])] = Path("report")  # a folder
     stages: tuple[str, ...] = ()  # stages to run, with what they need (default: all; docs/report.md lists them)
     seed: int = 0  # of all draws

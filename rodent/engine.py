@@ -91,7 +91,10 @@ class CpuEngine:
         self.substeps = substeps
         self.threads = min(threads or available_cores(), num_envs)
         self._last_stage = int(mujoco.mjtStage.mjSTAGE_ACC if full_forward else mujoco.mjtStage.mjSTAGE_VEL)
-        self._batch = Batch(model, num_envs, self.threads)
+        try:
+            self._batch = Batch(model, num_envs, self.threads)
+        except (ValueError, TypeError, MemoryError):  # std::bad_alloc, or beyond its integers
+            raise UsageError(f"{num_envs} environments do not fit into memory: give fewer") from None
         # Models of their own and fields of their own exclude each other, and so each has its way to disable actuation.
         self._models = [model] * num_envs if varies else None
         self._disableflags = None if varies else self._batch.expand("opt.disableflags")

@@ -92,6 +92,10 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self.task = make_task(task) if isinstance(task, str) else task
         self.physics = find_physics(physics) if isinstance(physics, str) else physics
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        if aids is not None and aids.approach and not privileged:
+            raise UsageError(
+                "the aid approach needs what privileged senses know: add --privileged or --privileged-critic"
+            )
         self.aids = aids
         self.render_mode = render_mode
         self._picture = (width, height, camera)
@@ -334,7 +338,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         endings = self.task.terminated(state, body)
         shaping: dict[str, Tensor] = {}
         if self.aids is not None:
-            shaping = self.aids.shaping(state, body, action, self._last_action)
+            shaping = self.aids.shaping(self.task, state, body, action, self._last_action)
             endings |= self.aids.terminated(state, body)
         reward_terms = {name: (term * alive).numpy() for name, term in rewards.items()}
         shaping_terms = {name: (term * alive).numpy() for name, term in shaping.items()}

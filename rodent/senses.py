@@ -77,6 +77,13 @@ def polar(name: str, offset: Callable[[State], Tensor], body: Body) -> tuple[Sen
     return Sense(f"distance_to_{name}", 1, "m", distance), Sense(f"bearing_to_{name}", 1, "rad", bearing)
 
 
+def speed_along(direction: Tensor, state: State, body: Body) -> Tensor:
+    """The rat's speed (envs,) in m/s along the horizontal part of vectors (envs, 3) of the world's frame."""
+    flat = direction[:, :2]
+    velocity = state.subtree_linvel[:, body.torso, :2]
+    return (velocity * flat).sum(1) / flat.norm(dim=1).clamp(min=1e-6)
+
+
 def _proprioception(body: Body, model: mujoco.MjModel) -> list[Sense]:
     joint_qpos, joint_qvel = torch.from_numpy(body.joint_qpos), torch.from_numpy(body.joint_qvel)
     tendons, appendages = torch.from_numpy(body.tendon_ids), torch.from_numpy(body.appendages)

@@ -21,6 +21,12 @@ from policies.policy import Policy, shipped_policies
 for name in shipped_policies():
     action, _ = Policy.load(name).act(observation)
     assert action.shape == (2, 38)
+from analysis.recording import Session, shipped_sessions
+for name, path in shipped_sessions().items():
+    assert site in path.parents, path
+    with Session(name) as session:
+        assert len(session.trials)
+assert "run" in shipped_sessions()
 from importlib.resources import files
 assert {"page.html", "page.css", "page.js"} <= {each.name for each in (files("analysis.report") / "web").iterdir()}
 print("smoke test passed with", sorted(shipped_policies()))

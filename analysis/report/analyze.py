@@ -87,7 +87,7 @@ def analyze(
             progress(0.95, "over sessions")
             times.append(_run_across(sources, found, cache, seed))
             titles[across.NAME] = across.TITLE
-        progress(0.97, "tables and page")
+        progress(0.97, "tables, films and page")
         before = time.perf_counter()
         _write_tables(found, titles, output)
         if clips:

@@ -27,16 +27,16 @@ class Source:
     """A recorded session, opened for analysis.
 
     Args:
-        path: of a session that `rodent record` made.
+        path: of a session that `rodent record` made, or the name of a shipped one.
 
     Raises:
         UsageError: see `Session`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.name = path.stem
+    def __init__(self, path: Path | str) -> None:
         self.session = Session(path)
+        self.path = self.session.path
+        self.name = self.path.stem
         if not len(self.session.trials):
             raise UsageError(f"{path} holds no trials: record at least one episode")
 

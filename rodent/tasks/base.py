@@ -199,6 +199,10 @@ class Task(ABC):
         del state
         return {}
 
+    @abstractmethod
+    def progress(self, state: State, body: Body) -> Tensor:
+        """Speed (envs,) in m/s towards where the task leads, for training aids; it may read the `chart`."""
+
     def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
         """What came of some episodes, at least one, in the task's own terms; None for what cannot be estimated."""
         del body, paths

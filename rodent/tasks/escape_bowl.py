@@ -18,7 +18,7 @@ from torch import Tensor
 from rodent.arenas import compose_bowl
 from rodent.body import PREFIX, Body
 from rodent.engine import State
-from rodent.senses import PRIVILEGED, Sense, in_torso_frame
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame, speed_along
 from rodent.tasks.base import TIME_LIMIT, Look, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import SWITCH, Admissible, parameter
 
@@ -124,11 +124,12 @@ class EscapeBowl(Task):
 
         return (Sense(f"{PREFIX}origin", 3, "m", origin),)
 
+    def progress(self, state: State, body: Body) -> Tensor:
+        return speed_along(_outward(state, body), state, body)
+
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def outward(state: State) -> Tensor:
-            direction = state.xpos[:, body.torso].clone()
-            direction[:, 2] = 0
-            return in_torso_frame(direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-6), state, body)
+            return in_torso_frame(_outward(state, body), state, body)
 
         return (Sense(f"{PRIVILEGED}outward", 3, "1", outward),)
 
@@ -139,6 +140,13 @@ class EscapeBowl(Task):
             return state.site_xpos[:, body.head_site].norm(dim=1, keepdim=True)
 
         return (Sense("distance_from_centre", 1, "m", distance_from_centre),)
+
+
+def _outward(state: State, body: Body) -> Tensor:
+    """The horizontal direction (envs, 3) that leads from the bowl's middle to the torso."""
+    direction = state.xpos[:, body.torso].clone()
+    direction[:, 2] = 0
+    return direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-6)
 
 
 @cache

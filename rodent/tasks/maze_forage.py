@@ -22,7 +22,7 @@ from rodent.arenas import colours_seed, compose_maze, found_sensor, hide, textur
 from rodent.body import Body
 from rodent.engine import State, recent_samples
 from rodent.opengl import without_opengl
-from rodent.senses import PRIVILEGED, Sense, in_torso_frame, polar
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame, polar, speed_along
 from rodent.tasks.base import Look, Memory, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import Admissible, parameter
 
@@ -237,6 +237,9 @@ class MazeForage(Task):
             place = torch.from_numpy(physics.model.body_pos[physics.model.geom_bodyid[target._geom_id], :2])
             which = (memory["places"][0] - place).abs().sum(1).argmin()
             memory["touched"][0, which] = target.activated
+
+    def progress(self, state: State, body: Body) -> Tensor:
+        return speed_along(_next_waypoint(state, body) - state.xpos[:, body.torso], state, body)
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def waypoint(state: State) -> Tensor:

@@ -57,6 +57,9 @@ class Run(Task):
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
         return {"fell_off": fell_off(state, body)}
 
+    def progress(self, state: State, body: Body) -> Tensor:
+        return state.subtree_linvel[:, body.torso, 0]
+
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         return where_in_corridor(body)
 

@@ -146,6 +146,9 @@ class RunGaps(Task):
             "ends": np.where(real, middle + half, np.inf),
         }
 
+    def progress(self, state: State, body: Body) -> Tensor:
+        return state.subtree_linvel[:, body.torso, 0]
+
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def floor_ahead(state: State) -> Tensor:
             x = state.xpos[:, body.torso, :1] + LOOKED_AT

@@ -17,7 +17,7 @@ from rodent.arenas import compose_two_touch, found_sensor
 from rodent.body import PREFIX, Body
 from rodent.engine import State, recent_samples
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.senses import PRIVILEGED, Sense, in_torso_frame, polar
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame, polar, speed_along
 from rodent.tasks.base import Memory, Path, Start, Task, physics_spec
 from rodent.tasks.parameters import SWITCH, Admissible, Range, bounds, parameter
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dm_control import composer
 
 AREA = 1.5  # m; orbs stand within this of the origin along x and y
+REACH = 0.1  # m; so near the torso, along the ground, that a hand can be on the orb
 DEBOUNCE = 0.2  # s; a touch so soon after the first one is not a second one
 TAP_REWARD = 25.0
 _ORB = "target_0_0/geom"  # the model's last geom
@@ -213,6 +214,11 @@ class TwoTap(Task):
             "first_taps": float(firsts / len(paths)),
             "second_tap_fraction": float(seconds / firsts) if firsts else None,
         }
+
+    def progress(self, state: State, body: Body) -> Tensor:
+        """Towards the orb; nothing where a hand can reach it."""
+        offset = state.memory["orb"] - state.xpos[:, body.torso]
+        return speed_along(offset, state, body) * (offset[:, :2].norm(dim=1) > REACH)
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def orb(state: State) -> Tensor:

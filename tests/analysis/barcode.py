@@ -45,3 +45,10 @@ def barcode(number: int) -> np.ndarray:
     frame[: 2 * BLOCK] = 255 * np.repeat(rows, BLOCK, axis=1)
     frame[3 * BLOCK :, (7 * number) % SIZE[0] :] = 160  # something that moves, as in a film
     return np.repeat(frame[:, :, None], 3, axis=2)
+
+
+def number(frame: np.ndarray) -> int:
+    """What a frame (height, width, 3) of such a film says; -1 where the two rows do not contradict each other."""
+    at = BLOCK // 2 + BLOCK * np.arange(BITS)
+    first, second = (frame[BLOCK // 2 + row * BLOCK, at, 1] > 127 for row in (0, 1))
+    return int((first << np.arange(BITS)).sum()) if (first != second).all() else -1

@@ -38,6 +38,18 @@ def test_bop_dmd_finds_the_same_and_leaves_numpys_generator_alone():
     plot_modes(bagged)
 
 
+def test_bop_dmd_keeps_a_rhythm_beside_what_happens_once_and_says_nothing(capfd):
+    """A step that stands out tempts modes to explode or to vanish at once, beyond what numbers hold."""
+    rng, time = np.random.default_rng(0), DT * np.arange(500)
+    rhythm = [wave(2 * np.pi * hertz * time) for hertz in (3.9, 7.8) for wave in (np.cos, np.sin)]
+    once = 5.0 * (np.arange(500) == 499)
+    path = np.stack([*rhythm, once, 0.3 * rng.normal(size=500)], axis=1) + 0.02 * rng.normal(size=(500, 6))
+    found = bop_dmd(path, DT, rank=6, bags=0)
+    assert not found.reason and np.isfinite(found.growth).all()
+    assert np.abs(found.frequencies - 3.9).min() < 0.01
+    assert capfd.readouterr().out == ""
+
+
 def test_a_linear_system_is_found_and_predicts_held_out_episodes():
     rng = np.random.default_rng(0)
     matrix = linalg.expm(DT * np.array([[-0.5, -6.0, 0], [6.0, -0.5, 0], [0, 0, -1.0]]))

@@ -5,7 +5,8 @@ import numpy as np
 import pynapple as nap
 import pytest
 
-from analysis.recording import Session
+from analysis.nwb_record import record
+from analysis.recording import Session, find_session, shipped_sessions
 from rodent.errors import UsageError
 from tests.analysis.conftest import STEPS
 
@@ -149,3 +150,28 @@ def test_what_is_no_session_is_refused_in_one_line(tmp_path, mlp_session):
         with pytest.raises(UsageError, match=words) as error:
             Session(tmp_path / name)
         assert "\n" not in str(error.value), name
+
+
+# ---- shipped sessions ------------------------------------------------------------------------------------------------
+
+
+def test_shipped_sessions_are_found_by_name_unless_a_file_is_called_so(tmp_path, monkeypatch, mlp_session):
+    assert {"run"} <= shipped_sessions().keys()
+    assert find_session("run") == shipped_sessions()["run"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").symlink_to(mlp_session)
+    with Session("run") as session:
+        assert len(session.trials) == 6 and set(session.trials.task) == {"run", "two-tap"}
+    with pytest.raises(UsageError, match=r"no session at hop: .* shipped one \(run\)"):
+        Session("hop")
+
+
+def test_the_shipped_session_is_what_its_command_records_now(tmp_path):
+    again = record("run", tmp_path / "again.nwb", episodes=1, steps=10, threads=1)
+    with Session("run") as shipped, Session(again) as session:
+        assert shipped.protocol | {"steps": 10} == session.protocol  # weights and all
+        for name, layer in session.layers.items():
+            np.testing.assert_allclose(layer.read(), shipped.layers[name].read()[:10], atol=1e-4)
+        # A period of the slowest band that behaviour is asked about.
+        assert (shipped.trials.steps * 0.02 > 1 / 0.3).all() and len(shipped.trials) >= 4
+    assert find_session("run").stat().st_size < 8e6

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import imageio_ffmpeg
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.nwb_record import record
 from analysis.recording import Session
 from analysis.report import analyze as module
+from analysis.report import film
 from analysis.report.analyze import CACHE, analyze
 from analysis.report.exhibit import scaled
 from analysis.report.findings import (
@@ -33,12 +35,14 @@ from analysis.report.findings import (
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stage import code_digest
 from analysis.report.stages import STAGES
+from analysis.report.stages.behaviour import pooled
 from analysis.report.stages.decoding import gain
 from analysis.report.stages.families import behaviour_family, families
 from analysis.report.stages.gait import stride_phase
 from analysis.untrained import untrained_activity
 from rodent.cli import main
 from rodent.errors import UsageError
+from tests.analysis.barcode import film_barcode, number
 from tests.analysis.conftest import STEPS
 
 QUICK = ("overview", "gait")
@@ -61,6 +65,17 @@ def test_each_stage_needs_only_such_as_stand_before_it():
     names = [stage.name for stage in STAGES]
     for stage in STAGES:
         assert set(stage.needs) <= set(names[: names.index(stage.name)])
+
+
+def test_the_map_of_behaviour_does_not_cut_a_steady_stride_into_phases():
+    """Amplitudes that rise and fall with strides of 13 steps, at two speeds, in two episodes of unlike height."""
+    steps = np.arange(400)
+    episodes = np.repeat([0, 1], 200)
+    slow = np.where(steps % 200 < 100, 0.0, 1.0) + 10.0 * episodes
+    found = pooled((slow + np.sin(2 * np.pi * steps / 13))[:, None], episodes)[:, 0]
+    far = np.abs(steps % 200 - 100) > 13
+    assert np.abs(found - slow)[far & (steps % 200 > 13) & (steps % 200 < 186)].max() < 0.1
+    assert np.abs(found - slow).max() < 2  # nothing comes over from the other episode
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -260,6 +275,51 @@ def test_the_page_holds_all_it_shows(report):
     assert not re.search(r"(src|href)=\"(?!#|data:)", text) and "http" not in re.sub(
         r"<script type.*?</script>", "", text
     )
+
+
+def shown(page):
+    """What the page plays: each episode's data, and the frames (steps, height, width, 3) of its film."""
+    text = Path(page).read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S).group(1))
+    films = []
+    for exhibit in data["exhibits"]:
+        packed = re.search(rf'<script type="text/plain" id="{exhibit["film"]}">(.*?)</script>', text, re.S).group(1)
+        path = Path(page).with_suffix(".webm")
+        path.write_bytes(base64.b64decode(packed))
+        films.append(frames(path))
+    return data["exhibits"], films
+
+
+def frames(path):
+    reader = imageio_ffmpeg.read_frames(str(path))
+    width, height = next(reader)["size"]
+    return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+
+
+def test_films_that_were_not_recorded_are_drawn_once_for_the_episodes_of_the_page(mlp_session, tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(task, seed, episode, states, path):
+        drawn.append((task.name, episode))
+        film_barcode(task, seed, episode, states, path)
+
+    monkeypatch.setattr(film, "film_episode", draw)
+    for _ in range(2):
+        exhibits, films = shown(analyze([mlp_session], tmp_path, ("overview",), film=True)["page"])
+        assert [name for name, _ in drawn] == ["run", "two-tap"]  # one an exhibit, and none the second time
+        assert [len(each) for each in films] == [exhibit["steps"] for exhibit in exhibits]
+        assert all(number(frame) == k for each in films for k, frame in enumerate(each))
+
+
+@pytest.mark.gl
+def test_a_film_drawn_afterwards_is_that_which_would_have_been_recorded(mlp, tmp_path):
+    pages = []
+    for folder, filmed in ((tmp_path / "filmed", True), (tmp_path / "drawn", False)):
+        folder.mkdir()
+        session = record(mlp, folder / "session.nwb", ["two-tap"], 1, steps=15, threads=1, film=filmed)
+        pages.append(shown(analyze([session], folder / "report", ("overview",), film=True)["page"])[1])
+    np.testing.assert_array_equal(*pages)
+    assert pages[0][0].shape[0] == 15 and pages[0][0][0].std() > 10
 
 
 def test_numbers_of_the_page_are_right_to_a_65535th_of_their_range():

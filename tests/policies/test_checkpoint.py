@@ -92,13 +92,14 @@ def test_one_altered_bit_is_noticed(tmp_path: Path) -> None:
     assert held is not None and held[1] == {"steps": 1}
 
 
-def test_when_all_are_damaged_the_user_is_told_once(tmp_path: Path) -> None:
+def test_when_all_are_damaged_the_user_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoints = write(tmp_path, 1, 2)
     for path in checkpoints.files():
         path.write_bytes(b"nothing")
     for _ in range(2):
         with pytest.raises(CheckpointError, match=r"all checkpoints in .* are damaged: start anew with --overwrite"):
             checkpoints.read_newest()
+    assert capsys.readouterr().err == ""  # the error says it all
 
 
 def test_a_full_disk_is_one_clear_line_and_loses_nothing(tmp_path: Path) -> None:

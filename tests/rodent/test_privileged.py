@@ -7,6 +7,7 @@ from side_by_side import SideBySide
 
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
+from rodent.errors import UsageError
 from rodent.tasks import TASKS
 from rodent.tasks.maze_forage import CELL_SIZE, ORB_HEIGHT
 from rodent.tasks.two_tap import Phase
@@ -117,3 +118,33 @@ def test_the_orb_and_the_phase_are_known():
     observation = env._observe()
     assert observation["privileged/phase"][0].tolist() == [0, 1, 0, 0, 0]
     assert observation["privileged/waited"][0, 0] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_an_aid_pays_for_speed_towards_where_the_task_leads(name):
+    env = RodentVectorEnv(name, 2, privileged=True, aids=TrainingAids(approach=0.5))
+    env.reset(seed=1)
+    leads = {"maze-forage": "waypoint", "escape-bowl": "outward", "two-tap": "orb"}.get(name, "forward")
+    torso, root, state = env.body.torso, env.body.root_qpos, env.engine.state
+    turned = state.xmat[:, torso].view(-1, 3, 3).numpy()
+    towards = np.einsum("nij,nj->ni", turned, env._observe()[f"privileged/{leads}"])[:, :2]
+    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+    speeds = np.array([0.8, -0.3])
+    state.qvel[:, root : root + 2] = torch.from_numpy(speeds[:, None] * towards)
+    env.engine.forward(np.arange(2))
+    np.testing.assert_allclose(env.task.progress(state, env.body), speeds, atol=1e-9)
+    assert "approach" in env.step(np.zeros((2, 38)))[-1]["shaping_terms"]
+
+
+def test_it_pays_nothing_where_a_hand_reaches_the_orb():
+    env = RodentVectorEnv("two-tap", 1, privileged=True, aids=TrainingAids(approach=1.0))
+    env.reset(seed=0)
+    state = env.engine.state
+    state.memory["orb"][0, :2] = state.xpos[0, env.body.torso, :2] + 0.03
+    state.qvel[0, env.body.root_qpos] = 0.5
+    assert env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["approach"] == 0
+
+
+def test_it_needs_what_privileged_senses_know():
+    with pytest.raises(UsageError, match="approach needs what privileged senses know"):
+        RodentVectorEnv("maze-forage", aids=TrainingAids(approach=1.0))

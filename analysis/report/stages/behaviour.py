@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from analysis.behavioural_features import BehaviouralFeatures, behavioural_features
 from analysis.bouts import Bouts, bouts, plot_ethogram
@@ -23,6 +25,7 @@ BAND = "intermediate"  # of the map: its slowest period is one second, so that n
 _EMBEDDED = 4000  # steps that make the map; all others are mapped into it
 _COMPONENTS = 15
 _BANDWIDTH = 0.06
+_POOLED = 25  # steps, half a second: about two strides
 _SHORTEST = 10  # steps, 0.2 s; a region that is crossed faster is no behaviour
 _FEWEST = 200  # steps that a map needs
 _AGREEMENT = "agreement of watershed and HDBSCAN (adjusted Rand index)"
@@ -63,7 +66,7 @@ def _map(source: Source, features: BehaviouralFeatures, outcome: Outcome, seed: 
         outcome.missing(_AGREEMENT, reason)
         outcome.missing(_PREDICTABILITY, reason)
         return
-    rows, values = source.thinned(_EMBEDDED, known), spectra(features)
+    rows, values = source.thinned(_EMBEDDED, known), pooled(spectra(features), source.episodes)
     drawn = embed(values[rows], min(30.0, (len(rows) - 1) / 3.1), seed)
     places = np.full((steps, 2), np.nan)
     others = np.setdiff1d(known, rows)
@@ -87,6 +90,19 @@ def spectra(features: BehaviouralFeatures) -> Array:
     """
     angles, positions = (features.values[:, at : at + _COMPONENTS] for at in (_COMPONENTS, 3 * _COMPONENTS))
     return np.concatenate([part / np.sqrt(np.nanvar(part, axis=0).sum()) for part in (angles, positions)], axis=1)
+
+
+def pooled(values: Array, episodes: Labels) -> Array:
+    """Means over half a second around each step (steps, features), of its episode alone.
+
+    Amplitudes at the highest frequencies rise and fall within a stride. A map of them cuts strides into phases, which
+    are too short for behaviours; what is long enough is then found at the ends of episodes alone.
+    """
+    found = np.empty_like(values)
+    for episode in np.unique(episodes):
+        rows = episodes == episode
+        found[rows] = uniform_filter1d(values[rows], _POOLED, axis=0, mode="nearest")
+    return found
 
 
 def _named(located: Labels, source: Source) -> tuple[Labels, NDArray[np.str_]]:
@@ -113,13 +129,15 @@ def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], outcome: Outco
             str(names[found.names[index]]), length, (labels == found.names[index]).mean()
         )
     outcome.arrays["transitions"] = found.transitions
-    figure = plot_ethogram(found).figure
-    assert isinstance(figure, Figure)
-    caption = "Ethogram: one row an episode, one colour a behaviour (a region of the map)."
-    outcome.pictures["ethogram"] = Picture(figure, caption)
+    outcome.pictures["ethogram"] = Picture(
+        _ethogram(found, names),
+        "Ethogram: one row an episode, one colour a behaviour (a region of the map), named by its mean speed and "
+        "height.",
+    )
     outcome.pictures["transitions"] = Picture(
         _transitions(found.transitions[np.ix_(present, present)]),
-        "How often a behaviour of a row is followed by that of a column, as a share of the row.",
+        "How often a behaviour of a row is followed by that of a column, as a share of the row; a row is blank where "
+        "the behaviour only ended episodes.",
     )
 
 
@@ -149,6 +167,15 @@ _STRIPS = (
     "Each behaviour in the middle of long bouts, one colour a bout, from the side and to one scale. "
     "`rodent analyze --clips` films them."
 )
+
+
+def _ethogram(found: Bouts, names: NDArray[np.str_]) -> Figure:
+    figure = Figure((6.4, 3.4 + 0.2 * len(names)), layout="constrained")
+    plot_ethogram(found, figure.add_subplot())
+    told = {i: str(names[name]) if name >= 0 else "none" for i, name in enumerate(found.names)}
+    handles = [Patch(color=f"C{i % 10}", label=name) for i, name in told.items()]
+    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside lower center", ncols=2)
+    return figure
 
 
 def _transitions(shares: Array) -> Figure:

@@ -48,7 +48,8 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     outcome.pictures["families"] = Picture(
         _curves(outcome, [*layers], list(targets)),
         "Variance of each family of features that a linear readout of the layer explains in held-out episodes; "
-        "hollow: the same layer of an untrained network.",
+        "hollow: the same layer of an untrained network, driven through the same episodes. Bars: 95 % intervals over "
+        "episodes.",
     )
     return outcome
 
@@ -150,7 +151,7 @@ def _classes(
     rows = np.flatnonzero(np.isin(labels, often))
     rows = rows[:: max(1, -(-len(rows) // _CLASS_STEPS))]
     if len(often) < 2:
-        reason = f"{len(often)} {what}s in two episodes or more; needs 2"
+        reason = f"{'one' if often else 'no'} {what} is in two episodes or more; needs two"
         outcome.missing(_ACCURACY, reason, variable=what)
         return
     few = {name: values[rows, :_CLASS_COMPONENTS] for name, values in layers.items()}
@@ -163,12 +164,17 @@ def _classes(
 def _curves(outcome: Outcome, layers: list[str], targets: list[str]) -> Figure:
     figure = Figure((6.6, 3.4), layout="constrained")
     ax = figure.add_subplot()
-    found = {(f.layer, f.variable): f.estimate.value for f in outcome.findings if f.measure == _EXPLAINED}
+    found = {(f.layer, f.variable): f.estimate for f in outcome.findings if f.measure == _EXPLAINED}
     for i, name in enumerate(targets):
-        ax.plot([found.get((layer, name), np.nan) for layer in layers], "o-", ms=4, color=f"C{i}", label=name)
-        fresh = [found.get((_untrained(layer), name), np.nan) for layer in layers]
-        ax.plot(fresh, "o--", ms=4, mfc="none", lw=0.8, color=f"C{i}")
+        for fresh, shown in ((False, f"C{i}"), (True, "none")):
+            known = [(x, found.get((_untrained(layer) if fresh else layer, name))) for x, layer in enumerate(layers)]
+            points = [(x + (i - (len(targets) - 1) / 2) / 9, each) for x, each in known if each is not None]
+            for x, each in points:
+                ax.plot([x, x], each.interval, lw=0.8, color=f"C{i}")
+            at, values = [x for x, _ in points], [each.value for _, each in points]
+            ax.plot(at, values, "o", ms=4, color=f"C{i}", mfc=shown, label=None if fresh else name)
+    ax.plot([], [], "o", ms=4, color="grey", mfc="none", label="untrained network")
     ax.set_xticks(range(len(layers)), layers, rotation=30, ha="right", fontsize="small")
-    ax.set_ylabel("variance explained")
+    ax.set_ylabel("held-out variance explained")
     ax.legend(frameon=False, fontsize="x-small", bbox_to_anchor=(1, 1), loc="upper left")
     return figure

@@ -40,7 +40,9 @@ def dimensions(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
             if found.participation.estimable:
                 spectra[task, layer] = np.cumsum(found.variances) / found.variances.sum()
     if spectra:
-        outcome.pictures["spectra"] = Picture(_spectra(spectra), "Share of variance that the first components hold.")
+        outcome.pictures["spectra"] = Picture(
+            _spectra(spectra), "Share of variance that the first principal components of each layer hold together."
+        )
     return outcome
 
 
@@ -51,8 +53,9 @@ def _spectra(spectra: Mapping[tuple[str, str], np.ndarray]) -> Figure:
         for (of, layer), shares in spectra.items():
             if of == task:
                 ax.semilogx(np.arange(1, len(shares) + 1), shares, label=layer)
-        ax.set_title(task)
+        ax.set_title(task, fontsize="medium")
         ax.set_xlabel("components")
-        ax.set_ylabel("share of variance")
+        ax.label_outer()
+    figure.get_axes()[0].set_ylabel("share of variance, cumulative")
     ax.legend(frameon=False, fontsize="x-small")
     return figure

@@ -133,15 +133,21 @@ def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> 
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for ax, (layer, each) in zip(axes, found.items(), strict=False):
         plot(each, ax)
-        ax.set_title(f"{layer}\n{ax.get_title()}", fontsize="small")
+        ax.set_title("\n".join(filter(None, (layer, ax.get_title()))), fontsize="small")
         ax.tick_params(labelsize="x-small")
+        ax.xaxis.label.set_size("small")
+        ax.yaxis.label.set_size("small")
     for ax in axes[len(found) :]:
         ax.set_visible(False)
     return figure
 
 
 _ROTATIONS = (
-    "{}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components), "
-    "beside the senses and the joints, from which rotations may be inherited. Dots: where windows begin."
+    "{}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components; its "
+    "frequency and the skew R² of all planes above it), beside the senses and the joints, from which rotations may be "
+    "inherited. Dots: where windows begin."
 )
-_FLOWS = "{}: mean velocity on the first two principal components of each layer; grey: how often the state was there."
+_FLOWS = (
+    "{}: mean velocity on the first two principal components of each layer, of senses and joint angles; grey: "
+    "how often the state was there."
+)

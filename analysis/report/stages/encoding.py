@@ -48,8 +48,8 @@ def encoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
             means.setdefault(layer, {})[variable] = mean.value
     outcome.pictures["unique"] = Picture(
         _heat({layer: {k: v for k, v in of.items() if k != "all families"} for layer, of in means.items()}),
-        "What is lost of the explained variance of held-out episodes without one family of features, mean over each "
-        "layer's units.",
+        "What is lost of the explained variance of held-out episodes without one family of features, mean over some "
+        "of each layer's units; darkest where nothing is lost.",
     )
     return outcome
 
@@ -68,11 +68,11 @@ def _part(estimates: UnitEstimates, part: slice) -> UnitEstimates:
 
 
 def _heat(means: Mapping[str, Mapping[str, float]]) -> Figure:
-    figure = Figure((5.6, 0.9 + 0.32 * len(means)), layout="constrained")
+    figure = Figure((6.2, 1.9 + 0.32 * len(means)), layout="constrained")
     ax, columns = figure.add_subplot(), list(next(iter(means.values())))
     values = np.array([[of[name] for name in columns] for of in means.values()])
     image = ax.imshow(values, aspect="auto", vmin=0, cmap="viridis")
     ax.set_yticks(range(len(means)), list(means), fontsize="small")
     ax.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize="small")
-    figure.colorbar(image, label="unique variance explained")
+    figure.colorbar(image, label="unique variance")
     return figure

@@ -43,5 +43,5 @@ def _returns(source: Source) -> Figure:
         ax.plot(x + np.linspace(-0.2, 0.2, len(values)), values, "o", ms=4, alpha=0.7)
     ax.set_xticks(range(len(source.task_names)), source.task_names)
     ax.set_xlim(-0.5, len(source.task_names) - 0.5)
-    ax.set_ylabel("return")
+    ax.set_ylabel("return (sum of rewards)")
     return figure

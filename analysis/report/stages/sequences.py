@@ -37,11 +37,11 @@ def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
                     variability[name] = axes_or_new(None, (5.2, 3.2))
                 plot_variability(found, variability[name]).get_lines()[-1].set_label(layer)
             if found.reliability.estimable:
-                figure = plot_sequence(found).figure
+                figure = plot_sequence(found, timestep=TIMESTEP).figure
                 assert isinstance(figure, Figure)
                 caption = (
-                    f"{layer} around each {name}: units in the order of their peak in the other half of the events, "
-                    f"one step is {1000 * TIMESTEP:.0f} ms."
+                    f"{layer} around each {name}: mean activity over half of the events, units in the order of their "
+                    "peak in the other half."
                 )
                 outcome.pictures[f"{name.replace(' ', '-')}.{layer}"] = Picture(figure, caption)
     for name, ax in variability.items():

@@ -73,7 +73,8 @@ def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure
             ax.plot([x, x], estimate.interval, lw=1, color=f"C{i}")
         ax.plot(at, [found.ceiling[feature, layer] for layer in layers], "_", ms=7, color=f"C{i}")
     ax.set_xticks(range(len(layers)), layers, rotation=30, ha="right", fontsize="small")
-    ax.set_ylabel("unbiased CKA")
+    ax.axhline(0, color="grey", lw=0.8)
+    ax.set_ylabel("unbiased linear CKA")
     ax.legend(frameon=False, fontsize="x-small", bbox_to_anchor=(1, 1), loc="upper left")
     return figure
 

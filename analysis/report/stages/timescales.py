@@ -31,7 +31,10 @@ def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         if (known := found.value[np.isfinite(found.value)]).size:
             values[name] = known
     if values:
-        caption = "Timescales of each layer's units (boxes: quartiles), beside those of the senses and the joints."
+        caption = (
+            "Timescales of each layer's units (boxes: quartiles), beside those of the senses and the joints. Dotted: "
+            "one control step; what lies below has forgotten itself within one."
+        )
         outcome.pictures["layers"] = Picture(_boxes(values), caption)
     return outcome
 
@@ -53,8 +56,9 @@ def _median(values: Array, null: Array, reasons: tuple[str, ...], seed: int) -> 
 def _boxes(values: Mapping[str, Array]) -> Figure:
     figure = Figure((5.6, 3.2), layout="constrained")
     ax = figure.add_subplot()
-    ax.boxplot(list(values.values()), tick_labels=list(values), showfliers=False)
+    ax.boxplot(list(values.values()), showfliers=False)
+    ax.axhline(TIMESTEP, color="grey", lw=0.8, ls=":")
     ax.set_yscale("log")
     ax.set_ylabel("timescale (s)")
-    ax.tick_params(axis="x", rotation=30)
+    ax.set_xticks(range(1, len(values) + 1), list(values), rotation=30, ha="right", fontsize="small")
     return figure

@@ -49,7 +49,7 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
             outcome.findings.append(Finding(_STABILITY, _stability(found, seed), "", layer, name, "units"))
             outcome.arrays[f"curve.{layer}.{name}"] = found.curves.curves.astype(np.float32)
             outcome.arrays[f"edges.{name}"] = found.curves.edges[0]
-            best = np.nanmax(found.strength.value, initial=-np.inf)
+            best = max(found.strength.value[found.strength.beat], default=-np.inf)
             if best > strongest.get(name, (-np.inf,))[0]:
                 strongest[name] = (float(best), layer, found)
     _what_tasks_lack(source, outcome)
@@ -110,13 +110,17 @@ def _time_since(source: Source, events: Labels) -> Array:
 def _best(name: str, layer: str, found: Tuning) -> Picture:
     figure = Figure((6.6, 2.6), layout="constrained")
     axes = figure.subplots(1, 3)
-    units = np.argsort(-np.nan_to_num(found.strength.value, nan=-np.inf))[:3]
+    units = np.argsort(-np.where(found.strength.beat, found.strength.value, -np.inf))[
+        : min(3, found.strength.beat.sum())
+    ]
     for ax, unit in zip(axes, units, strict=False):
-        plot_tuning(found, int(unit), ax)
+        plot_tuning(found, int(unit), ax).get_lines()[0].set(marker="o", ms=3)
         ax.set_xlabel(name)
-        ax.set_title(f"{layer}, unit {unit}: {found.strength.value[unit]:.2f}", fontsize="small")
+        ax.set_title(f"{layer}, unit {unit}: R² {found.strength.value[unit]:.2f}", fontsize="small")
+    for ax in axes[len(units) :]:
+        ax.set_visible(False)
     return Picture(
         figure,
-        f"The three units that follow {name} best: mean activity against it, and the variance of held-out episodes "
-        "that this curve explains.",
+        f"The units of {layer} that follow {name} best, of those that beat their null: mean activity against it; R² is "
+        "the variance of held-out episodes that this curve explains.",
     )

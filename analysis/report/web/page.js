@@ -513,7 +513,8 @@ function makeResults() {
     const details = document.createElement("details"), summary = document.createElement("summary"), note = document.createElement("span");
     summary.textContent = stage.title;
     note.className = "quiet";
-    note.textContent = `${stage.pictures.length} figures, ${stage.rows.length} rows`;
+    const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+    note.textContent = `${counted(stage.pictures.length, "figure")}, ${counted(stage.rows.length, "row")}`;
     summary.append(note);
     details.append(summary);
     details.addEventListener("toggle", () => {
@@ -524,6 +525,7 @@ function makeResults() {
         const figure = document.createElement("figure"), image = document.createElement("img"), told = document.createElement("figcaption");
         image.src = `data:image/png;base64,${picture.png}`;
         image.alt = picture.caption;
+        image.addEventListener("load", () => figure.classList.toggle("broad", image.naturalWidth > 880));
         told.textContent = (report.several ? `${picture.session}: ` : "") + picture.caption;
         figure.append(image, told);
         gallery.append(figure);

@@ -1,0 +1,182 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What the rat does, and what its tasks share
+#
+# Four questions, each with its control: how many postures there are, how it strides, which behaviours it has, and
+# whether tasks share them at fast timescales and not at slow ones, as Merel et al. (2020) report.
+
+# %% tags=["parameters"]
+SESSIONS = ["run"]  # files that `rodent record` made, of one or several tasks each, or names of shipped sessions
+SEED = 0
+
+# %%
+import numpy as np
+import pandas as pd
+from showing import listed, say, show, table, told
+
+from analysis.behavioural_features import behavioural_features
+from analysis.dealing import CONTROL
+from analysis.decoding import classify
+from analysis.inference import not_estimable
+from analysis.report.findings import Finding
+from analysis.report.source import TIMESTEP, Source
+from analysis.report.stages.behaviour import behaviour
+from analysis.report.stages.gait import gait
+
+sources = [Source(session) for session in SESSIONS]
+pd.concat({source.name: source.session.trials for source in sources}, names=["session", "trial"])
+
+# %% [markdown]
+# ## Postures
+#
+# **Question.** How many ways to bend does the rat use?
+#
+# **Method.** Principal components of the joint angles, and of the joints' positions in the torso's frame: the
+# eigenpostures of Merel et al. (2020), who keep 15 of each.
+#
+# **Control.** Each joint taken from another episode by itself: joints that share nothing but their episodes.
+
+# %%
+outcomes = {source.name: behaviour(source, {}, SEED) for source in sources}
+for name, outcome in outcomes.items():
+    for kind, picture in outcome.pictures.items():
+        if kind.startswith("eigenpostures"):
+            show(picture.figure, f"{name}: {picture.caption}")
+
+# %%
+shared = "features of other episodes"
+for name, outcome in outcomes.items():
+    for each in outcome.findings:
+        if each.measure.startswith("variance that"):
+            say(f"**{name}, {each.variable}.** Of the variance, 15 components hold {told(each.estimate, shared, 3)}.")
+
+# %% [markdown]
+# **What can't be concluded.** That the nervous system commands few dimensions: the joints are coupled by the body
+# and by tendons, too. An untrained network moves the same body; `benchmarks/trained_untrained.py` records one.
+#
+# ## Gait
+#
+# **Question.** Does it stride like a rat: at which frequency, and longer or faster when it runs faster?
+#
+# **Method.** A paw is planted from below 0.4 to above 0.6 m/s in the world; a stride lasts from one touch-down to
+# the next (`analysis.gait`). Frequency and length are correlated with speed by rank, and the phase between paws is
+# tested by its resultant length (Rayleigh).
+#
+# **Control.** Strides with permuted speeds; random phases.
+
+# %%
+gaits = {source.name: gait(source, {}, SEED) for source in sources}
+for name, outcome in gaits.items():
+    for picture in outcome.pictures.values():
+        show(picture.figure, f"{name}: {picture.caption}")
+table(
+    [each for outcome in gaits.values() for each in outcome.findings],
+    task="task",
+    measure="measure",
+    variable="of",
+)
+
+# %%
+for outcome in gaits.values():
+    for each in outcome.findings:
+        if each.measure == "rank correlation with speed":
+            found = [name for name in each.estimate.nulls if each.estimate.p(name) <= 0.05]
+            verdict = "rises with speed beyond the control" if found else "does not rise with speed beyond the control"
+            say(f"**{each.task}, {each.variable}** {verdict}: {told(each.estimate, *list(each.estimate.nulls)[:1])}.")
+
+# %% [markdown]
+# **What can't be concluded.** That it runs as rats do from the frequency alone: which paw follows which, and how
+# long each stands, is in the table. Nor that it chooses its stride by its speed, where every episode starts from rest
+# and the slow strides are those of the start.
+#
+# ## Behaviours
+#
+# **Question.** Does what it does fall into distinct behaviours, and does one foretell the next?
+#
+# **Method.** t-SNE of the Morlet amplitudes of posture (1 to 25 Hz), its density, and watershed regions as
+# behaviours (Berman et al. 2014), with HDBSCAN beside them; bouts are runs of one label.
+#
+# **Control.** For the regions, labels rolled in time, and whether the second method draws the same borders; for the
+# order, bouts permuted within their episodes.
+
+# %%
+for name, outcome in outcomes.items():
+    for kind in ("map", "ethogram", "transitions"):
+        if kind in outcome.pictures:
+            show(outcome.pictures[kind].figure, f"{name}: {outcome.pictures[kind].caption}")
+
+# %%
+for name, outcome in outcomes.items():
+    say(f"**{name}** has {len(outcome.arrays['names'])} behaviours: {'; '.join(outcome.arrays['names'])}.")
+    for each in outcome.findings:
+        if each.measure.startswith(("agreement", "predictability")):
+            say(f"- {each.measure}: {told(each.estimate, next(iter(each.estimate.nulls), ''))}")
+
+# %% [markdown]
+# **What can't be concluded.** That the behaviours are discrete: a watershed cuts any density into regions. Where
+# HDBSCAN disagrees, the borders are the method's. And where the ethogram shows the same order in each episode, the
+# behaviours are stages of a start that all episodes have in common.
+#
+# ## Across tasks
+#
+# **Question.** Are tasks done with the same fast movements and other slow ones?
+#
+# **Method.** If tasks share behaviour at a timescale, features of that timescale cannot tell them apart. The task
+# is read from the amplitudes of posture in the paper's fast (5 to 25 Hz) and slow (0.3 to 5 Hz) bands, by logistic
+# regression on held-out episodes (`analysis.decoding`).
+#
+# **Control.** Tasks dealt to other episodes.
+
+# %%
+offsets = np.cumsum([0, *(len(source.lengths) for source in sources)])
+episodes = np.concatenate([source.episodes + offset for source, offset in zip(sources, offsets, strict=False)])
+tasks = np.concatenate([source.tasks for source in sources]).astype(str)
+angles = np.concatenate([source.series("joint_angles") for source in sources])
+posture = np.concatenate([source.posture for source in sources])
+amplitudes = {}
+for band in ("fast", "slow"):
+    features = behavioural_features(angles, posture, episodes, TIMESTEP, band)
+    amplitudes[band] = features.values[:, [", " in name for name in features.names]]
+    if features.reason:
+        say(f"The {band} band: not estimable ({features.reason}).")
+known = np.flatnonzero(np.isfinite(np.concatenate(list(amplitudes.values()), axis=1)).all(axis=1))
+known = known[:: max(1, len(known) // 2000)]
+if len(known):
+    told_apart = classify({band: values[known] for band, values in amplitudes.items()}, tasks[known], episodes[known])
+else:
+    told_apart = dict.fromkeys(amplitudes, not_estimable("no episode is as long as the slowest period"))
+table([Finding("balanced accuracy", each, layer=band) for band, each in told_apart.items()], layer="band")
+
+# %%
+if all(each.estimable for each in told_apart.values()):
+    fast, slow = told_apart["fast"], told_apart["slow"]
+    say(
+        f"The task is told with a balanced accuracy of {told(fast, CONTROL)} from fast movements, and of "
+        f"{told(slow, CONTROL)} from slow ones. "
+        + (
+            "Slow ones tell more, as the paper's account has it."
+            if slow.interval[0] > fast.interval[1]
+            else "That is no difference beyond the intervals, so that this is not what the paper found."
+        )
+    )
+else:
+    say(
+        f"What tasks share can't be answered from {listed(np.unique(tasks).tolist())} alone "
+        f"({told_apart['fast'].reason}). Record others, `rodent record POLICY --task two-tap escape-bowl -o b.nwb`, "
+        "and add them to `SESSIONS`."
+    )
+
+# %% [markdown]
+# **What can't be concluded.** That a network re-uses a controller: tasks may look alike because the body is. Worlds
+# that differ in their ground differ in the movements on it.

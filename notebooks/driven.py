@@ -1,0 +1,26 @@
+"""The untrained network that stands beside each layer in the notebooks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from showing import say
+
+from analysis.report.source import Source
+from analysis.untrained import untrained_activity
+from rodent.errors import UsageError
+
+
+def untrained_layers(source: Source, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Each layer of the same architecture with fresh weights, driven through the session's own senses.
+
+    A network that sees cannot be driven, since pictures are not recorded: then there is none, and the notebook says so.
+
+    Returns:
+        A layer's name to (steps, units).
+    """
+    try:
+        return untrained_activity(source.session, np.arange(len(source.episodes)), seed)
+    except UsageError as error:
+        say(f"No untrained network stands beside this one: {error}.")
+        return {}
