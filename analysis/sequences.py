@@ -109,12 +109,13 @@ def sequence(
     )  # fmt: skip
 
 
-def plot_variability(result: Sequence, ax: Axes | None = None) -> Axes:
-    """Variance over the events, against its mean."""
+def plot_variability(result: Sequence, ax: Axes | None = None, timestep: float | None = None) -> Axes:
+    """Variance over the events, against its mean; `timestep` s are a step."""
     ax = axes_or_new(ax)
+    unit, scale = ("steps", 1.0) if timestep is None else ("seconds", timestep)
     ax.axhline(1.0, color="0.7", lw=0.8)
-    ax.plot(result.offsets, result.variability)
-    ax.set_xlabel("steps from the event")
+    ax.plot(scale * result.offsets, result.variability)
+    ax.set_xlabel(f"{unit} from the event")
     ax.set_ylabel("variance over events / its mean")
     return ax
 

@@ -156,15 +156,6 @@ def _bout_findings(name: str, length: Array, share: float) -> list[Finding]:
     ]
 
 
-def _ethogram(found: Bouts, names: NDArray[np.str_]) -> Figure:
-    figure = Figure((6.4, 3.4 + 0.2 * len(names)), layout="constrained")
-    plot_ethogram(found, figure.add_subplot())
-    told = {i: str(names[name]) if name >= 0 else "none" for i, name in enumerate(found.names)}
-    handles = [Patch(color=f"C{i % 10}", label=name) for i, name in told.items()]
-    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside lower center", ncols=2)
-    return figure
-
-
 def _strips(source: Source, labels: Labels, names: NDArray[np.str_]) -> Figure:
     parts, edges = source.session.skeleton
     pose = np.stack([source.series(f"pose.{part}") for part in parts], axis=1)
@@ -176,6 +167,15 @@ _STRIPS = (
     "Each behaviour in the middle of long bouts, one colour a bout, from the side and to one scale. "
     "`rodent analyze --clips` films them."
 )
+
+
+def _ethogram(found: Bouts, names: NDArray[np.str_]) -> Figure:
+    figure = Figure((6.4, 3.4 + 0.2 * len(names)), layout="constrained")
+    plot_ethogram(found, figure.add_subplot())
+    told = {i: str(names[name]) if name >= 0 else "none" for i, name in enumerate(found.names)}
+    handles = [Patch(color=f"C{i % 10}", label=name) for i, name in told.items()]
+    figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside lower center", ncols=2)
+    return figure
 
 
 def _transitions(shares: Array) -> Figure:

@@ -35,7 +35,7 @@ def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
             if found.fall.estimable:
                 if name not in variability:
                     variability[name] = axes_or_new(None, (5.2, 3.2))
-                plot_variability(found, variability[name]).get_lines()[-1].set_label(layer)
+                plot_variability(found, variability[name], TIMESTEP).get_lines()[-1].set_label(layer)
             if found.reliability.estimable:
                 figure = plot_sequence(found, timestep=TIMESTEP).figure
                 assert isinstance(figure, Figure)
