@@ -147,9 +147,11 @@ posture = np.concatenate([source.posture for source in sources])
 amplitudes = {}
 for band in ("fast", "slow"):
     features = behavioural_features(angles, posture, episodes, TIMESTEP, band)
-    amplitudes[band] = features.values[:, [", " in name for name in features.names]]
     if features.reason:
         say(f"The {band} band: not estimable ({features.reason}).")
+        amplitudes[band] = np.full((len(tasks), 1), np.nan)
+    else:
+        amplitudes[band] = features.values[:, [", " in name for name in features.names]]
 known = np.flatnonzero(np.isfinite(np.concatenate(list(amplitudes.values()), axis=1)).all(axis=1))
 known = known[:: max(1, len(known) // 2000)]
 if len(known):
