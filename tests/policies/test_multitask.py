@@ -288,7 +288,7 @@ def test_one_task_may_be_named_as_it_is() -> None:
         ({"task": ()}, "task must name different tasks, one at least, not none"),
         ({"task": ("run", "run")}, "task must name different tasks, one at least, not run, run"),
         ({"task_weights": (1.0,)}, "task_weights must be a number above 0 for each of 2 tasks"),
-        ({"task_weights": (1.0, 0.0)}, "task_weights must be a number above 0 for each of 2 tasks"),
+        ({"task_weights": (1.0, 0.0)}, "task_weights must be finite and above 0"),
         ({"privileged": True}, "would tell the agent which it is: train an expert on one task"),
         ({"task_aids": {"run-gaps": TrainingAids()}}, "task_aids name run-gaps, and the run's tasks are run, two-tap"),
         ({"envs": 3, "physics": "fast+paper"}, "envs must be 4 or more, one for each task and preset, not 3"),
