@@ -35,7 +35,6 @@ from policies.metrics import METRICS_FILE, read_metrics
 from policies.plain import build
 from policies.policy import Policy
 from policies.run_folder import CHECKPOINTS, CONFIG_FILE
-from policies.storage import read_tensors, write_tensors
 from policies.training import train
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
@@ -46,6 +45,7 @@ ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "assets" / "configs" / "run.yaml"
 RESULTS = Path("benchmarks") / "results"
 SPEEDS = RESULTS / "physics_speed.json"
+KEEP = 1000  # checkpoints: all of them
 CHECKPOINT_EVERY = 25_000  # steps: how finely the time to the target is known
 FAST = PRESETS["fast"]
 MAX_RETURN = make_task("run").max_return
@@ -177,7 +177,7 @@ def candidate_config(candidate: str, seed: int, threads: int, contest: Contest) 
     )[: contest.phases]
     return replace(
         config, steps=sum(phase.steps for phase in schedule), schedule=schedule, threads=threads, seeds=(seed,),
-        run_dir=_folder(contest, candidate, seed), keep=1000, checkpoint_every=CHECKPOINT_EVERY,
+        run_dir=_folder(contest, candidate, seed), keep=KEEP, checkpoint_every=CHECKPOINT_EVERY,
         evaluation=EvaluationSettings(episodes=0),
     )  # fmt: skip
 
@@ -200,8 +200,9 @@ def _begin_like_another(config: TrainConfig, others: Iterable[Path]) -> None:
     """Copies the longest part that another run did exactly as this one would: its checkpoints and metrics."""
     alike: dict[Path, list[Path]] = {}
     for other in others:
-        for path in Checkpoints(other / CHECKPOINTS, 1000).files():
-            facts = read_tensors(path)[1]["facts"]
+        checkpoints = _checkpoints(other)
+        for path in checkpoints.files():
+            _, facts = checkpoints.read(path)
             if not _alike(config, build(TrainConfig, facts["config"], ""), facts["phase"] + 1):
                 break
             alike.setdefault(other, []).append(path)
@@ -209,10 +210,9 @@ def _begin_like_another(config: TrainConfig, others: Iterable[Path]) -> None:
         return
     other = max(alike, key=lambda run: alike[run][-1].name)
     for path in alike[other]:
-        arrays, stored = read_tensors(path)
-        stored["facts"]["config"] = to_json(config)
-        write_tensors(_made(config.folder / CHECKPOINTS) / path.name, arrays, stored)
-    last = int(alike[other][-1].stem.removeprefix("step-"))
+        arrays, facts = _checkpoints(other).read(path)
+        _checkpoints(config.folder).write(facts["steps"], arrays, facts | {"config": to_json(config)})
+    last = facts["steps"]
     header, *rows = (other / METRICS_FILE).read_text().splitlines(keepends=True)
     (config.folder / METRICS_FILE).write_text(header + "".join(row for row in rows if int(row.split(",")[0]) <= last))
     print(f"took over {last:,} steps from {other}")
@@ -227,9 +227,8 @@ def _alike(config: TrainConfig, other: TrainConfig, phases: int) -> bool:
     return same == config and other.schedule[:phases] == config.schedule[:phases]
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _checkpoints(folder: Path) -> Checkpoints:
+    return Checkpoints(folder / CHECKPOINTS, keep=KEEP)
 
 
 def report(flags: Report) -> None:
@@ -259,7 +258,7 @@ def report(flags: Report) -> None:
 
 
 def _last_steps(folder: Path) -> int:
-    files = Checkpoints(folder / CHECKPOINTS, 1000).files()
+    files = _checkpoints(folder).files()
     return int(files[-1].stem.removeprefix("step-")) if files else 0
 
 
@@ -267,12 +266,13 @@ def _returns(folder: Path, flags: Report, target: float) -> dict[str, float]:
     """Mean returns by steps, of checkpoints from the last backwards until one falls short of the target."""
     policy = Policy.load(folder)
     returns: dict[str, float] = {}
-    for path in Checkpoints(folder / CHECKPOINTS, 1000).files()[:: -flags.every]:
-        arrays, content = read_tensors(path)
+    checkpoints = _checkpoints(folder)
+    for path in checkpoints.files()[:: -flags.every]:
+        arrays, facts = checkpoints.read(path)
         weights = {name.removeprefix("agent/"): a for name, a in arrays.items() if name.startswith("agent/")}
         policy.agent.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
         result = evaluate(policy, policy.task, flags.episodes)
-        returns[str(content["facts"]["steps"])] = round(result.mean_return, 1)
+        returns[str(facts["steps"])] = round(result.mean_return, 1)
         if result.mean_return < target * MAX_RETURN:
             break
     return dict(reversed(returns.items()))

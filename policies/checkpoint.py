@@ -61,6 +61,17 @@ class Checkpoints:
                 "make room and go on with --resume"
             ) from None
 
+    def read(self, path: Path) -> tuple[Arrays, dict[str, Any]]:
+        """The arrays and facts of one of the files.
+
+        Raises:
+            DamagedFileError: it is damaged, or of another format.
+        """
+        arrays, content = read_tensors(path)
+        if content.get("format") != _FORMAT:
+            raise DamagedFileError(f"{path} has format {content.get('format')!r}, not {_FORMAT}")
+        return arrays | {name: np.array(text) for name, text in content["texts"].items()}, content["facts"]
+
     def read_newest(self) -> tuple[Arrays, dict[str, Any]] | None:
         """The arrays and facts of the newest good checkpoint; None if there is no checkpoint at all.
 
@@ -73,16 +84,14 @@ class Checkpoints:
         damages: list[str] = []
         for path in reversed(files):
             try:
-                arrays, content = read_tensors(path)
-                if content.get("format") != _FORMAT:
-                    raise DamagedFileError(f"{path} has format {content.get('format')!r}, not {_FORMAT}")
+                arrays, facts = self.read(path)
             except DamagedFileError as error:
                 damages.append(str(error))
                 path.rename(path.with_suffix(".safetensors.damaged"))
                 continue
             for damage in damages:
                 print(f"rodent: {damage}; falling back to the checkpoint before it", file=sys.stderr)
-            return arrays | {name: np.array(text) for name, text in content["texts"].items()}, content["facts"]
+            return arrays, facts
         if files or any(self.folder.glob("*.damaged")):
             raise CheckpointError(f"all checkpoints in {self.folder} are damaged: start anew with --overwrite")
         return None

@@ -206,10 +206,8 @@ def render(arguments: list[str]) -> None:
 def record(arguments: list[str]) -> None:
     """Record a policy's network and body."""
     flags = _parse(RecordFlags, "record", arguments)
-    try:
+    with _needing_lab("recording"):
         from analysis.nwb_record import record as record_session
-    except ImportError as error:
-        raise UsageError(f"recording needs {error.name}: pip install 'virtual-rodent[lab]'") from None
 
     with _progress_bar("recording") as progress:
         given = asdict(flags)
@@ -219,10 +217,8 @@ def record(arguments: list[str]) -> None:
 def analyze(arguments: list[str]) -> None:
     """Analyse recorded sessions and write a report."""
     flags = _parse(AnalyzeFlags, "analyze", arguments)
-    try:
+    with _needing_lab("analysing"):
         from analysis.report.analyze import analyze as analyze_sessions
-    except ImportError as error:
-        raise UsageError(f"analysing needs {error.name}: pip install 'virtual-rodent[lab]'") from None
 
     with _progress_bar("analysing") as progress:
         done = analyze_sessions(
@@ -356,6 +352,15 @@ def _parse(flags: type[Config], command: str, arguments: list[str]) -> Config:
     """Flags of a command as a dataclass."""
     prog = f"rodent {command}"
     return parse_flags(lambda: tyro.cli(flags, prog=prog, args=arguments, config=(FlagCreatePairsOff,)), prog)
+
+
+@contextlib.contextmanager
+def _needing_lab(doing: str) -> Iterator[None]:
+    """Around imports of what the extra `lab` installs."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(f"{doing} needs {error.name}: pip install 'virtual-rodent[lab]'") from None
 
 
 @contextlib.contextmanager
