@@ -23,6 +23,7 @@ test: $(STAMP)  ## lint, types and the fast tests; needs no OpenGL
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy benchmarks
 	$(PYTHON_IN_VENV) -m pytest -q
 
 test-slow: $(STAMP)  ## training, soak and shipped policies

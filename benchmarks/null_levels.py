@@ -11,7 +11,6 @@ tried.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +63,16 @@ def record(lengths: Labels, tau: float, rng: np.random.Generator) -> Array:
 
 
 def beaten(
-    value: Callable[[Array, Array], float], x: Array, y: Array, control: Control, rng: np.random.Generator
+    analysis: Callable[[Array, Array, Labels], float],
+    x: Array,
+    y: Array,
+    episodes: Labels,
+    control: Control,
+    rng: np.random.Generator,
 ) -> bool:
     """Whether the value is above 19 of the null, so that p is 5 %; the first that is not decides."""
-    recorded = value(x, y)
-    return all(value(x, control(y, rng)) < recorded for _ in range(round(1 / LEVEL) - 1))
+    recorded = analysis(x, y, episodes)
+    return all(analysis(x, control(y, rng), episodes) < recorded for _ in range(round(1 / LEVEL) - 1))
 
 
 def shares(flags: Flags, tau: float, effect: float, unequal: bool) -> dict[str, dict[str, float]]:
@@ -83,7 +87,7 @@ def shares(flags: Flags, tau: float, effect: float, unequal: bool) -> dict[str, 
         y = effect * x + np.sqrt(1 - effect**2) * y
         for control, null in ((time_shift(episodes), "shifts"), (other_episodes(episodes), "other episodes")):
             for name, analysis in ANALYSES.items():
-                found = beaten(partial(analysis, e=episodes), x, y, control, rng)
+                found = beaten(analysis, x, y, episodes, control, rng)
                 counts[name][null] = counts[name].get(null, 0) + found
     return {name: {null: n / flags.simulations for null, n in part.items()} for name, part in counts.items()}
 

@@ -8,10 +8,10 @@ A candidate says what each phase of `assets/configs/run.yaml` steps; nothing els
 checkpoints, and a run takes over what another of its seed did as long as the two are alike. `report` evaluates their
 mean action under `paper`, whole episodes of 30 s without training aids, and finds the first checkpoint from which on
 all return 0.75 of the maximum. Its time leaves evaluation out, and is told twice: as the run took it, whatever else the
-machine did, and as a quiet machine takes it on two threads, by what `speed` measured of the physics and by what the
-least disturbed updates took to learn. Returns that an earlier report found are kept. With `--screen` both take
-0.4 of every phase, leave out the last, which nearly all candidates have under `paper`, and ask for half of the maximum;
-the runs lie in runs/screen/.
+machine did, and as a quiet machine takes it on two threads, by what `speed` measured of the physics and
+`learning_throughput.py` of the learner. Rows of runs that are no longer there stay, and what is known of the others is
+not evaluated again. Both take `--contest`: `whole`, the recipe; `short`, 0.4 of every phase; `screen`, 0.4 of every
+phase but the last, which nearly all candidates have under `paper`, to half of the maximum.
 """
 
 import json
@@ -19,8 +19,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 import mujoco
 import numpy as np
@@ -34,7 +34,7 @@ from policies.evaluation import evaluate
 from policies.metrics import METRICS_FILE, read_metrics
 from policies.plain import build
 from policies.policy import Policy
-from policies.run_folder import CHECKPOINTS, CONFIG_FILE
+from policies.run_folder import CHECKPOINTS
 from policies.training import train
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
@@ -45,6 +45,7 @@ ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "assets" / "configs" / "run.yaml"
 RESULTS = Path("benchmarks") / "results"
 SPEEDS = RESULTS / "physics_speed.json"
+LEARNING = RESULTS / "learning_throughput.json"
 KEEP = 1000  # checkpoints: all of them
 CHECKPOINT_EVERY = 25_000  # steps: how finely the time to the target is known
 FAST = PRESETS["fast"]
@@ -62,8 +63,12 @@ class Contest:
     phases: int | None = None  # how many of the recipe's phases; None: all
 
 
-WHOLE = Contest(Path("runs") / "fidelity", RESULTS / "physics_fidelity.json", target=0.75)
-SCREEN = Contest(Path("runs") / "screen", RESULTS / "physics_screen.json", target=0.5, scale=0.4, phases=5)
+CONTESTS = {
+    "whole": Contest(Path("runs") / "fidelity", RESULTS / "physics_fidelity.json", target=0.75),
+    "short": Contest(Path("runs") / "short", RESULTS / "physics_short.json", target=0.75, scale=0.4),
+    "screen": Contest(Path("runs") / "screen", RESULTS / "physics_screen.json", target=0.5, scale=0.4, phases=5),
+}
+ContestName = Literal["whole", "short", "screen"]
 
 # Physics that are not presets of the software: they stand here to be compared.
 VARIANTS = {
@@ -116,7 +121,7 @@ class Train:
     candidate: tyro.conf.Positional[str]
     seed: int = 0
     threads: int = 1  # of the simulation: they change the wall time and nothing else
-    screen: bool = False
+    contest: ContestName = "whole"
 
 
 @dataclass
@@ -125,7 +130,7 @@ class Report:
 
     episodes: int = 16
     every: int = 4  # checkpoints from one evaluation to the next
-    screen: bool = False
+    contest: ContestName = "whole"
 
 
 def speed(flags: Speed) -> None:
@@ -171,12 +176,13 @@ def speed(flags: Speed) -> None:
 def candidate_config(candidate: str, seed: int, threads: int, contest: Contest) -> TrainConfig:
     """The recipe under a candidate's physics."""
     config = load_yaml(CONFIG)
+    lengths = [round(contest.scale * (phase.steps or 0)) for phase in config.phases][: contest.phases]
     schedule = tuple(
-        replace(phase, physics=physics, steps=round(contest.scale * phase.steps))
-        for phase, physics in zip(config.phases, CANDIDATES[candidate], strict=True)
-    )[: contest.phases]
+        replace(phase, physics=physics, steps=steps)
+        for phase, physics, steps in zip(config.phases, CANDIDATES[candidate], lengths, strict=False)
+    )
     return replace(
-        config, steps=sum(phase.steps for phase in schedule), schedule=schedule, threads=threads, seeds=(seed,),
+        config, steps=sum(lengths), schedule=schedule, threads=threads, seeds=(seed,),
         run_dir=_folder(contest, candidate, seed), keep=KEEP, checkpoint_every=CHECKPOINT_EVERY,
         evaluation=EvaluationSettings(episodes=0),
     )  # fmt: skip
@@ -189,7 +195,7 @@ def _folder(contest: Contest, candidate: str, seed: int) -> Path:
 def train_candidate(flags: Train) -> None:
     if flags.candidate not in CANDIDATES:
         sys.exit(f"unknown candidate {flags.candidate!r}: choose one of {', '.join(CANDIDATES)}")
-    contest = SCREEN if flags.screen else WHOLE
+    contest = CONTESTS[flags.contest]
     config = candidate_config(flags.candidate, flags.seed, flags.threads, contest)
     if not config.folder.exists():
         _begin_like_another(config, contest.runs.glob(f"*/seed-{flags.seed}"))
@@ -232,15 +238,17 @@ def _checkpoints(folder: Path) -> Checkpoints:
 
 
 def report(flags: Report) -> None:
-    contest = SCREEN if flags.screen else WHOLE
+    contest = CONTESTS[flags.contest]
     before = json.loads(contest.result.read_text())["rows"] if contest.result.exists() else []
-    known = {(row["candidate"], row["seed"], row["steps"]): row["returns"] for row in before}
+    known: dict[tuple[str, int], dict[str, Any]] = {(row["candidate"], row["seed"]): row for row in before}
     rows = []
     for candidate in CANDIDATES:
-        for folder in sorted(_folder(contest, candidate, 0).parent.glob("seed-*")):
-            seed, last = int(folder.name.removeprefix("seed-")), _last_steps(folder)
-            returns = known.get((candidate, seed, last)) or _returns(folder, flags, contest.target)
-            rows.append({"candidate": candidate, "seed": seed, "steps": last} | _times(folder, returns, contest.target))
+        folders = {_seed(folder): folder for folder in _folder(contest, candidate, 0).parent.glob("seed-*")}
+        for seed in sorted({seed for name, seed in known if name == candidate} | folders.keys()):
+            row = known.get((candidate, seed), {})
+            if seed in folders and row.get("steps") != _last_steps(folders[seed]):
+                row = _evaluated(folders[seed], flags, contest.target)
+            rows.append({"candidate": candidate, "seed": seed} | row | _times(candidate, row, contest))
             print(json.dumps(rows[-1]), flush=True)
     _write(contest.result, rows)
     print(
@@ -257,13 +265,17 @@ def report(flags: Report) -> None:
         )
 
 
+def _seed(folder: Path) -> int:
+    return int(folder.name.removeprefix("seed-"))
+
+
 def _last_steps(folder: Path) -> int:
     files = _checkpoints(folder).files()
     return int(files[-1].stem.removeprefix("step-")) if files else 0
 
 
-def _returns(folder: Path, flags: Report, target: float) -> dict[str, float]:
-    """Mean returns by steps, of checkpoints from the last backwards until one falls short of the target."""
+def _evaluated(folder: Path, flags: Report, target: float) -> dict[str, Any]:
+    """A run's mean returns by steps, of checkpoints from the last backwards until one falls short of the target."""
     policy = Policy.load(folder)
     returns: dict[str, float] = {}
     checkpoints = _checkpoints(folder)
@@ -275,59 +287,50 @@ def _returns(folder: Path, flags: Report, target: float) -> dict[str, float]:
         returns[str(facts["steps"])] = round(result.mean_return, 1)
         if result.mean_return < target * MAX_RETURN:
             break
-    return dict(reversed(returns.items()))
-
-
-def _times(folder: Path, returns: dict[str, float], target: float) -> dict[str, object]:
-    """When the mean return reached the target for good, and what the run took."""
-    reached = min((int(steps) for steps, value in returns.items() if value >= target * MAX_RETURN), default=None)
     last = _last_steps(folder)
-    measured, quiet = _measured_seconds(folder), _quiet_seconds(folder)
     return {
-        "steps_to_target": reached,
-        "minutes_to_target": None if reached is None else round(quiet(reached) / 60, 1),
+        "steps": last,
         "last_return": returns[str(last)],
-        "minutes": round(quiet(last) / 60, 1),
-        "minutes_measured": round(measured(last) / 60, 1),
-        "returns": returns,
+        "minutes_measured": round(_measured_seconds(folder) / 60, 1),
+        "measured_on": describe_machine()["processor"],
+        "returns": dict(reversed(returns.items())),
     }
 
 
-def _measured_seconds(folder: Path) -> Callable[[int], float]:
-    """Seconds of collecting and learning up to so many steps, as the run took them."""
-    updates = _updates(folder)
-    return _sums(updates, [update["count"] / update["steps_per_s"] for update in updates])
+def _times(candidate: str, row: dict[str, Any], contest: Contest) -> dict[str, object]:
+    """When the mean return reached the target for good, and what a run takes on two threads of a quiet machine."""
+    held = [int(steps) for steps, value in row["returns"].items() if value >= contest.target * MAX_RETURN]
+    reached = min(held, default=None)
+    seconds = _quiet_seconds(candidate, contest)
+    return {
+        "steps_to_target": reached,
+        "minutes_to_target": None if reached is None else round(seconds(reached) / 60, 1),
+        "minutes": round(seconds(row["steps"]) / 60, 1),
+    }
 
 
-def _quiet_seconds(folder: Path) -> Callable[[int], float]:
-    """The same on two threads of a machine that does nothing else."""
-    content = json.loads(SPEEDS.read_text())["rows"]
-    stepping = {row["physics"]: 1 / row["control_steps_per_s"] for row in content}
+def _quiet_seconds(candidate: str, contest: Contest) -> Callable[[int], float]:
+    """Seconds of collecting and learning up to so many steps, on two threads of a machine that does nothing else."""
+    stepping = {row["physics"]: 1 / row["control_steps_per_s"] for row in json.loads(SPEEDS.read_text())["rows"]}
     stepping["fast+paper"] = (stepping["fast"] + stepping["paper"]) / 2
-    physics = [phase.physics or "" for phase in load_yaml(folder / CONFIG_FILE).phases]
-    updates = _updates(folder)
-    return _sums(
-        updates, [row["count"] * (stepping[physics[int(row["phase"])]] + _seconds_of_learning()) for row in updates]
-    )
+    phases = candidate_config(candidate, 0, 2, contest).phases
+    lengths = np.array([phase.steps for phase in phases], float)
+    seconds = lengths * (np.array([stepping[phase.physics or ""] for phase in phases]) + _seconds_of_learning())
+    ends, spent = np.cumsum([0, *lengths]), np.cumsum([0, *seconds])
+    return lambda at: float(np.interp(at, ends, spent))
 
 
-@cache
 def _seconds_of_learning() -> float:
-    """A step, in the least disturbed tenth of all runs' updates."""
-    folders = [folder for runs in (WHOLE.runs, SCREEN.runs) for folder in runs.glob("*/seed-*")]
-    rows = [row for folder in folders for row in _updates(folder)]
-    return float(np.percentile([(1 - row["collecting"]) / row["steps_per_s"] for row in rows], 10))
+    """A step of the recipe's agent, in all its passes."""
+    row = next(row for row in json.loads(LEARNING.read_text())["rows"] if row["agent"] == "mlp")
+    return 1 / row["steps_per_s"] - 1 / row["stepping_alone_steps_per_s"]
 
 
-def _updates(folder: Path) -> list[dict[str, float]]:
-    """What a run noted of each update, and the steps that it took (`count`)."""
-    rows = [row for row in read_metrics(folder / METRICS_FILE) if "steps_per_s" in row]
-    counts = np.diff([row["steps"] for row in rows], prepend=0)
-    return [row | {"count": count} for row, count in zip(rows, counts.tolist(), strict=True)]
-
-
-def _sums(updates: list[dict[str, float]], seconds: list[float]) -> Callable[[int], float]:
-    return lambda at: float(np.interp(at, [row["steps"] for row in updates], np.cumsum(seconds)))
+def _measured_seconds(folder: Path) -> float:
+    """Collecting and learning, as the run took them."""
+    updates = [row for row in read_metrics(folder / METRICS_FILE) if "steps_per_s" in row]
+    counts = np.diff([row["steps"] for row in updates], prepend=0)
+    return float((counts / [row["steps_per_s"] for row in updates]).sum())
 
 
 def _write(path: Path, rows: list[dict]) -> None:
@@ -336,5 +339,10 @@ def _write(path: Path, rows: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-    flags = tyro.cli(Speed | Train | Report)
-    {Speed: speed, Train: train_candidate, Report: report}[type(flags)](flags)
+    match tyro.cli(Speed | Train | Report):
+        case Speed() as told:
+            speed(told)
+        case Train() as told:
+            train_candidate(told)
+        case Report() as told:
+            report(told)

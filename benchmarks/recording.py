@@ -11,7 +11,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -42,6 +44,10 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
+def open_and_close(path: Path) -> None:
+    Session(path).close()
+
+
 def main(flags: Flags) -> None:
     policy = Policy.load(flags.policy)
     played, recorded, opened = [], [], []
@@ -50,15 +56,10 @@ def main(flags: Flags) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(flags.turns):
             path = Path(folder) / f"{turn}.nwb"
-            played.append(timed(lambda: play(policy, flags.task, indices, steps=flags.steps, threads=flags.threads)))
-            recorded.append(
-                timed(
-                    lambda path=path: record(
-                        policy, path, [flags.task], flags.episodes, steps=flags.steps, threads=flags.threads
-                    )
-                )
-            )
-            opened.append(timed(lambda path=path: Session(path).close())[0])
+            effort: Any = {"steps": flags.steps, "threads": flags.threads}
+            played.append(timed(partial(play, policy, flags.task, indices, **effort)))
+            recorded.append(timed(partial(record, policy, path, [flags.task], flags.episodes, **effort)))
+            opened.append(timed(partial(open_and_close, path))[0])
         size = path.stat().st_size
     cost = np.array(recorded).sum(0) / np.array(played).sum(0) - 1
     report = {

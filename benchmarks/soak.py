@@ -1,10 +1,11 @@
 """Millions of violent control steps in each world: nothing crashes, leaks or goes astray.
 
-    python benchmarks/soak.py [--steps 2000000] [--output benchmarks/results/soak.json]
+    python benchmarks/soak.py [--tasks run two-tap] [--steps 2000000] [--output benchmarks/results/soak.json]
 
 Actions are by turns random, saturated at random, and saturated and held. Now and then one rat gets an impossible
 velocity: its episode, and no other, must end as diverged. Each task runs in a process of its own, so that its memory
-is its own too. Exit code 1 if anything was not as it must be.
+is its own too. Each row is written as it comes, beside those of other tasks that went through the same before. Exit
+code 1 if anything was not as it must be.
 """
 
 import json
@@ -45,7 +46,7 @@ class Violence:
     """Actions (envs, 38) by turns random, saturated at random, and saturated and held."""
 
     def __init__(self, env: RodentVectorEnv, seed: int) -> None:
-        self._rng, self._shape = np.random.default_rng(seed), env.action_space.shape
+        self._rng, self._shape = np.random.default_rng(seed), np.shape(env.action_space.sample())
         self._held = np.zeros(self._shape)
 
     def at(self, t: int) -> np.ndarray:
@@ -126,16 +127,15 @@ def main(flags: Flags) -> int:
     if flags.output is None:
         print(json.dumps(soak(flags.tasks[0], flags)))
         return 0
-    rows = [in_a_process_of_its_own(task, flags) for task in flags.tasks]
-    report = {
-        "command": f"python benchmarks/soak.py --steps {flags.steps} --envs {flags.envs} --physics {flags.physics}",
-        "machine": describe_machine(),
-        "rows": rows,
-    }
-    write_result(flags.output, report)
-    for row in rows:
-        print(row["task"], "; ".join(row["faults"]) or "as it must be", flush=True)
-    return 1 if any(row["faults"] for row in rows) else 0
+    command = f"python benchmarks/soak.py --steps {flags.steps} --envs {flags.envs} --physics {flags.physics}"
+    before = json.loads(flags.output.read_text()) if flags.output.exists() else {}
+    rows = {row["task"]: row for row in before.get("rows", ()) if before["command"] == command}
+    for task in flags.tasks:
+        rows[task] = in_a_process_of_its_own(task, flags) | {"processor": describe_machine()["processor"]}
+        ordered = sorted(rows.values(), key=lambda row: list(TASKS).index(row["task"]))
+        write_result(flags.output, {"command": command, "machine": describe_machine(), "rows": ordered})
+        print(task, "; ".join(rows[task]["faults"]) or "as it must be", flush=True)
+    return 1 if any(rows[task]["faults"] for task in flags.tasks) else 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -77,7 +78,10 @@ def picture_ms(task: str) -> dict:
     """Of each part: writing an environment's state to the stage, MuJoCo's abstract scene, drawing, reading pixels."""
     env = RodentVectorEnv(task, 8, "fast", vision=True)
     env.reset(seed=0)
-    painter, eyes, times = env.eyes.renderer._painter, env.eyes, {}
+    eyes = env.eyes
+    assert eyes is not None
+    painter: Any = eyes.renderer._painter  # the parts that OpenGL's alone has
+    times: dict[str, list[float]] = {}
     scene, pixels = painter._scene, np.empty((64, 64, 3), np.uint8)
     camera = mujoco.MjvCamera()
     camera.type, camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, eyes.stage.camera("walker/egocentric").id
@@ -99,7 +103,7 @@ def picture_ms(task: str) -> dict:
                 ),
             }
             eyes.pose((i + 1) % env.num_envs, env.engine.state)
-            parts["whole"] = seconds(lambda i=i: eyes.look([i], env.engine.state))
+            parts["whole"] = seconds(lambda i=i: eyes.look(np.array([i]), env.engine.state))
             for part, spent in parts.items():
                 times.setdefault(part, []).append(spent)
     env.close()
@@ -142,12 +146,13 @@ def main(flags: Flags) -> None:
     rows = []
     for task in flags.tasks:
         measured = {"distance": distance(task), "picture_ms": picture_ms(task), "resets": resets(task)}
-        rows.append({"task": task, **measured, "speed": [speed(flags, task, preset) for preset in flags.presets]})
+        speeds = [speed(flags, task, preset) for preset in flags.presets]
+        rows.append({"task": task, **measured, "speed": speeds})
         print(json.dumps(rows[-1]), flush=True)
     result = {
         "command": " ".join(["python", *sys.argv]),
         "machine": describe_machine(),
-        "renderer": rows[0]["speed"][0]["vision"],
+        "renderer": speeds[0]["vision"],
         "rows": rows,
     }
     write_result(flags.output, result)
