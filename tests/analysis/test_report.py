@@ -5,9 +5,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import imageio_ffmpeg
 import numpy as np
@@ -17,7 +15,6 @@ import pytest
 from analysis.dealing import CONTROL
 from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.nwb_record import record
-from analysis.recording import Session
 from analysis.report import analyze as module
 from analysis.report import film
 from analysis.report.analyze import CACHE, analyze
@@ -36,10 +33,7 @@ from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stage import code_digest
 from analysis.report.stages import STAGES
 from analysis.report.stages.behaviour import pooled
-from analysis.report.stages.decoding import gain
-from analysis.report.stages.families import behaviour_family, families
 from analysis.report.stages.gait import stride_phase
-from analysis.untrained import untrained_activity
 from rodent.cli import main
 from rodent.errors import UsageError
 from tests.analysis.barcode import film_barcode, number
@@ -383,173 +377,3 @@ def test_the_phase_runs_from_a_touch_down_to_the_next():
     assert np.isnan(phase[:5]).all() and np.isnan(phase[15:]).all()
     split = stride_phase(standing, np.repeat([0, 1], 10))
     assert np.isnan(split[5:10]).all()  # the stride ends in another episode
-
-
-def test_a_gain_is_tested_over_episodes():
-    rng = np.random.default_rng(0)
-    totals = np.full(12, 10.0)
-    better = gain(4 + rng.random(12), 6 + rng.random(12), totals, "untrained network", 0)
-    assert better.value == pytest.approx(0.2, abs=0.05) and better.beat == ("swapped with untrained network",)
-    alike = gain(5 + rng.random(12), 5 + rng.random(12), totals, "inputs", 0)
-    assert not alike.beat and alike.interval[0] < 0 < alike.interval[1]
-
-
-class Made(Source):
-    """Units, senses and speed that differ between two tasks and are noise otherwise, in six episodes of each."""
-
-    layers = ("policy.0",)
-    task_names = ("two-tap", "run")
-
-    def __init__(self):
-        rng = np.random.default_rng(0)
-        self.lengths, apart = np.full(12, 60), np.repeat([0.0, 6.0], 360)
-        self.kinematics = {name: rng.normal(size=len(apart)) for name in ("turning (rad/s)", "height (m)")}
-        self.kinematics = {"speed (m/s)": apart + rng.normal(size=len(apart)), **self.kinematics}
-        self.activity, self.senses = (np.abs(apart[:, None] + rng.normal(size=(len(apart), 8))) for _ in range(2))
-        self.tasks = np.where(apart > 0, "run", "two-tap")
-        self.reward, self.landmarks, self.sight = rng.normal(size=len(apart)), {}, None
-        self.session = SimpleNamespace(trials={"task": self.tasks[::60]})
-
-    def layer(self, name, rows=None):
-        return self.activity if rows is None else self.activity[rows]
-
-    def events(self):
-        return {}
-
-    def joint(self, name):
-        return np.cos(0.4 * np.arange(len(self.tasks)))
-
-
-APART = ("speed (m/s)", "pose", "all families")  # what units and tasks go with
-
-
-@pytest.fixture
-def without_body(monkeypatch):
-    """Families of features made of a source's senses, and no network to leave untrained."""
-
-    def no_network(session, rows, seed):
-        raise UsageError("no network")
-
-    stages = "analysis.report.stages"
-    monkeypatch.setattr(import_module(f"{stages}.decoding"), "untrained_activity", no_network)
-    for name in ("decoding", "encoding", "similarity"):
-        stage = import_module(f"{stages}.{name}")
-        monkeypatch.setattr(stage, "families", lambda source, _, rows, components: ({"pose": source.senses[rows]}, {}))
-    encoding = import_module(f"{stages}.encoding")
-    monkeypatch.setattr(encoding, "behaviour_family", lambda _, rows, components: ({}, {}))
-
-
-def run_stage(name, source):
-    stages = {stage.name: stage for stage in STAGES}
-    steps = len(source.episodes)
-    earlier = {"gait": {"phase": np.full(steps, np.nan)}, "behaviour": {"labels": np.zeros(steps, dtype=int)}}
-    if name == "information":
-        earlier["tuning"] = run_stage("tuning", source).arrays
-    return stages[name].work(source, earlier, 0)
-
-
-@pytest.mark.parametrize("name", ["tuning", "information", "encoding", "decoding", "axes", "similarity"])
-def test_what_sets_tasks_apart_belongs_to_the_null(name, without_body):
-    found = [
-        (each.measure, each.estimate)
-        for each in run_stage(name, Made()).findings
-        if each.layer.startswith("policy.0") and CONTROL in each.estimate.nulls and each.variable in APART
-    ]
-    effects = [(measure, estimate) for measure, estimate in found if measure != "mean unique variance explained"]
-    assert effects
-    for measure, estimate in effects:
-        assert estimate.value > 0.3, measure  # tasks alone account for it
-        assert np.median(estimate.nulls[CONTROL]) == pytest.approx(estimate.value, abs=0.1), measure
-
-
-def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
-    (told,) = (
-        each.estimate
-        for each in run_stage("decoding", Made()).findings
-        if each.measure == "balanced accuracy" and each.variable == "task" and each.layer == "policy.0"
-    )
-    assert told.value > 0.95 and np.median(told.nulls[CONTROL]) < 0.8 and told.beat == (CONTROL,)
-
-
-# ---- what units follow in a task -------------------------------------------------------------------------------------
-
-
-class Placed(Made):
-    """A gap in the task `run` alone, which the first unit follows."""
-
-    def __init__(self):
-        super().__init__()
-        distance = np.tile(np.linspace(0.9, -0.2, 60), 12) + 0.1 * np.random.default_rng(1).normal(size=720)
-        self.landmarks = {"distance to gap (m)": np.where(self.tasks == "run", distance, np.nan)}
-        self.reward = np.where(np.arange(720) % 60 == 50, 25.0, 0.01 * np.random.default_rng(2).random(720))
-        self.activity[:, 0] += 5 * np.nan_to_num(np.exp(-((self.landmarks["distance to gap (m)"] / 0.2) ** 2)))
-
-
-def test_units_are_tuned_to_the_distance_where_the_task_has_one_and_where_not_the_table_says_so():
-    outcome = run_stage("tuning", Placed())
-    (units,) = (each.estimates for each in outcome.units if each.variable == "distance to gap (m)")
-    assert units.value.argmax() == 0 and units.value[0] > 0.5
-    missing = {(each.task, each.variable): each.estimate.reason for each in outcome.findings if each.task}
-    assert missing == {
-        ("two-tap", "distance to gap or target"): "nothing recorded in two-tap is a gap or a target",
-        **{
-            (task, "time since tap or another rare reward"): f"no reward was paid in {task} that comes seldom"
-            for task in ("two-tap", "run")
-        },
-    }
-    names = {each.variable for each in outcome.findings}  # some of them in rows that say why there is no number
-    assert {"reward", "phase of hip_L_extend (rad)", "speed (m/s)"} <= names
-
-
-def test_bins_of_the_reward_are_as_full_whatever_a_lump_pays():
-    edges = run_stage("tuning", Placed()).arrays["edges.reward"]
-    assert len(edges) > 10 and edges[-2] < 0.011 and edges[-1] == 25
-
-
-def test_what_the_rat_does_is_a_family_of_features():
-    rows = np.arange(60)
-    found, missing = behaviour_family({"labels": np.repeat([-1, 0, 2], 20)}, rows, 8)
-    assert not missing and len(found["behaviour"]) == 60
-    assert len(np.unique(found["behaviour"].round(6), axis=0)) == 3  # each behaviour, and none, has its own place
-    assert behaviour_family({"labels": np.zeros(60, int)}, rows, 8) == ({}, {"behaviour": "1 behaviours; needs 2"})
-
-
-def test_vision_is_a_family_of_a_rat_that_sees(source):
-    none = {f"features.{band}": np.zeros((len(source.episodes), 60)) for band in ("fast", "slow")}
-    rows = np.arange(len(source.episodes))
-    assert families(source, none, rows, 4)[1]["vision"] == "the network sees nothing"
-    source.__dict__["sight"] = np.random.default_rng(0).random((len(rows), 192))
-    assert families(source, none, rows, 4)[0]["vision"].shape == (len(rows), 4)
-
-
-# ---- the untrained network -------------------------------------------------------------------------------------------
-
-
-def test_an_untrained_network_has_the_layers_of_the_trained_one_and_another_activity(mlp_session):
-    with Session(mlp_session) as session:
-        rows = np.arange(int(session.trials.steps.sum()))
-        fresh = untrained_activity(session, rows)
-        for name, values in fresh.items():
-            trained = session.layers[name].read()
-            assert values.shape == trained.shape and not np.allclose(values, trained)
-        some = untrained_activity(session, rows[::7])
-        np.testing.assert_allclose(some["policy.1"], fresh["policy.1"][::7], rtol=1e-6)
-        assert not np.allclose(untrained_activity(session, rows, seed=1)["policy.1"], fresh["policy.1"])
-
-
-def test_memory_of_an_untrained_network_begins_anew_with_each_episode(lstm_session):
-    with Session(lstm_session) as session:
-        lengths = session.trials.steps.to_numpy()
-        fresh = untrained_activity(session, np.arange(int(lengths.sum())))
-        first = np.abs(fresh["core.h"][[0, lengths[0]]]).mean()
-        later = np.abs(fresh["core.h"][lengths[0] - 1]).mean()
-        assert fresh["core.h"].std() > 0 and first < later  # hidden state grows from zero
-
-
-def test_a_network_that_sees_has_no_untrained_control(mlp_session):
-    with Session(mlp_session) as session:
-        description = {**session.protocol["policy"], "picture": ["eye", [64, 64, 3]]}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Session, "protocol", {"policy": description})
-            with pytest.raises(UsageError, match="pictures are not recorded"):
-                untrained_activity(session, np.arange(3))

@@ -15,8 +15,7 @@ from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source, reduced
 from analysis.report.stages.families import families
-from analysis.untrained import untrained_activity
-from rodent.errors import UsageError
+from analysis.report.stages.untrained import GAIN, untrained_layers
 
 _STEPS, _COMPONENTS, _TARGETS, _FOLDS, _DRAWS = 2000, 16, 6, 3, 20
 _CLASS_STEPS, _CLASS_COMPONENTS = 1000, 12
@@ -60,11 +59,7 @@ def _populations(
     """Reduced activity of the recorded layers and the inputs, and of the untrained network's layers."""
     layers = {name: reduced(source.layer(name, rows), _COMPONENTS) for name in source.layers}
     layers[_INPUTS] = _inputs(source, rows)
-    try:
-        fresh = untrained_activity(source.session, rows, seed)
-    except UsageError as error:
-        outcome.missing("gain over an untrained network", str(error))
-        return layers, {}
+    fresh = untrained_layers(source, rows, seed, outcome, GAIN)
     return layers, {_untrained(name): reduced(values, _COMPONENTS) for name, values in fresh.items()}
 
 
@@ -96,7 +91,7 @@ def _gains(
 ) -> None:
     groups = np.unique(episodes, return_inverse=True)[1].astype(np.int64)
     if groups.max() < 1:
-        outcome.missing("gain over an untrained network", "one episode: nothing to hold out", variable=name)
+        outcome.missing(GAIN, "one episode: nothing to hold out", variable=name)
         return
     scaled = _standard(target)
 
@@ -112,7 +107,7 @@ def _gains(
         if _untrained(layer) in fresh:
             other = errors(fresh[_untrained(layer)])
             estimate = gain(own, other, totals, "untrained network", seed)
-            outcome.findings.append(Finding("gain over an untrained network", estimate, **about))
+            outcome.findings.append(Finding(GAIN, estimate, **about))
 
 
 def gain(own: Array, other: Array, totals: Array, control: str, seed: int, draws: int = 1000) -> Estimate:

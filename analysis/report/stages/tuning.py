@@ -6,16 +6,19 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from analysis.gait import oscillation_phase
 from analysis.inference import Estimate, not_estimable, percentile_interval
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
 from analysis.report.source import TIMESTEP, Source
+from analysis.report.stages.untrained import UNIT_GAIN, unit_gain, untrained_layers
 from analysis.tuning import Tuning, plot_tuning
 from analysis.tuning import tuning as tune
 
 BINS = 12
+_GAIN_STEPS = 10_000  # that the comparison with an untrained network takes
 _EVENT_WINDOW = 2.0  # s after an event
 _JOINT = "hip_L_extend"  # whose phase counts
 _DISTANCE, _SINCE = "distance to gap or target", "time since tap or another rare reward"
@@ -26,9 +29,12 @@ MEASURE = "tuning strength (held-out variance explained)"
 def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Tuning strength of every unit of every layer to each variable, over all tasks together.
 
+    What a layer's units gain over those of an untrained network is told on some of the steps, the same for both.
     Leaves the curves of each layer and variable, `curve.LAYER.VARIABLE` (units, bins), and `edges.VARIABLE`.
     """
     outcome, wanted = Outcome(), variables(source, earlier["gait"]["phase"])
+    rows = source.thinned(_GAIN_STEPS)
+    fresh = untrained_layers(source, rows, seed, outcome, UNIT_GAIN)
     strongest: dict[str, tuple[float, str, Tuning]] = {}
     for layer in source.layers:
         activity = source.layer(layer)
@@ -47,6 +53,11 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
             mean = mean_over_units(found.strength)
             outcome.findings.append(Finding(f"mean {MEASURE}", mean, "", layer, name, "units"))
             outcome.findings.append(Finding(_STABILITY, _stability(found, seed), "", layer, name, "units"))
+            if layer in fresh:
+                bins = _bins(name, values[known])
+                own = _strengths(source, activity[rows], rows, values, bins)
+                other = _strengths(source, fresh[layer], rows, values, bins)
+                outcome.findings.append(Finding(UNIT_GAIN, unit_gain(own, other, seed), "", layer, name, "units"))
             outcome.arrays[f"curve.{layer}.{name}"] = found.curves.curves.astype(np.float32)
             outcome.arrays[f"edges.{name}"] = found.curves.edges[0]
             best = max(found.strength.value[found.strength.beat], default=-np.inf)
@@ -65,6 +76,13 @@ def variables(source: Source, phase: Array) -> dict[str, Array]:
     for name, events in source.events().items():
         found[f"time since {name} (s)"] = _time_since(source, events)
     return found
+
+
+def _strengths(
+    source: Source, activity: NDArray[np.float32], rows: NDArray[np.int64], values: Array, bins: int | list[Array]
+) -> Array:
+    """(units,) of activity at these steps, without a null."""
+    return tune(activity, values[rows], source.episodes[rows], bins, draws=0).strength.value
 
 
 def _stability(found: Tuning, seed: int) -> Estimate:

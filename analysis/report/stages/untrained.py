@@ -1,0 +1,52 @@
+"""The untrained network in the stages: its layers beside those recorded, and what single units gain over its units."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inputs import Array
+from analysis.report.findings import Outcome
+from analysis.report.source import Source
+from analysis.untrained import untrained_activity
+from rodent.errors import UsageError
+
+GAIN, UNIT_GAIN = "gain over an untrained network", "gain over an untrained network, mean over units"
+
+
+def untrained_layers(
+    source: Source, rows: NDArray[np.int64], seed: int, outcome: Outcome, measure: str
+) -> dict[str, NDArray[np.float32]]:
+    """A layer's name to what an untrained network does in it at these steps; none, and a row that says why, where it
+    cannot be driven.
+    """
+    try:
+        return untrained_activity(source.session, rows, seed)
+    except UsageError as error:
+        outcome.missing(measure, str(error))
+        return {}
+
+
+def unit_gain(own: Array, other: Array, seed: int, draws: int = 1000) -> Estimate:
+    """How much more variance is explained of a layer's units, on average, than of those of the untrained network.
+
+    What predicts held-out episodes worse than their mean explains nothing, however much worse it is: it counts as 0.
+
+    Args:
+        own: (units,) variance explained, of the recorded layer; NaN where it cannot be estimated.
+        other: (units,) of the untrained one.
+        seed: of the null, which deals the units of both to two layers, and of the units drawn for the interval.
+        draws: of both.
+    """
+    own, other = (np.maximum(each[np.isfinite(each)], 0.0) for each in (own, other))
+    if not len(own) or not len(other):
+        return not_estimable(f"no unit of the {'untrained ' if len(own) else ''}layer is estimable")
+    rng, both = np.random.default_rng(seed), np.concatenate([own, other])
+    mixed = rng.permuted(np.tile(both, (draws, 1)), axis=1)
+    null = mixed[:, : len(own)].mean(axis=1) - mixed[:, len(own) :].mean(axis=1)
+    drawn = [rng.choice(each, size=(draws, len(each))).mean(axis=1) for each in (own, other)]
+    low, high = percentile_interval(drawn[0] - drawn[1])
+    return Estimate(
+        float(own.mean() - other.mean()), {"units mixed with an untrained network's": null}, (float(low), float(high))
+    )
