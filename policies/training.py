@@ -44,9 +44,11 @@ from policies.storage import Arrays, write_atomically
 from policies.threads import torch_threads
 from policies.transfer import copy_weights, keep_values
 from rodent.errors import UsageError
+from rodent.machine import memory_bytes
 from rodent.symmetry import mirror_actions, mirror_senses
 
 _EVALUATION_SEED = 0
+_LEAST_BYTES = 1024  # of memory, that a step of a rat takes until it is learnt from: some 250 numbers that it senses
 
 
 def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path]:
@@ -77,9 +79,21 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
     return folders if ranks.writes else []
 
 
+def _check_memory(config: TrainConfig, ranks: Ranks) -> None:
+    """Complains of what can't fit here, before the system ends the process without a word."""
+    share = ranks.share(config.envs)
+    steps = (share.stop - share.start) * max(phase.rollout or config.rollout for phase in config.phases)
+    needed, there = steps * _LEAST_BYTES, memory_bytes()
+    if there and needed > there:
+        raise UsageError(
+            f"{config.envs} environments' rollouts need {needed / 2**30:.0f} GiB of memory at least, and "
+            f"{there / 2**30:.1f} are here: give fewer --envs or a shorter --rollout"
+        )
+
+
 def _prepared(config: TrainConfig, ranks: Ranks, folder_held: ExitStack) -> TrainConfig:
     """A configuration whose run folder is there and held; complains before it is made, or an old run deleted."""
-    ranks.share(config.envs)
+    _check_memory(config, ranks)
     if config.init_from is not None:
         Policy.load(config.init_from)
     experts = load_experts(config.expert, config.task)

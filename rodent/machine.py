@@ -16,7 +16,7 @@ def describe_machine() -> dict[str, str | int | float]:
     return {
         "processor": _processor(),
         "cores": available_cores(),
-        "memory_gib": round(_memory_bytes() / 2**30, 1),
+        "memory_gib": round(memory_bytes() / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "mujoco": version("mujoco"),
@@ -51,7 +51,8 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory_bytes() -> int:
+def memory_bytes() -> int:
+    """This computer's memory, bytes (0 where the system does not tell)."""
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return 0

@@ -67,6 +67,7 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
         (["train", "--aids.jerk", "inf"], "jerk must be finite"),
         (["train", "--init-from", "nowhere", "--run-dir", "/no/such/folder"], "no policy at nowhere"),
         (["train", "--task", "fly"], "unknown task 'fly'"),
+        (["train", "--envs", "1000000000"], "1000000000 environments' rollouts need 30518 GiB of memory at least"),
         (["train", "--agent", "brain"], "brain"),
         (["train", "--learner", "sarsa"], "sarsa"),
         (["train", "--physics", "quick"], "unknown physics preset 'quick'"),
