@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from point_mass import LIMIT, PointMasses, make_point_masses
 
 from policies.config import TrainConfig
@@ -38,6 +41,15 @@ def test_presets_joined_by_a_plus_share_the_environments() -> None:
     env = make_training_env(make_point_masses, config, config.phases[0])
     assert isinstance(env, Mixture)
     assert [(part.num_envs, part.physics) for part in env.parts] == [(4, "fast"), (3, "paper")]
+
+
+def test_what_pools_of_arenas_cost_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    config = TrainConfig(task=("run-gaps",), envs=4, physics="fast+paper", pool=3)
+    make_training_env(make_point_masses, config, config.phases[0])
+    assert re.fullmatch(r"6 arenas of run-gaps compiled in \d+\.\d s\n", capsys.readouterr().err)
+    flat = replace(config, task=("run",))
+    make_training_env(make_point_masses, flat, flat.phases[0])
+    assert capsys.readouterr().err == ""
 
 
 def test_no_two_runs_or_phases_share_seeds() -> None:
