@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.decomposition import FactorAnalysis
+from sklearn.model_selection import GroupKFold
 
 from analysis.populations import (
     dimensions,
@@ -43,6 +45,20 @@ def test_factor_analysis_finds_the_planted_shared_variance():
     assert found.factors == 2
     np.testing.assert_allclose(found.shared.value, shared, atol=0.03)
     plot_shared_variance(found)
+
+
+def test_factors_are_fitted_to_the_covariance_as_to_all_steps():
+    rng = np.random.default_rng(2)
+    episodes = np.arange(900) // 150
+    activity = rng.normal(size=(900, 3)) @ rng.normal(size=(3, 8)) + rng.normal(size=(900, 8)) + 5.0
+    found = shared_variance(activity, episodes, most_factors=4, folds=2, draws=1)
+    split = list(GroupKFold(2).split(activity, groups=episodes))
+    for factors, likelihood in enumerate(found.log_likelihood, start=1):
+        whole = [
+            FactorAnalysis(factors, svd_method="lapack").fit(activity[train]).score(activity[test])
+            for train, test in split
+        ]
+        assert likelihood == pytest.approx(np.mean(whole), rel=1e-6)
 
 
 def test_one_episode_and_bad_units_have_a_reason():
