@@ -52,7 +52,7 @@ def _processor() -> str:
 
 
 def memory_bytes() -> int:
-    """This computer's memory, bytes (0 where the system does not tell)."""
+    """Memory of the machine, bytes (0 where the system does not tell)."""
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return 0
