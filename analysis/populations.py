@@ -174,7 +174,7 @@ def _fitted(units: Array, factors: int, tol: float) -> FactorAnalysis:
     Fitted to a few rows of that same covariance, about 0, instead of all the steps: each iteration decomposes them.
     """
     mean = units.mean(axis=0)
-    root = np.linalg.qr(units - mean, mode="r")
+    root = np.asarray(np.linalg.qr(units - mean, mode="r"))
     rows = np.concatenate([root, -root]) * np.sqrt(len(root) / len(units))
     share = len(rows) / len(units)  # the tolerance is of a likelihood that sums over rows
     model = FactorAnalysis(factors, tol=tol * share, svd_method="lapack").fit(rows)
