@@ -38,6 +38,7 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     strongest: dict[str, tuple[float, str, Tuning]] = {}
     for layer in source.layers:
         activity = source.layer(layer)
+        some = activity[rows]
         for name, values in wanted.items():
             known = np.flatnonzero(np.isfinite(values))
             if len(known) < 200:
@@ -45,17 +46,16 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
                     MEASURE, f"{len(known)} steps with {name}; needs at least 200", layer=layer, variable=name
                 )
                 continue
+            bins = _bins(name, values[known])
             found = tune(
-                activity[known], values[known], source.episodes[known], _bins(name, values[known]), seed=seed,
-                tasks=source.tasks[known],
-            )  # fmt: skip
+                activity[known], values[known], source.episodes[known], bins, seed=seed, tasks=source.tasks[known]
+            )
             outcome.units.append(UnitFinding(MEASURE, found.strength, layer=layer, variable=name))
             mean = mean_over_units(found.strength)
             outcome.findings.append(Finding(f"mean {MEASURE}", mean, "", layer, name, "units"))
             outcome.findings.append(Finding(_STABILITY, _stability(found, seed), "", layer, name, "units"))
             if layer in fresh:
-                bins = _bins(name, values[known])
-                own = _strengths(source, activity[rows], rows, values, bins)
+                own = _strengths(source, some, rows, values, bins)
                 other = _strengths(source, fresh[layer], rows, values, bins)
                 outcome.findings.append(Finding(UNIT_GAIN, unit_gain(own, other, seed), "", layer, name, "units"))
             outcome.arrays[f"curve.{layer}.{name}"] = found.curves.curves.astype(np.float32)
