@@ -128,14 +128,17 @@ def main(flags: Flags) -> int:
         print(json.dumps(soak(flags.tasks[0], flags)))
         return 0
     command = f"python benchmarks/soak.py --steps {flags.steps} --envs {flags.envs} --physics {flags.physics}"
-    before = json.loads(flags.output.read_text()) if flags.output.exists() else {}
-    rows = {row["task"]: row for row in before.get("rows", ()) if before["command"] == command}
+    faulty = False
     for task in flags.tasks:
-        rows[task] = in_a_process_of_its_own(task, flags) | {"processor": describe_machine()["processor"]}
+        row = in_a_process_of_its_own(task, flags) | {"processor": describe_machine()["processor"]}
+        # Read only now: other tasks may have been soaked by another process meanwhile.
+        before = json.loads(flags.output.read_text()) if flags.output.exists() else {}
+        rows = {row["task"]: row for row in before.get("rows", ()) if before["command"] == command} | {task: row}
         ordered = sorted(rows.values(), key=lambda row: list(TASKS).index(row["task"]))
         write_result(flags.output, {"command": command, "machine": describe_machine(), "rows": ordered})
-        print(task, "; ".join(rows[task]["faults"]) or "as it must be", flush=True)
-    return 1 if any(rows[task]["faults"] for task in flags.tasks) else 0
+        print(task, "; ".join(row["faults"]) or "as it must be", flush=True)
+        faulty |= bool(row["faults"])
+    return 1 if faulty else 0
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -269,11 +272,59 @@ def join_ranks() -> Iterator[Ranks]:
         cuda = torch.cuda.is_available() and dist.is_nccl_available()
         if cuda:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+        from torch.distributed.rendezvous import rendezvous  # not there in every build of torch
+
+        store, rank, count = next(rendezvous("env://"))
+        store = meet(store, rank, count)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", store=store, rank=rank, world_size=count)
         try:
             yield ManyRanks()
         finally:
             dist.destroy_process_group()
+
+
+def meet(store: dist.Store, rank: int, count: int, timeout: float = 300) -> dist.Store:
+    """A part of a store that the ranks of this attempt share, and that those of earlier attempts have not written to.
+
+    The store of `torchrun` outlives an attempt (pytorch/pytorch#135712). Ranks that are started again would find the
+    addresses of the dead ones there, and either fail to connect or wait for them for ever. The number of restarts does
+    not tell attempts apart, since each machine counts its own. So the first rank gives the attempt a name, and tells
+    it to every rank that says a word nobody has said before.
+
+    Args:
+        store: what all ranks write to.
+        rank: which one this is, from 0 on.
+        count: how many there are.
+        timeout: seconds for which the ranks wait for one another.
+
+    Raises:
+        UsageError: a rank did not come.
+    """
+    word, until = uuid.uuid4().hex, time.monotonic() + timeout
+
+    def wait_for(others: str, arrived: Callable[[], bool]) -> None:
+        while not arrived():
+            if time.monotonic() > until:
+                raise UsageError(f"rank {rank} waited {timeout:.0f} s for {others}: are all machines started?")
+            time.sleep(0.02)
+
+    def heard(key: str) -> str:
+        return store.get(key).decode() if store.check([key]) else ""
+
+    if rank:
+        store.set(f"word/{rank}", word)
+        wait_for("rank 0", lambda: store.check([f"attempt/{word}"]))
+        attempt = heard(f"attempt/{word}")
+        store.set(f"joined/{rank}", attempt)
+        return dist.PrefixStore(attempt, store)
+
+    def answer(other: int) -> bool:
+        store.set(f"attempt/{heard(f'word/{other}')}", word)
+        return heard(f"joined/{other}") == word
+
+    for other in range(1, count):
+        wait_for(f"rank {other}", partial(answer, other))
+    return dist.PrefixStore(word, store)
 
 
 def _column(values: Tensor) -> Tensor:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import many_ranks
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from many_ranks import RANKS, RUNS, configure, maker, numbers, save_experts
 from point_mass import make_point_masses
 
 from policies.agent import Agent
 from policies.checkpoint import Checkpoints
-from policies.distributed import Ranks, Share
+from policies.distributed import Ranks, Share, meet
 from policies.metrics import read_metrics
 from policies.policy import Policy
 from policies.registry import AGENTS, make_agent
@@ -136,17 +138,39 @@ def test_a_killed_rank_is_restarted_and_the_run_goes_on_from_its_last_checkpoint
 ) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(RANKS)]
     done = subprocess.run(
-        [*torchrun, "--max-restarts", "9", many_ranks.__file__, tmp_path], capture_output=True, text=True, timeout=600
+        [*torchrun, "--max-restarts", "1", many_ranks.__file__, tmp_path], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert "rank 0 has lost another rank" in done.stderr
-    # On a busy machine gloo may fail to connect the ranks that were started again, and they are started once more.
-    assert len(list(tmp_path.glob("attempt-*"))) >= 2 * RANKS
+    assert len(list(tmp_path.glob("attempt-*"))) == 2 * RANKS
     ours, theirs = newest(tmp_path / "mlp-ppo")[0], newest(together / "mlp-ppo")[0]
     for key in theirs:
         np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)
     assert [row["steps"] for row in read_metrics(tmp_path / "mlp-ppo" / "metrics.csv")] == [128, 256, 384]
     assert Policy.load(tmp_path / "mlp-ppo").facts["steps"] == 384
+
+
+def meet_all(store: dist.Store) -> list[dist.Store]:
+    with ThreadPoolExecutor(3) as ranks:
+        return list(ranks.map(lambda rank: meet(store, rank, 3, timeout=30), (1, 2, 0)))
+
+
+def test_ranks_that_are_started_again_find_nothing_of_their_forerunners() -> None:
+    store = dist.HashStore()
+    for attempt in range(3):  # what an attempt says stays in the store for the next one to stumble on
+        first, second, third = meet_all(store)
+        assert not first.check(["address"])
+        third.set("address", f"of {attempt}")
+        assert first.get("address") == second.get("address") == f"of {attempt}".encode()
+
+
+def test_a_rank_that_does_not_come_is_named() -> None:
+    store = dist.HashStore()
+    store.set("word/1", "of an earlier attempt")
+    with pytest.raises(UsageError, match="rank 0 waited 0 s for rank 1: are all machines started"):
+        meet(store, 0, 2, timeout=0.1)
+    with pytest.raises(UsageError, match="rank 1 waited 0 s for rank 0"):
+        meet(store, 1, 2, timeout=0.1)
 
 
 def rollouts(agent: Agent, time: int, envs: int, ranks: int) -> list[Rollout]:
