@@ -11,9 +11,11 @@ from scipy import linalg
 
 from analysis.drawing import axes_or_new
 from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
-from analysis.inputs import Array, first_reason
+from analysis.inputs import Array, Labels, codes, first_reason
 from analysis.maximum_entropy import MaximumEntropy
 from rodent.errors import UsageError
+
+_TINY = 1e-12  # of the greatest variance: directions with less have none
 
 
 @dataclass(frozen=True)
@@ -22,22 +24,30 @@ class JPCA:
 
     Attributes:
         planes: (planes, 2, units) orthonormal pairs, the fastest first.
-        frequencies: (planes,) Hz.
+        frequencies: of each plane, Hz.
         skew_r2: variance of the velocity that rotations alone explain. One null deals each principal component's
             paths to other conditions by itself, which keeps all paths and breaks the phase between components. The
             other draws states of greatest entropy with the same covariances over conditions, steps and components.
         full_r2: the same of any linear dynamics.
+            Every number has both nulls, and an interval over the conditions, or over the groups they belong to.
         projections: (conditions, steps, 2) on the first plane.
     """
 
     planes: Array
-    frequencies: Array
+    frequencies: tuple[Estimate, ...]
     skew_r2: Estimate
     full_r2: Estimate
     projections: Array
 
 
-def jpca(states: ArrayLike, timestep: float, components: int = 6, draws: int = 100, seed: int = 0) -> JPCA:
+def jpca(
+    states: ArrayLike,
+    timestep: float,
+    components: int = 6,
+    draws: int = 100,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> JPCA:
     """Fit dx/dt = M x with M skew-symmetric, on the leading principal components.
 
     The mean over conditions is removed at each step. (Surrogates that mirror paths are none of the nulls, since those
@@ -49,6 +59,8 @@ def jpca(states: ArrayLike, timestep: float, components: int = 6, draws: int = 1
         components: principal components, an even number.
         draws: surrogates, and conditions drawn with replacement for the interval.
         seed: of the draws.
+        groups: (conditions,) labels of what is drawn as a whole, such as the episode that a window is of; None where
+            each condition is on its own.
 
     Raises:
         UsageError: where the shape or the number of components is wrong.
@@ -60,32 +72,29 @@ def jpca(states: ArrayLike, timestep: float, components: int = 6, draws: int = 1
         raise UsageError(f"{components} components; give an even number, since rotations come in planes")
     conditions, steps, units = array.shape
     if reason := _reason(array, components):
-        none = not_estimable(reason)
-        nothing = np.full((components // 2, 2, units), np.nan)
-        return JPCA(nothing, nothing[:, 0, 0], none, none, np.full((conditions, steps, 2), np.nan))
+        none, planes = not_estimable(reason), components // 2
+        nothing = np.full((planes, 2, units), np.nan)
+        return JPCA(nothing, (none,) * planes, none, none, np.full((conditions, steps, 2), np.nan))
     centred = array - array.mean(axis=0)
     flat = centred.reshape(-1, units)
     basis = np.linalg.eigh(flat.T @ flat)[1][:, ::-1][:, :components].T
     reduced = centred @ basis.T
     rng = np.random.default_rng(seed)
-    skew, _ = fits(reduced, timestep)
-    planes, frequencies = _planes(skew)
     entropy = MaximumEntropy.of(reduced)
     nulls = {
-        "shuffled conditions": np.array([shares(_shuffled(reduced, rng), timestep) for _ in range(draws)]),
-        "maximum entropy": np.array([shares(entropy.draw(rng), timestep) for _ in range(draws)]),
+        "shuffled conditions": np.array([_numbers(*_moments(_shuffled(reduced, rng), timestep)) for _ in range(draws)]),
+        "maximum entropy": np.array([_numbers(*_moments(entropy.draw(rng), timestep)) for _ in range(draws)]),
     }
-    each = [_moments(path[None], timestep) for path in reduced]
-    weights = bootstrap_weights(conditions, draws, rng)
-    sums = [np.tensordot(weights, np.array(moment), 1) for moment in zip(*each, strict=True)]
-    intervals = percentile_interval(np.array([_explained(*moments) for moments in zip(*sums, strict=True)]))
-    estimates = [
-        Estimate(
-            value, {name: null[:, i] for name, null in nulls.items()}, (float(intervals[0, i]), float(intervals[1, i]))
+    labels = np.arange(conditions) if groups is None else codes(groups, conditions, "groups")
+    intervals = _intervals(reduced, timestep, labels, draws, rng)
+    skew, full, *frequencies = (
+        Estimate(value, {name: null[:, i] for name, null in nulls.items()}, (low, high))
+        for i, (value, low, high) in enumerate(
+            zip(_numbers(*_moments(reduced, timestep)).tolist(), *intervals.tolist(), strict=True)
         )
-        for i, value in enumerate(shares(reduced, timestep))
-    ]
-    return JPCA(planes @ basis, frequencies, estimates[0], estimates[1], reduced @ planes[0].T)
+    )
+    found = _planes(fits(reduced, timestep)[0])[0]
+    return JPCA(found @ basis, tuple(frequencies), skew, full, reduced @ found[0].T)
 
 
 def fits(states: Array, timestep: float) -> tuple[Array, Array]:
@@ -107,7 +116,7 @@ def plot_jpca(result: JPCA, ax: Axes | None = None) -> Axes:
     ax.set_aspect("equal")
     ax.set_xlabel("jPC 1")
     ax.set_ylabel("jPC 2")
-    ax.set_title(f"{result.frequencies[0]:.2f} Hz, skew R² {result.skew_r2.value:.2f}")
+    ax.set_title(f"{result.frequencies[0].value:.2f} Hz, skew R² {result.skew_r2.value:.2f}")
     return ax
 
 
@@ -117,7 +126,9 @@ def _reason(states: Array, components: int) -> str:
         return f"{conditions} conditions of {steps} steps; needs 2 conditions of 3 steps"
     if reason := first_reason(states.reshape(-1, units)):
         return reason
-    rank = np.linalg.matrix_rank((states - states.mean(axis=0)).reshape(-1, units))
+    flat = (states - states.mean(axis=0)).reshape(-1, units)
+    variances = np.linalg.eigvalsh(flat.T @ flat)
+    rank = int((variances > _TINY * variances[-1]).sum()) if variances[-1] > 0 else 0
     return "" if rank >= components else f"rank {rank}; needs {components} for as many components"
 
 
@@ -130,6 +141,22 @@ def _moments(states: Array, timestep: float) -> tuple[Array, Array, float]:
     x = ((states[:, 1:] + states[:, :-1]) / 2).reshape(-1, count)
     velocity = (np.diff(states, axis=1) / timestep).reshape(-1, count)
     return x.T @ x, velocity.T @ x, float(np.square(velocity).sum())
+
+
+def _numbers(covariance: Array, drive: Array, total: float) -> Array:
+    """(2 + planes,) explained by skew-symmetric and by free dynamics, and the frequencies of the former."""
+    return np.array([*_explained(covariance, drive, total), *_planes(_fits(covariance, drive)[0])[1]])
+
+
+def _intervals(states: Array, timestep: float, labels: Labels, draws: int, rng: np.random.Generator) -> Array:
+    """(2, numbers) of `_numbers`, over groups of conditions drawn with replacement; NaN where there is one group."""
+    groups = int(labels.max()) + 1
+    if groups < 2:
+        return np.full((2, 2 + states.shape[2] // 2), np.nan)
+    each = [_moments(states[labels == group], timestep) for group in range(groups)]
+    weights = bootstrap_weights(groups, draws, rng)
+    sums = [np.tensordot(weights, np.array(moment), 1) for moment in zip(*each, strict=True)]
+    return percentile_interval(np.array([_numbers(*moments) for moments in zip(*sums, strict=True)]))
 
 
 def _fits(covariance: Array, drive: Array) -> tuple[Array, Array]:

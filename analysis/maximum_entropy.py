@@ -56,7 +56,7 @@ class MaximumEntropy:
         total = np.square(rest).sum()
         if total <= 1e-20 * max(np.square(array).sum(), np.finfo(float).tiny):
             raise UsageError("states are nothing but their means; give some that vary otherwise")
-        values, bases = zip(*(_eigen(covariance(rest, axis) / total) for axis in range(3)), strict=True)
+        values, bases = zip(*(_eigen(_unfolded(rest, axis)) for axis in range(3)), strict=True)
         return cls(mean, bases, np.sqrt(total * _variances(values)))
 
     def draw(self, rng: np.random.Generator) -> Array:
@@ -69,8 +69,12 @@ class MaximumEntropy:
 
 def covariance(rest: Array, axis: int) -> Array:
     """(length, length) sums of products over the two other axes of a tensor without its means."""
-    unfolded = np.moveaxis(rest, axis, 0).reshape(rest.shape[axis], -1)
+    unfolded = _unfolded(rest, axis)
     return unfolded @ unfolded.T
+
+
+def _unfolded(rest: Array, axis: int) -> Array:
+    return np.moveaxis(rest, axis, 0).reshape(rest.shape[axis], -1)
 
 
 def _first_order(array: Array) -> Array:
@@ -79,9 +83,11 @@ def _first_order(array: Array) -> Array:
     return grand + reduce(np.add, margins)
 
 
-def _eigen(matrix: Array) -> tuple[Array, Array]:
-    values, vectors = np.linalg.eigh(matrix)
-    known = values > _TINY * values[-1]
+def _eigen(unfolded: Array) -> tuple[Array, Array]:
+    """Shares of the eigenvalues of (length, others) times its transpose, and the eigenvectors (length, directions)."""
+    vectors, roots, _ = np.linalg.svd(unfolded, full_matrices=False)  # of many conditions their covariance is huge
+    values = np.square(roots)
+    known = values > _TINY * values.max()
     return values[known] / values[known].sum(), vectors[:, known]
 
 

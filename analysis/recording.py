@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _LAYERS = "acquisition"
 _BEHAVIOUR = "processing/behavior"
 _POSE = "pose."
+_PROTOCOL = "general/protocol"
 _HALF = CONTROL_TIMESTEP / 2  # s; tells neighbouring time stamps apart
 
 
@@ -60,12 +61,12 @@ class Session:
         self._file = _open(self.path)
         try:
             self._read_tables()
-        except (KeyError, OSError, ValueError) as error:
-            self._file.close()
-            raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
         except UsageError:
             self._file.close()
             raise
+        except (KeyError, OSError, ValueError) as error:
+            self._file.close()
+            raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
 
     def _read_tables(self) -> None:
         file = self._file
@@ -79,6 +80,14 @@ class Session:
         self._columns: dict[str, list[str]] = {}
         for series, channel in zip(_texts(channels["series"]), _texts(channels["channel"]), strict=True):
             self._columns.setdefault(series, []).append(channel)
+        wanted = [
+            *(f"{_LAYERS}/{name}" for name in self._layer_names),
+            *(f"{_BEHAVIOUR}/{name.replace(_POSE, 'pose/')}" for name in self._columns),
+            f"{_BEHAVIOUR}/pose",
+            _PROTOCOL,
+        ]
+        if lost := [name for name in wanted if name not in file]:
+            raise UsageError(f"{self.path} is damaged: it has no {lost[0]}")
         self._table = {name: trials[name][:] for name in ("start_time", "stop_time", "seed", "episode", "return")}
         self._table |= {name: np.array(_texts(trials[name])) for name in ("task", "outcome")}
         self._selection = _Selection(np.arange(len(self._table["task"])))
@@ -125,7 +134,7 @@ class Session:
     @property
     def protocol(self) -> dict[str, Any]:
         """How the episodes came to be: `policy` (its description), `tasks` (parameters), seed, physics, ..."""
-        protocol: dict[str, Any] = json.loads(self._file["general/protocol"].asstr()[()])
+        protocol: dict[str, Any] = json.loads(self._file[_PROTOCOL].asstr()[()])
         return protocol
 
     @property

@@ -90,9 +90,13 @@ def sequence(
     """
     windows = around_events(activity, events, episodes, before, after)
     offsets, count = np.arange(-before, after), windows.shape[2]
-    if reason := _reason(windows):
-        empty, unknown = np.full((len(offsets), count), np.nan), not_estimable(reason)
-        return Sequence(empty, np.arange(count), unknown, empty[:, 0], unknown, offsets)
+    mean = np.full((len(offsets), count), np.nan)
+    reasons = column_reasons(windows.reshape(-1, count)) if len(windows) else ()
+    known = np.flatnonzero(np.array([not reason for reason in reasons], dtype=bool))
+    if reason := _reason(windows, len(known)):
+        unknown = not_estimable(reason)
+        return Sequence(mean, np.arange(count), unknown, mean[:, 0], unknown, offsets)
+    windows = windows[:, :, known]
     rng = np.random.default_rng(seed)
     odd, even = windows[1::2], windows[0::2]
     null = [_reliability(*(_rolled(half, rng) for half in (odd, even))) for _ in range(draws)]
@@ -102,11 +106,10 @@ def sequence(
     reliability = Estimate(value, {"rolled events": np.array(null)}, (float(low), float(high)))
     if not np.isfinite(value):
         reliability = not_estimable("every unit peaks at the same offset")
+    mean[:, known] = even.mean(axis=0)
+    order = known[np.argsort(odd.mean(axis=0).argmax(axis=0), kind="stable")]
     variability = _variability(windows)
-    return Sequence(
-        even.mean(axis=0), np.argsort(odd.mean(axis=0).argmax(axis=0), kind="stable"), reliability,
-        variability, _fall(windows, variability, draws, rng), offsets,
-    )  # fmt: skip
+    return Sequence(mean, order, reliability, variability, _fall(windows, variability, draws, rng), offsets)
 
 
 def plot_variability(result: Sequence, ax: Axes | None = None, timestep: float | None = None) -> Axes:
@@ -135,12 +138,10 @@ def plot_sequence(result: Sequence, ax: Axes | None = None, timestep: float | No
     return ax
 
 
-def _reason(windows: Array) -> str:
+def _reason(windows: Array, known: int) -> str:
     if len(windows) < 2:
         return f"{len(windows)} whole windows; needs at least 2"
-    if windows.shape[2] < 3:
-        return f"{windows.shape[2]} units; an order needs at least 3"
-    return next(filter(None, column_reasons(windows.reshape(-1, windows.shape[2]))), "")
+    return "" if known > 2 else f"{known} units that are finite and not constant; an order needs at least 3"
 
 
 def _variability(windows: Array) -> Array:

@@ -214,6 +214,23 @@ def clustered_similarity(
     return Protocol(agreement, ceiling, matrices, labels)
 
 
+def reliability(values: ArrayLike, labels: ArrayLike, episodes: ArrayLike, seed: int = 0) -> float:
+    """The CKA of cluster means with the same means without noise, from how well two halves of the episodes agree.
+
+    Args:
+        values: (steps, units).
+        labels: (steps,) the cluster of each.
+        episodes: (steps,) labels.
+        seed: of the halves.
+
+    Returns:
+        NaN where there is one episode, or where no halves agree.
+    """
+    array = matrix(values, "values")
+    clusters, groups = codes(labels, len(array), "labels"), codes(episodes, len(array), "episodes")
+    return _reliability(_Clustered(array, clusters, groups), np.random.default_rng(seed))
+
+
 def cluster_means(values: NDArray, labels: Labels, clusters: Sequence[int]) -> Array:
     """(clusters, units) means in float64 of values (steps, units) over the steps of each cluster."""
     return np.stack([values[labels == cluster].mean(axis=0, dtype=np.float64) for cluster in clusters])

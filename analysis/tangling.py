@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
 from analysis.drawing import axes_or_new
-from analysis.inference import Estimate, not_estimable, percentile_interval
-from analysis.inputs import Array, first_reason
+from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
+from analysis.inputs import Array, codes, first_reason
 from rodent.errors import UsageError
 
 
@@ -61,7 +61,13 @@ def tangling(states: ArrayLike, timestep: float, epsilon: float = 0.1) -> Array:
 
 
 def compare_tangling(
-    first: ArrayLike, second: ArrayLike, timestep: float, epsilon: float = 0.1, draws: int = 500, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    timestep: float,
+    epsilon: float = 0.1,
+    draws: int = 500,
+    seed: int = 0,
+    episodes: ArrayLike | None = None,
 ) -> TanglingDifference:
     """Whether one set of states is more tangled than another over the same conditions and steps.
 
@@ -72,6 +78,7 @@ def compare_tangling(
         epsilon: as in `tangling`.
         draws: of the null and the interval.
         seed: of the draws.
+        episodes: (conditions,) labels of what is swapped and drawn as a whole; None where each condition is on its own.
     """
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if one.ndim != 3 or one.shape[:2] != other.shape[:2]:
@@ -79,14 +86,17 @@ def compare_tangling(
     q_one, q_other = tangling(one, timestep, epsilon), tangling(other, timestep, epsilon)
     if np.isnan(q_one).all() or np.isnan(q_other).all():
         return TanglingDifference(q_one, q_other, not_estimable("constant, not finite, or under 3 steps"))
-    if len(one) < 2:
-        return TanglingDifference(q_one, q_other, not_estimable("one condition: nothing to resample"))
-    more = (q_other > q_one).reshape(one.shape[:2]).mean(axis=1) - 0.5
+    groups = np.arange(len(one)) if episodes is None else codes(episodes, len(one), "episodes")
+    sizes = np.bincount(groups)
+    if len(sizes) < 2:
+        return TanglingDifference(q_one, q_other, not_estimable("one episode: nothing to resample"))
+    more = np.bincount(groups, (q_other > q_one).reshape(one.shape[:2]).mean(axis=1) - 0.5)
     rng = np.random.default_rng(seed)
-    null = (rng.choice([-1.0, 1.0], size=(draws, len(more))) * more).mean(axis=1)
-    low, high = percentile_interval(rng.choice(more, size=(draws, len(more))).mean(axis=1))
+    null = rng.choice([-1.0, 1.0], size=(draws, len(more))) @ more / len(one)
+    weights = bootstrap_weights(len(more), draws, rng)
+    low, high = percentile_interval((weights @ more) / (weights @ sizes))
     return TanglingDifference(
-        q_one, q_other, Estimate(float(more.mean()), {"swapped": null}, (float(low), float(high)))
+        q_one, q_other, Estimate(float(more.sum() / len(one)), {"swapped": null}, (float(low), float(high)))
     )
 
 

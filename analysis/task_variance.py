@@ -13,7 +13,7 @@ from sklearn.metrics import silhouette_score
 from analysis.controls import rotate_units
 from analysis.drawing import axes_or_new
 from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval, resampled_rows
-from analysis.inputs import Array, Labels, codes, first_reason, matrix
+from analysis.inputs import Array, Labels, codes, matrix
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,18 @@ def task_variance(
     share = _shares(variance)
     active, rng = np.isfinite(share).all(axis=1), np.random.default_rng(seed)
     clusters = np.full(units.shape[1], -1)
-    if reason := _reason(units, names, int(active.sum())):
+    if reason := _reason(names, int(active.sum())):
         return TaskVariance(variance, share, clusters, not_estimable(reason))
     clusters[active], value = _cluster(share[active], most_clusters, seed)
-    null = [_again(rotate_units(units, rng), names, most_clusters, seed) for _ in range(draws)]
+    if not np.isfinite(value):
+        return TaskVariance(variance, share, clusters, not_estimable("too few unlike units: no groups to separate"))
+    null = [_again(rotate_units(units[:, active], rng), names, most_clusters, seed) for _ in range(draws)]
     interval = UNKNOWN
     if groups.max() > 0:
         rows = [resampled_rows(groups, rng) for _ in range(draws)]
-        low, high = percentile_interval(np.array([_again(units[r], names[r], most_clusters, seed) for r in rows]))
+        low, high = percentile_interval(
+            np.array([_again(units[r][:, active], names[r], most_clusters, seed) for r in rows])
+        )
         interval = (float(low), float(high))
     return TaskVariance(variance, share, clusters, Estimate(value, {"rotated units": np.array(null)}, interval))
 
@@ -107,9 +111,7 @@ def _again(units: Array, names: Labels, most: int, seed: int) -> float:
     return _cluster(share, most, seed)[1] if enough else np.nan
 
 
-def _reason(units: Array, names: Labels, active: int) -> str:
-    if reason := first_reason(units):
-        return reason
+def _reason(names: Labels, active: int) -> str:
     if names.max() < 1:
         return "one task"
     if np.bincount(names).min() < 2:

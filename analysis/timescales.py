@@ -15,6 +15,9 @@ from analysis.inputs import Array, Labels, codes, column_reasons, matrix
 
 _GRID, _SECTIONS = 40, 36  # taus to begin with, and how often their neighbourhood is cut
 _GOLDEN = (np.sqrt(5) - 1) / 2
+_SHORTEST = 8  # steps of an episode that tells anything of lags
+NO_DECAY = "no decay within the longest lag"
+"""Why a unit has no timescale that is slower than all that were looked for."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,21 @@ def unit_timescales(
         activity: (steps, units).
         episodes: (steps,) labels; products never span two of them.
         timestep: s.
-        longest: lag in steps; cut to two thirds of the shortest episode.
+        longest: lag in steps; cut to two thirds of the shortest episode, not counting those that are shorter than a
+            tenth of the median one, which are left out.
         draws: of the null, and of episodes for the interval.
         seed: of the draws.
     """
     units = matrix(activity, "activity")
     groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
     lengths = np.bincount(groups)
+    long = (lengths >= np.median(lengths) / 10)[groups]
+    units, groups = units[long], np.unique(groups[long], return_inverse=True)[1]
+    lengths = np.bincount(groups)
     lags = min(longest, 2 * int(lengths.min()) // 3)
     reasons = column_reasons(units)
-    if lags < 5:
-        reasons = (f"an episode of {lengths.min()} steps; needs at least 8",) * units.shape[1]
+    if lengths.min() < _SHORTEST:
+        reasons = (f"an episode of {lengths.min()} steps; needs at least {_SHORTEST}",) * units.shape[1]
     known = np.array([not reason for reason in reasons])
     tau, null = np.full(units.shape[1], np.nan), np.full((draws, units.shape[1]), np.nan)
     interval, correlation = np.full((2, units.shape[1]), np.nan), np.full((max(lags, 1), units.shape[1]), np.nan)
@@ -72,8 +79,7 @@ def unit_timescales(
         noise = _products(rng.normal(size=(len(units), draws)), groups, lags)
         null[:] = timestep * _decay(_correlation(noise, pairs, np.ones((1, len(lengths))))[0])[:, None]
         reasons = tuple(
-            reason or ("" if np.isfinite(value) else "no decay within the longest lag")
-            for reason, value in zip(reasons, tau, strict=True)
+            reason or ("" if np.isfinite(value) else NO_DECAY) for reason, value in zip(reasons, tau, strict=True)
         )
     return Timescales(UnitEstimates(tau, "white noise", null, interval, reasons), correlation, timestep)
 

@@ -110,6 +110,8 @@ def tuning(
     if not inside.all():
         units, index, groups, task = units[inside], index[inside], groups[inside], task[inside]
     reasons = _tuning_reasons(units, groups)
+    if not any(index != index[:1]):
+        reasons = tuple(reason or "the variable stays in one bin" for reason in reasons)
     known = np.flatnonzero([not reason for reason in reasons])
     total = len(reasons)
     if not len(known):

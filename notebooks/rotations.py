@@ -114,7 +114,7 @@ for task, of in found.items():
         fresh = of.get(f"untrained {name}")
         lines.append(
             f"- {name}: skew R2 {told(of[name].skew_r2, 'maximum entropy')}, of any linear dynamics "
-            f"{of[name].full_r2.value:.2f}; planes at {', '.join(f'{f:.1f}' for f in of[name].frequencies)} Hz"
+            f"{of[name].full_r2.value:.2f}; planes at {', '.join(f'{f.value:.1f}' for f in of[name].frequencies)} Hz"
             + (f"; untrained {told(fresh.skew_r2, 'maximum entropy')}" if fresh else "")
         )
     say(

@@ -41,8 +41,9 @@ from showing import listed, say, show, table, told
 from analysis.behavioural_features import behavioural_features
 from analysis.dealing import CONTROL
 from analysis.drawing import draw_cka
-from analysis.report.findings import Finding
+from analysis.report.findings import Finding, Outcome
 from analysis.report.source import TIMESTEP, Source
+from analysis.report.stages.between_tasks import between_tasks
 from analysis.report.stages.families import families
 from analysis.similarity import cka, cluster_means, clustered_similarity
 
@@ -145,10 +146,19 @@ say(
         if likeness
     )
 )
-say(
-    f"Tasks in this session: {listed(source.task_names)}."
-    + ("" if len(source.task_names) > 1 else " How alike tasks are, layer by layer, can't be answered from one task.")
-)
+# %% [markdown]
+# ## The same postures in different tasks
+
+# %%
+if len(source.task_names) > 1 and likeness:
+    apart = Outcome()
+    between_tasks(source, rows, labels, layers | untrained | features, SEED, apart)
+    table(apart.findings)
+else:
+    say(
+        f"Tasks in this session: {listed(source.task_names)}. How alike tasks are, layer by layer, can't be answered "
+        "from one task."
+    )
 
 # %% [markdown]
 # ## What can't be concluded
@@ -156,4 +166,5 @@ say(
 # - That a layer computes what it resembles: a fresh network resembles its senses, too. Only what beats the
 #   untrained network is learnt.
 # - Differences between families within a layer: they have unlike dimensions and noise; look at the ceilings.
-# - Core against policy, and tasks against each other, need a recurrent agent and several tasks.
+# - A layer that treats two tasks alike may only inherit it: look at the families of features beside it.
+# - Core against policy needs a recurrent agent.

@@ -12,6 +12,7 @@ from analysis.drawing import draw_cka
 from analysis.inference import Estimate, over_seeds
 from analysis.report.findings import Finding, Outcome, Picture
 from analysis.report.source import Source
+from analysis.report.stages.information import UNIT
 from analysis.similarity import cka, cluster_means
 
 NAME, TITLE = "seeds", "Over sessions"
@@ -55,7 +56,9 @@ def _over_seeds(sources: Sequence[Source], found: Sequence[Mapping[str, Sequence
         for key in dict.fromkeys(key for table in tables for key in table):
             measure, task, layer, variable = key
             estimates = [table[key] for table in tables if key in table]
-            if layer in lacking or len(estimates) < len(sources):
+            if (
+                layer in lacking or len(estimates) < len(sources) or UNIT in layer
+            ):  # units of two networks are strangers
                 continue
             about = {"task": task, "layer": layer, "variable": variable}
             outcome.findings.append(

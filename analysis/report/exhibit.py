@@ -64,12 +64,13 @@ def packed(values: NDArray[Any], kind: str) -> dict[str, Any]:
 
 
 def scaled(values: NDArray[Any], kind: str) -> dict[str, Any]:
-    """The same, in as many levels as the type has between the least and the greatest value; NaN becomes the least."""
-    info, finite = np.iinfo(np.dtype(kind)), np.nan_to_num(values, nan=float(np.nanmin(values, initial=0.0)))
-    low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
-    step = (high - low) / (info.max - info.min) or 1.0
-    levels = np.rint((finite - low) / step) + info.min
-    return {**packed(levels, kind), "scale": step, "offset": low - info.min * step}
+    """The same, in levels between the least and the greatest value; the type's least number stands for NaN."""
+    info, known = np.iinfo(np.dtype(kind)), values[np.isfinite(values)]
+    low, high = float(known.min(initial=0.0)), float(known.max(initial=0.0))
+    lowest = info.min + 1
+    step = (high - low) / (info.max - lowest) or 1.0
+    levels = np.where(np.isfinite(values), np.rint((values - low) / step) + lowest, info.min)
+    return {**packed(levels, kind), "scale": step, "offset": low - lowest * step, "missing": int(info.min)}
 
 
 def _labels(kept: Mapping[str, Kept], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
@@ -96,11 +97,9 @@ def _series(source: Source, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
 
 
 def _trace(name: str, unit: str, values: NDArray[Any]) -> dict[str, Any]:
-    finite = np.nan_to_num(values)
-    return {
-        "name": name, "unit": unit, "low": float(finite.min()), "high": float(finite.max()),
-        "values": scaled(finite, "i2"),
-    }  # fmt: skip
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    return {"name": name, "unit": unit, "low": low, "high": high, "values": scaled(values, "i2")}
 
 
 def _units(source: Source, rows: NDArray[np.int64], kept: Mapping[str, Kept]) -> tuple[list[dict[str, Any]], str]:

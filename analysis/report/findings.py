@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.inference import Estimate, UnitEstimates, not_estimable
+from analysis.inference import LEVEL, Estimate, UnitEstimates, not_estimable, q_values
 
 Arrays = dict[str, NDArray[Any]]
 _NAMES = ("task", "layer", "measure", "variable", "interval_over")
@@ -91,7 +93,10 @@ def mean_over_units(estimates: UnitEstimates, draws: int = 200, seed: int = 0) -
 
 
 def finding_rows(findings: Sequence[Finding], **names: str) -> list[dict[str, Any]]:
-    """Rows of a table: one a number and control; what cannot be estimated has one with its reason."""
+    """Rows of a table: one a number and control; what cannot be estimated has one with its reason.
+
+    q is p corrected for a false discovery rate over all numbers of the same measure with the same control.
+    """
     rows = []
     for each in findings:
         estimate = each.estimate
@@ -103,9 +108,15 @@ def finding_rows(findings: Sequence[Finding], **names: str) -> list[dict[str, An
         for control, null in estimate.nulls.items() if estimate.estimable else ():
             middle, bottom, top = _quantiles(null)
             told = {"control": control, "null_median": middle, "null_low": bottom, "null_high": top}
-            rows.append({**row, **told, "p": estimate.p(control), "beat": control in estimate.beat, "reason": ""})
+            rows.append({**row, **told, "p": estimate.p(control), "q": math.nan, "beat": False, "reason": ""})
         if not estimate.nulls or not estimate.estimable:
             rows.append({**row, **_no_control(), "reason": _told(estimate)})
+    families = defaultdict(list)
+    for row in rows:
+        families[row["measure"], row["control"]].append(row)
+    for family in families.values():
+        for row, q in zip(family, q_values(np.array([row["p"] for row in family])).tolist(), strict=True):
+            row["q"], row["beat"] = q, q <= LEVEL
     return rows
 
 
@@ -180,7 +191,7 @@ def _quantiles(null: NDArray[Any]) -> NDArray[Any]:
 
 
 def _no_control() -> dict[str, Any]:
-    nothing = dict.fromkeys(("null_median", "null_low", "null_high", "p"), float("nan"))
+    nothing = dict.fromkeys(("null_median", "null_low", "null_high", "p", "q"), math.nan)
     return {"control": "", **nothing, "beat": False}
 
 

@@ -23,7 +23,7 @@ from rodent.errors import UsageError
 
 PAGE = "index.html"
 _FILM_BYTES = 14_000_000  # of all films together: base64 makes 19 MB of them, and the page must stay under 30
-_NUMBERS = ("value", "low", "high", "null_median", "null_low", "null_high", "p")
+_NUMBERS = ("value", "low", "high", "null_median", "null_low", "null_high", "p", "q")
 
 
 @dataclass

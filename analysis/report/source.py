@@ -117,8 +117,8 @@ class Source:
         }
 
     def velocity(self, places: Array) -> Array:
-        """(steps, coordinates) by central differences, a second; each episode by itself, 0 in one of a single step."""
-        found = np.zeros_like(places)
+        """(steps, coordinates) by central differences, 1/s; each episode by itself, NaN in one of one step."""
+        found = np.full(places.shape, np.nan)
         for episode in range(len(self.lengths)):
             rows = self.episodes == episode
             if rows.sum() > 1:
@@ -193,8 +193,12 @@ class Source:
 
 
 def principal(values: NDArray[Any], components: int) -> tuple[Array, Array, Array]:
-    """Scores (steps, components), axes (components, columns) and shares of variance; as many as the rank allows."""
-    centred = np.asarray(values, dtype=np.float64) - values.mean(axis=0, dtype=np.float64)
+    """Scores (steps, components), axes (components, columns) and shares of variance; as many as the rank allows.
+
+    Columns with a number that is not finite are left out: their axes are zero. The overview counts them.
+    """
+    known = np.where(np.isfinite(values).all(axis=0), values, 0.0)
+    centred = known.astype(np.float64) - known.mean(axis=0, dtype=np.float64)
     variances, axes = np.linalg.eigh(centred.T @ centred)
     order = np.argsort(-variances)[:components]
     order = order[variances[order] > 1e-9 * max(variances.sum(), 1e-300)]

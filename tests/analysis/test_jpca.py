@@ -35,7 +35,7 @@ def test_the_closed_form_equals_least_squares_on_a_skew_basis():
 def test_planted_rotations_have_their_frequencies_and_planes():
     states, basis = rotating()
     found = jpca(states, DT, components=4, draws=40)
-    assert found.frequencies == pytest.approx([2, 1], rel=0.01)
+    assert [each.value for each in found.frequencies] == pytest.approx([2, 1], rel=0.01)
     assert found.skew_r2.value > 0.99 and found.skew_r2.beat == ("shuffled conditions", "maximum entropy")
     overlap = np.linalg.svd(found.planes[0] @ basis[:, :2])[1]
     assert overlap == pytest.approx([1, 1], abs=0.01)
@@ -75,10 +75,33 @@ def test_the_interval_is_that_of_conditions_drawn_with_replacement():
     assert (low, high) == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])), abs=0.01)
 
 
+def test_conditions_of_one_group_are_drawn_together():
+    rng = np.random.default_rng(3)
+    states = rotating(conditions=24)[0] + 0.3 * rng.normal(size=(24, 60, 10))
+    states[:12] *= np.repeat(rng.uniform(0.1, 2, 3), 4)[:, None, None]  # groups differ
+    groups = np.repeat(np.arange(6), 4)
+    apart, together = (jpca(states, DT, components=4, draws=200, groups=each) for each in (None, groups))
+    assert together.skew_r2.value == apart.skew_r2.value
+    for narrow, wide in zip(
+        (apart.skew_r2, *apart.frequencies), (together.skew_r2, *together.frequencies), strict=True
+    ):
+        assert np.ptp(wide.interval) > 0 and wide.interval != narrow.interval
+        assert wide.interval[0] <= wide.value <= wide.interval[1]
+    one = jpca(states, DT, components=4, draws=3, groups=np.zeros(24))
+    assert np.isnan(one.skew_r2.interval).all() and np.isfinite(one.skew_r2.value)
+
+
+def test_frequencies_of_noise_are_not_out_of_their_nulls():
+    noise = ndimage.gaussian_filter1d(np.random.default_rng(6).normal(size=(20, 20, 60, 8)), 5, axis=2)
+    beaten = [jpca(states, DT, draws=40).frequencies[0].beat for states in noise]
+    for null in ("shuffled conditions", "maximum entropy"):
+        assert np.mean([null in names for names in beaten]) <= 0.15
+
+
 def test_too_low_a_rank_has_a_reason():
     states, _ = rotating(frequencies=(2.0,))
     found = jpca(states, DT, components=6)
-    assert found.skew_r2.reason.startswith("rank 2") and np.isnan(found.frequencies).all()
+    assert found.skew_r2.reason.startswith("rank 2") and not any(each.estimable for each in found.frequencies)
     with pytest.raises(UsageError, match="even number"):
         jpca(states, DT, components=3)
 

@@ -132,7 +132,13 @@ def damaged(tmp_path, mlp_session):
     (tmp_path / "damaged.nwb").write_bytes(whole)
     with h5py.File(tmp_path / "damaged.nwb", "a") as file:
         del file["intervals/trials"]
+    parts = ("acquisition/policy.1", "processing/behavior/qpos", "processing/behavior/pose", "general/protocol")
+    for part in parts:
+        (tmp_path / f"no {part.split('/')[-1]}.nwb").write_bytes(whole)
+        with h5py.File(tmp_path / f"no {part.split('/')[-1]}.nwb", "a") as file:
+            del file[part]
     return {
+        **{f"no {part.split('/')[-1]}.nwb": f"is damaged: it has no {part}" for part in parts},
         "text.nwb": "is no NWB file",
         "empty.nwb": "is no NWB file",
         "cut.nwb": "is cut off",

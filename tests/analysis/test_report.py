@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import imageio_ffmpeg
 import numpy as np
 import pandas as pd
@@ -239,6 +240,26 @@ def test_one_short_episode_is_marked_as_not_estimable_throughout_and_fails_nothi
         assert table.reason.str.contains(words).any(), name
 
 
+@pytest.mark.slow
+def test_units_that_tell_nothing_are_left_out_and_cost_nothing_else(mlp_session, tmp_path):
+    session = shutil.copyfile(mlp_session, tmp_path / "session.nwb")
+    with h5py.File(session, "a") as file:
+        activity = file["acquisition/policy.1/data"]
+        activity[5, 0], activity[:, 1] = np.nan, 0.5
+    done = analyze([session], tmp_path / "report")
+    assert [stage["failure"] for stage in done["stages"] if stage["failure"]] == []
+    tables = {stage.name: pd.read_csv(tmp_path / "report" / "tables" / f"{stage.name}.csv") for stage in STAGES}
+    of_layer = {name: table[table.layer == "policy.1"] for name, table in tables.items()}
+    left_out = of_layer["overview"]
+    assert left_out[left_out.measure.str.startswith("share of units")].value.item() == pytest.approx(2 / 8)
+    for name in ("decoding", "dimensions", "sequences", "task_variance", "similarity", "dynamics"):
+        other = tables[name][tables[name].layer == "policy.0"]
+        assert of_layer[name].value.notna().sum() >= 0.8 * other.value.notna().sum(), name
+    units = pd.read_csv(tmp_path / "report" / "tables" / "tuning_units.csv")
+    broken = units[(units.layer == "policy.1") & units.unit.isin([0, 1])]
+    assert broken.value.isna().all() and broken.reason.str.startswith("not estimable").all()
+
+
 def test_sessions_of_unlike_layers_say_so_and_are_compared_all_the_same(mlp_session, lstm_session, tmp_path):
     other = shutil.copyfile(lstm_session, tmp_path / "lstm.nwb")
     analyze([mlp_session, other], tmp_path / "report", ("overview",))
@@ -321,7 +342,16 @@ def test_numbers_of_the_page_are_right_to_a_65535th_of_their_range():
     packed = scaled(values, "i2")
     levels = np.frombuffer(base64.b64decode(packed["data"]), "<i2")
     back = levels * packed["scale"] + packed["offset"]
-    np.testing.assert_allclose(back, values, atol=np.ptp(values) / 65535)
+    np.testing.assert_allclose(back, values, atol=np.ptp(values) / 65534)
+
+
+def test_a_number_that_is_missing_is_none_on_the_page():
+    packed = scaled(np.array([3.0, np.nan, -1.0, np.nan]), "i2")
+    levels = np.frombuffer(base64.b64decode(packed["data"]), "<i2")
+    assert (levels == packed["missing"]).tolist() == [False, True, False, True]
+    assert levels[[0, 2]] * packed["scale"] + packed["offset"] == pytest.approx([3, -1])
+    nothing = np.frombuffer(base64.b64decode(scaled(np.full(3, np.nan), "i2")["data"]), "<i2")
+    assert (nothing == packed["missing"]).all()
 
 
 # ---- what stages read ------------------------------------------------------------------------------------------------

@@ -192,3 +192,17 @@ def test_vision_is_a_family_of_a_rat_that_sees(source):
     assert families(source, none, rows, 4)[1]["vision"] == "the network sees nothing"
     source.__dict__["sight"] = np.random.default_rng(0).random((len(rows), 192))
     assert families(source, none, rows, 4)[0]["vision"].shape == (len(rows), 4)
+
+
+def test_units_are_not_asked_in_the_steps_in_which_they_were_chosen(without_body):
+    made = Made()
+    first = np.concatenate([np.tile(np.repeat([True, False], 60), 3)] * 2)  # episodes of each task in turn
+    made.activity = np.random.default_rng(1).normal(size=made.activity.shape)
+    made.activity[first, 3] = made.kinematics["turning (rad/s)"][first]  # by chance, as it were
+    found = [
+        each
+        for each in run_stage("information", made).findings
+        if each.variable == "turning (rad/s)" and each.layer.startswith("policy.0")
+    ]
+    chosen = {each.layer: each.estimate for each in found if each.estimate.estimable}
+    assert "policy.0, unit 3" in chosen and chosen["policy.0, unit 3"].value < 0.2

@@ -25,6 +25,21 @@ def test_the_more_tangled_of_two_is_found_over_conditions():
     plot_tangling(found)
 
 
+def test_windows_of_one_episode_are_swapped_and_drawn_together():
+    rng, episodes = np.random.default_rng(0), np.repeat(np.arange(8), 6)
+    jitter = np.exp(np.tile([-1.0, 1.0], 4))[episodes][:, None, None]  # in each other episode one is less smooth
+    circles = np.broadcast_to(CIRCLE[::50], (48, 20, 2))
+    first, second = (circles + 0.1 * np.sqrt(j) * rng.normal(size=circles.shape) for j in (jitter, 1 / jitter))
+    apart, together = (
+        compare_tangling(first, second, 0.05, draws=2000, episodes=labels).difference for labels in (None, episodes)
+    )
+    assert together.value == pytest.approx(apart.value)
+    # Windows that agree make the chance of episodes sqrt(6) times as wide as that of windows.
+    assert together.nulls["swapped"].std() > 1.7 * apart.nulls["swapped"].std()
+    assert np.ptp(together.interval) > 1.7 * np.ptp(apart.interval)
+    assert not compare_tangling(first, second, 0.05, episodes=np.zeros(48)).difference.estimable
+
+
 def test_what_never_moves_has_a_reason():
     assert np.isnan(tangling(np.ones((10, 2)), 0.02)).all()
     flat = compare_tangling(np.ones((3, 10, 2)), np.ones((3, 10, 2)), 0.02).difference

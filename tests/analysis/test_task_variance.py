@@ -23,7 +23,18 @@ def test_planted_groups_are_found_and_a_rotation_has_none():
     plot_task_variance(found)
 
 
+def test_a_unit_that_is_not_finite_is_no_more_than_left_out():
+    activity, group = planted()
+    broken = activity.copy()
+    broken[7, 30] = np.nan
+    found = task_variance(broken, TASKS, EPISODES, most_clusters=5)
+    assert found.clusters[30] == -1 and adjusted_rand_score(group, found.clusters[:30]) == 1
+    assert found.silhouette.beat == ("rotated units",)
+
+
 def test_one_task_or_too_few_units_have_a_reason():
     activity, _ = planted()
     assert task_variance(activity, np.zeros(300), EPISODES).silhouette.reason == "one task"
+    alike = np.repeat(activity[:, :1], 6, axis=1)
+    assert "no groups to separate" in task_variance(alike, TASKS, EPISODES).silhouette.reason
     assert "active units" in task_variance(activity[:, :2], TASKS, EPISODES).silhouette.reason

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from analysis.timescales import plot_timescales, unit_timescales
+from analysis.report.stages.timescales import median_of_units
+from analysis.timescales import NO_DECAY, plot_timescales, unit_timescales
 
 
 def ornstein_uhlenbeck(tau, steps, units, seed=0):
@@ -31,3 +32,21 @@ def test_what_never_decays_or_is_short_has_a_reason():
     assert found.tau.reasons == ("no decay within the longest lag", "constant") and np.isnan(found.tau.value).all()
     short = unit_timescales(activity, np.arange(50) // 5, timestep=0.02, draws=3)
     assert "needs at least 8" in short.tau.reasons[0] and np.isnan(short.tau.value).all()
+
+
+def test_one_short_episode_among_long_ones_is_left_out():
+    activity = ornstein_uhlenbeck(20, 20_005, 3)
+    episodes = np.minimum(np.arange(20_005) // 1000, 20)  # the last one has five steps
+    found = unit_timescales(activity, episodes, timestep=0.02, longest=200, draws=3)
+    whole = unit_timescales(activity[:20_000], episodes[:20_000], timestep=0.02, longest=200, draws=3)
+    assert found.tau.reasons == ("",) * 3
+    np.testing.assert_array_equal(found.tau.value, whole.tau.value)
+
+
+def test_units_that_never_decay_count_as_the_slowest():
+    values, null = np.array([0.1, 0.2, np.nan, np.nan, np.nan]), np.full((4, 5), 0.01)
+    reasons = ("", "", NO_DECAY, "constant", NO_DECAY)
+    most = median_of_units(values, null, reasons, seed=0)
+    assert most.reason == f"2 of 4 units show {NO_DECAY}"
+    some = median_of_units(np.append(values, [0.3, 0.4]), np.full((4, 7), 0.01), (*reasons, "", ""), seed=0)
+    assert some.value == pytest.approx(0.35) and some.interval[0] >= 0.1

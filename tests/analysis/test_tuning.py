@@ -18,6 +18,12 @@ from rodent.errors import UsageError
 STEPS = 2000
 
 
+def test_a_variable_that_never_changes_is_no_tuning_of_zero():
+    activity = np.random.default_rng(0).normal(size=(200, 2))
+    found = tuning(activity, np.full(200, 3.0), np.arange(200) // 50, draws=5).strength
+    assert found.reasons == ("the variable stays in one bin",) * 2 and np.isnan(found.value).all()
+
+
 @pytest.fixture(scope="module")
 def recording():
     """Unit 0 follows the variable, unit 1 is slow noise, unit 2 is constant, unit 3 has a NaN."""

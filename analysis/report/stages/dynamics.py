@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.dmd import bop_dmd, linear_dynamics
 from analysis.flow import FlowField, flow_field, plot_flow
-from analysis.inference import Estimate, not_estimable
+from analysis.inference import Estimate
 from analysis.inputs import Array, Labels
 from analysis.jpca import JPCA, jpca, plot_jpca
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
@@ -24,6 +24,11 @@ _COMPONENTS, _WINDOW, _WINDOWS = 6, 25, 150  # of half a second
 _STEPS = 6000  # of whole episodes, for flow and linear dynamics
 _BAGS = 10
 _ROTATION = "skew R2 (jPCA)"
+_FULL = "full R2 (linear, of the same fit)"
+_FREQUENCY = "jPCA frequency (Hz)"
+_FLOW = "flow field, variance of the velocity explained"
+_LINEAR = "linear dynamics, variance of the change explained"
+_MODES = "DMD frequency (Hz)"
 BESIDE = ("senses", "joint angles")
 
 
@@ -42,7 +47,7 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
             about = {"task": task, "layer": layer}
             if scores.shape[1] < _COMPONENTS:
                 reason = f"rank {scores.shape[1]}; needs {_COMPONENTS}"
-                for measure in (_ROTATION, "linear dynamics, variance of the change explained"):
+                for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES):
                     outcome.missing(measure, reason, **about)
                 continue
             episodes = source.episodes[rows]
@@ -87,18 +92,21 @@ def _whole_episodes(source: Source, task: str) -> NDArray[np.int64]:
 
 
 def _rotation(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> JPCA:
-    windows, _ = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
-    found = jpca(windows, TIMESTEP, components=_COMPONENTS, seed=seed)
-    over = {"interval_over": "windows"}
+    windows, of_episode = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
+    found = jpca(windows, TIMESTEP, components=_COMPONENTS, seed=seed, groups=of_episode)
     outcome.findings += [
-        Finding(_ROTATION, found.skew_r2, **about, **over),
-        Finding("full R2 (linear, of the same fit)", found.full_r2, **about, **over),
+        Finding(_ROTATION, found.skew_r2, **about),
+        Finding(_FULL, found.full_r2, **about),
+        *(
+            Finding(_FREQUENCY, frequency, variable=f"plane {i + 1}", **about)
+            for i, frequency in enumerate(found.frequencies)
+        ),
     ]
-    for i, frequency in enumerate(found.frequencies):
-        estimate = Estimate(float(frequency), {}) if np.isfinite(frequency) else not_estimable(found.skew_r2.reason)
-        outcome.findings.append(Finding("jPCA frequency (Hz)", estimate, variable=f"plane {i + 1}", **about))
     name = f"{about['task']}.{about['layer']}"
-    outcome.arrays |= {f"planes.{name}": found.planes, f"frequencies.{name}": found.frequencies}
+    outcome.arrays |= {
+        f"planes.{name}": found.planes,
+        f"frequencies.{name}": np.array([each.value for each in found.frequencies]),
+    }
     return found
 
 
@@ -106,8 +114,8 @@ def _flow(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Ou
     found = flow_field(scores[:, :2], episodes, TIMESTEP, seed=seed)
     linear = linear_dynamics(scores, episodes, seed=seed)
     outcome.findings += [
-        Finding("flow field, variance of the velocity explained", found.consistency, **about),
-        Finding("linear dynamics, variance of the change explained", linear.predicted, **about),
+        Finding(_FLOW, found.consistency, **about),
+        Finding(_LINEAR, linear.predicted, **about),
     ]
     return found
 
@@ -118,12 +126,12 @@ def _modes(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: O
     found = bop_dmd(scores[episodes == longest], TIMESTEP, _COMPONENTS, _BAGS, seed)
     over = {"interval_over": "bags of steps"}
     if found.reason:
-        outcome.missing("DMD frequency (Hz)", found.reason, **about, **over)
+        outcome.missing(_MODES, found.reason, **about, **over)
         return
     for i, frequency in enumerate(found.frequencies):
         low, high = found.frequency_interval[:, i]
         estimate = Estimate(float(frequency), {}, (float(low), float(high)))
-        outcome.findings.append(Finding("DMD frequency (Hz)", estimate, variable=f"mode {i + 1}", **about, **over))
+        outcome.findings.append(Finding(_MODES, estimate, variable=f"mode {i + 1}", **about, **over))
 
 
 def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> Figure:

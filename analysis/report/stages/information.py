@@ -16,24 +16,33 @@ from analysis.report.stages.tuning import BINS, variables
 from analysis.tuning import mutual_information, spatial_information, tuning_curves
 
 _UNITS, _SAMPLES, _DRAWS, _SKAGGS_DRAWS = 3, 1500, 20, 40
+UNIT = ", unit "  # in the name of a layer: the number is of that unit alone
 _MUTUAL, _SKAGGS = "mutual information (nats, KSG)", "Skaggs information (bits per unit of activity)"
 
 
 def information(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """KSG information of the units with the greatest modulation by each variable; Skaggs' of nowhere negative ones."""
-    outcome = Outcome()
+    """KSG information of the units with the greatest modulation by each variable; Skaggs' of nowhere negative ones.
+
+    Units are chosen in every other episode of a task and estimated in those between: of many unrelated units, some go
+    with any variable in the very steps in which they were chosen.
+    """
+    outcome, choosing = Outcome(), _every_other_episode(source)
     wanted = variables(source, earlier["gait"]["phase"])
     for layer in source.layers:
         activity = source.layer(layer)
-        positive = np.flatnonzero((activity.min(axis=0) >= 0) & (activity.max(axis=0) > 0))
+        positive = np.flatnonzero((activity.min(axis=0) >= 0) & (np.ptp(activity, axis=0) > 0))
         for name, values in wanted.items():
             curves = earlier["tuning"].get(f"curve.{layer}.{name}")
             if curves is None:
                 outcome.missing(_MUTUAL, f"no tuning curves for {name}", layer=layer, variable=name)
                 continue
-            known = np.flatnonzero(np.isfinite(values))
-            strength = np.nan_to_num(np.nanstd(curves, axis=1)) / (activity.std(axis=0) + 1e-12)
-            units = np.argsort(-strength, kind="stable")[:_UNITS]
+            finite = np.isfinite(values)
+            first, known = np.flatnonzero(finite & choosing), np.flatnonzero(finite & ~choosing)
+            if not (len(first) and len(known)):
+                reason = "one episode of each task: none is left once units are chosen"
+                outcome.missing(_MUTUAL, reason, layer=layer, variable=name)
+                continue
+            units = _most_modulated(activity[first], values[first])
             found = mutual_information(
                 activity[np.ix_(known, units)], values[known], source.episodes[known],
                 samples=_SAMPLES, draws=_DRAWS, seed=seed, tasks=source.tasks[known],
@@ -43,10 +52,26 @@ def information(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
                 reason = found.reasons[i]
                 null = {found.control: found.null[:, i]}
                 value = Estimate(float(found.value[i]), null, (float(low), float(high)))
-                about = {"layer": f"{layer}, unit {unit}", "variable": name, "interval_over": "steps"}
+                about = {"layer": f"{layer}{UNIT}{unit}", "variable": name, "interval_over": "steps"}
                 outcome.findings.append(Finding(_MUTUAL, not_estimable(reason) if reason else value, **about))
         _skaggs(activity, positive, layer, source, outcome, seed)
     return outcome
+
+
+def _every_other_episode(source: Source) -> NDArray[np.bool_]:
+    """(steps,) whether a step is of the first, third, ... episode of its task."""
+    first = np.zeros(len(source.episodes), dtype=bool)
+    for task in source.task_names:
+        rows = source.of_task(task)
+        first[rows] = np.unique(source.episodes[rows], return_inverse=True)[1] % 2 == 0
+    return first
+
+
+def _most_modulated(activity: NDArray, values: Array) -> Labels:
+    """The units whose curves vary most, in units of their own spread."""
+    curves = tuning_curves(activity, values, BINS).curves
+    strength = np.nan_to_num(np.nanstd(curves, axis=1) / (activity.std(axis=0) + 1e-12))
+    return np.argsort(-strength, kind="stable")[:_UNITS].astype(np.int64)
 
 
 def _skaggs(activity: NDArray, positive: Labels, layer: str, source: Source, outcome: Outcome, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The episodes themselves: returns, lengths and endings."""
+"""The episodes themselves, their returns, lengths and endings; and how many units tell nothing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.inference import UNKNOWN, Estimate, percentile_interval
+from analysis.inputs import column_reasons
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source
 
 
 def overview(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Mean return and length of each task's episodes, and how often each ending came."""
+    """Mean return and length of each task's episodes, how often each ending came, and the units that are left out."""
     outcome, trials, rng = Outcome(), source.session.trials, np.random.default_rng(seed)
     for task in source.task_names:
         mine = trials[trials["task"] == task]
@@ -31,6 +32,10 @@ def overview(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
             outcome.findings.append(
                 Finding(measure, Estimate(float(values.mean()), {}, (float(low), float(high))), task)
             )
+    for layer in source.layers:
+        reasons = column_reasons(source.layer(layer).astype(np.float64))
+        share = Estimate(sum(reason != "" for reason in reasons) / len(reasons), {})
+        outcome.findings.append(Finding("share of units left out: constant or not finite", share, layer=layer))
     outcome.pictures["returns"] = Picture(_returns(source), "Each dot is an episode: its return, task by task.")
     return outcome
 

@@ -1,4 +1,4 @@
-"""Which layers resemble which features of behaviour, and each other: the paper's protocol, CKA and RSA."""
+"""Which layers resemble which features, each other, and themselves in other tasks: the protocol, CKA and RSA."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from analysis.drawing import draw_cka
 from analysis.inference import Estimate, not_estimable
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source
+from analysis.report.stages.between_tasks import between_tasks
 from analysis.report.stages.families import families
 from analysis.similarity import Protocol, cka, cluster_means, clustered_similarity, dissimilarities, rsa
 
@@ -50,6 +51,7 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         estimate = cka(means[one], means[other], seed=seed)
         matrix[i, j] = matrix[j, i] = estimate.value
         outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
+    between_tasks(source, rows, labels, layers | features, seed, outcome)
     outcome.arrays["cka"] = matrix
     outcome.pictures["layers"] = Picture(draw_cka(matrix, list(layers), list(layers)), _LAYERS)
     outcome.pictures["features"] = Picture(_features(found, list(layers), list(features)), _FEATURES)

@@ -23,18 +23,18 @@ def tangling(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         forces = principal(source.series("actuator_force")[rows], _COMPONENTS)[0]
         for layer in source.layers:
             scores = principal(source.layer(layer, rows), _COMPONENTS)[0]
-            about = {"task": task, "layer": layer, "interval_over": "windows"}
+            about = {"task": task, "layer": layer, "interval_over": "episodes"}
             if not scores.size or not forces.size:
                 outcome.missing(_MEASURE, "constant", **about)
                 continue
-            windows, other = (
-                equal_windows(each, source.episodes[rows], _WINDOW, _WINDOWS, np.random.default_rng(seed))[0]
+            (windows, episodes), (other, _) = (
+                equal_windows(each, source.episodes[rows], _WINDOW, _WINDOWS, np.random.default_rng(seed))
                 for each in (scores, forces)
             )
             if len(windows) < 2:
                 outcome.missing(_MEASURE, f"{len(windows)} windows of a second; needs 2", **about)
                 continue
-            found = compare_tangling(windows, other, TIMESTEP, seed=seed)
+            found = compare_tangling(windows, other, TIMESTEP, seed=seed, episodes=episodes)
             outcome.findings.append(Finding(_MEASURE, found.difference, **about))
             if found.difference.estimable:
                 ax = plot_tangling(found)

@@ -11,7 +11,7 @@ from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Array
 from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding
 from analysis.report.source import TIMESTEP, Source
-from analysis.timescales import unit_timescales
+from analysis.timescales import NO_DECAY, unit_timescales
 
 _DRAWS = 20
 
@@ -25,7 +25,12 @@ def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         outcome.units.append(UnitFinding("timescale (s)", found, layer=name))
         outcome.findings.append(
             Finding(
-                "median timescale (s)", _median(found.value, found.null, found.reasons, seed), "", name, "", "units"
+                "median timescale (s)",
+                median_of_units(found.value, found.null, found.reasons, seed),
+                "",
+                name,
+                "",
+                "units",
             )
         )
         if (known := found.value[np.isfinite(found.value)]).size:
@@ -43,14 +48,28 @@ def _body(source: Source, name: str) -> Array:
     return source.senses if name == "senses" else source.series("joint_angles")
 
 
-def _median(values: Array, null: Array, reasons: tuple[str, ...], seed: int) -> Estimate:
-    known = np.isfinite(values)
+def median_of_units(values: Array, null: Array, reasons: tuple[str, ...], seed: int) -> Estimate:
+    """The median over a layer's units, beside that of white noise; the interval draws units.
+
+    Units that never decay count as slower than all others: without them slow layers would look fast.
+
+    Args:
+        values: (units,) s; NaN where there is none.
+        null: (draws, units) of white noise.
+        reasons: (units,) why there is none.
+        seed: of the draws.
+    """
+    known, slower = np.isfinite(values), np.array([reason == NO_DECAY for reason in reasons])
     if not known.any():
         return not_estimable(next(filter(None, reasons), "no unit is estimable"))
-    kept, rng = values[known], np.random.default_rng(seed)
-    low, high = np.quantile(np.median(kept[rng.integers(len(kept), size=(500, len(kept)))], axis=1), [0.025, 0.975])
+    kept, rng = np.where(slower, np.inf, values)[known | slower], np.random.default_rng(seed)
+    middle = np.median(kept)
+    if not np.isfinite(middle):
+        return not_estimable(f"{slower.sum()} of {len(kept)} units show {NO_DECAY}")
+    drawn = np.median(kept[rng.integers(len(kept), size=(500, len(kept)))], axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
     noise = np.nanmedian(null[:, known], axis=1)
-    return Estimate(float(np.median(kept)), {"white noise": noise}, (float(low), float(high)))
+    return Estimate(float(middle), {"white noise": noise}, (float(low), float(high)))
 
 
 def _boxes(values: Mapping[str, Array]) -> Figure:

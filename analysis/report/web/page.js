@@ -19,10 +19,10 @@ function bytesOf(text) {
   for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   return bytes;
 }
-function arrayOf(packed) { // {type, data, scale, offset}: base64 of little-endian numbers
+function arrayOf(packed) { // {type, data, scale, offset, missing}: base64 of little-endian numbers
   const values = new TYPES[packed.type](bytesOf(packed.data).buffer);
   if (packed.scale === undefined) return values;
-  return Float32Array.from(values, (v) => v * packed.scale + packed.offset);
+  return Float32Array.from(values, (v) => (v === packed.missing ? NaN : v * packed.scale + packed.offset));
 }
 
 const state = { exhibit: null, data: null, step: -1, playing: false, rate: 1, span: 5, layer: "", skeleton: false, yaw: -0.6, pitch: 0.5 };
@@ -303,12 +303,17 @@ function drawTraces(g, width, height, x, range, traces, color) {
     g.strokeStyle = color;
     g.lineWidth = 1.3;
     g.beginPath();
-    for (let k = range[0]; k < range[1]; k++) g.lineTo(x(k + 0.5), y(trace.values[k]));
+    for (let k = range[0], drawing = false; k < range[1]; k++) { // a gap where the number is missing
+      const known = Number.isFinite(trace.values[k]);
+      if (known) g[drawing ? "lineTo" : "moveTo"](x(k + 0.5), y(trace.values[k]));
+      drawing = known;
+    }
     g.stroke();
     g.fillStyle = css("--ink");
     g.textAlign = "left";
     const now = trace.values[state.step];
-    if (now !== undefined) g.fillText(`${now.toPrecision(3)} ${trace.unit}`, width - MARGIN + 8, top + tall / 2, MARGIN - 10);
+    const told = Number.isFinite(now) ? `${now.toPrecision(3)} ${trace.unit}` : "–";
+    if (now !== undefined) g.fillText(told, width - MARGIN + 8, top + tall / 2, MARGIN - 10);
   });
 }
 
@@ -470,18 +475,18 @@ function draw() {
 
 // ---- results -------------------------------------------------------------------------------------------------------
 
-const COLUMNS = ["session", "task", "layer", "measure", "about", "value", "95 % interval", "over", "control", "by chance", "p", "beaten"];
+const COLUMNS = ["session", "task", "layer", "measure", "about", "value", "95 % interval", "over", "control", "by chance", "p", "q", "beaten"];
 function number(value) { return value === null ? "" : Math.abs(value) >= 1e4 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(1) : String(+value.toPrecision(3)); }
 function cell(text, kind) { const td = document.createElement("td"); td.textContent = text; if (kind) td.className = kind; return td; }
 function rowOf(r) {
   const tr = document.createElement("tr");
   tr.append(cell(r.session), cell(r.task), cell(r.layer), cell(r.measure, "wide"), cell(r.variable, "wide"));
-  if (r.reason) { const td = cell(r.reason, "no"); td.colSpan = 7; tr.append(td); return tr; }
+  if (r.reason) { const td = cell(r.reason, "no"); td.colSpan = 8; tr.append(td); return tr; }
   const drawn = r.control && r.p !== null;
   const interval = r.low === null ? "" : `${number(r.low)} to ${number(r.high)}`;
   tr.append(cell(number(r.value), "number"), cell(interval, "number"), cell(r.low === null ? "" : r.interval_over), cell(r.control),
     cell(drawn ? `${number(r.null_median)} (${number(r.null_low)} to ${number(r.null_high)})` : "", "number"),
-    cell(drawn ? number(r.p) : "", "number"), cell(drawn ? (r.beat ? "✓" : "no") : ""));
+    cell(drawn ? number(r.p) : "", "number"), cell(drawn ? number(r.q) : "", "number"), cell(drawn ? (r.beat ? "✓" : "no") : ""));
   return tr;
 }
 function makeTable(rows) {

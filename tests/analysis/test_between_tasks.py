@@ -1,0 +1,43 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from analysis.report.findings import Outcome
+from analysis.report.stages.between_tasks import CEILING, CKA, between_tasks
+
+CLUSTERS, STEPS, UNITS = 20, 200, 12
+
+
+def outcome_of(tasks=("run", "two-tap"), visited=CLUSTERS):
+    """Two episodes of each task that visit clusters of posture; `shared` answers them alike in all, `kept` does not."""
+    rng = np.random.default_rng(0)
+    names = np.repeat(tasks, 2 * STEPS)
+    labels = rng.integers(CLUSTERS, size=len(names))
+    labels[names == tasks[-1]] %= visited
+    answers = rng.normal(size=(1 + len(tasks), CLUSTERS, UNITS))
+    own = 1 + np.searchsorted(np.array(tasks), names)
+    noise = 0.5 * rng.normal(size=(2, len(names), UNITS))
+    values = {"shared": answers[0][labels] + noise[0], "kept": answers[own, labels] + noise[1]}
+    source = SimpleNamespace(task_names=list(tasks), tasks=names, episodes=np.repeat(np.arange(2 * len(tasks)), STEPS))
+    outcome = Outcome()
+    between_tasks(source, np.arange(len(names)), labels, values, 0, outcome)
+    return {(each.measure, each.layer): each.estimate for each in outcome.findings}, outcome
+
+
+def test_a_layer_that_answers_alike_is_told_from_one_that_keeps_tasks_apart():
+    found, _ = outcome_of()
+    assert found[CKA, "shared"].value > 0.9 and found[CKA, "shared"].beat == ("permuted samples",)
+    assert found[CKA, "kept"].value < 0.3 and found[CKA, "kept"].beat == ()
+    for layer in ("shared", "kept"):
+        assert 0.9 < found[CEILING, layer].value <= 1
+    assert found[CEILING, "shared"].value == pytest.approx(found[CKA, "shared"].value, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [({"tasks": ("run",)}, "one task"), ({"visited": 5}, "5 clusters of posture in both; needs 8")],
+)
+def test_what_can_not_be_compared_has_a_reason(arguments, reason):
+    found, _ = outcome_of(**arguments)
+    assert found and all(not each.estimable and each.reason == reason for each in found.values())
