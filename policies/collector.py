@@ -36,6 +36,10 @@ class Collector:
         tasks: of these environments; None where they all have one.
         experts: say what they would do wherever the agent gets to.
         ranks: have as many environments each, which the figures are of, too.
+        noise_persistence: rho; each action has rho times the last one's noise on top of its own, so that what is tried
+            lasts for longer than a control step, and all the noise has the standard deviation of its own over
+            sqrt(1 - rho^2) (correlated exploration: Wawrzynski 2015; Hollenstein et al. 2024). Learners see the action
+            without what was carried over, which to them is a part of the world, so that their policy gradient is exact.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Collector:
         tasks: Tasks | None = None,
         experts: Experts | None = None,
         ranks: Ranks = ALONE,
+        noise_persistence: float = 0.0,
     ) -> None:
         self.env = env
         self.agent = agent
@@ -56,6 +61,10 @@ class Collector:
         self.tasks = tasks or replace(ONE_TASK, ids=torch.zeros(env.num_envs, dtype=torch.long))
         self.experts = experts
         self.ranks = ranks
+        self.noise_persistence = noise_persistence
+        self._carried = torch.zeros(
+            env.num_envs, agent.action_size
+        )  # noise of earlier steps, on top of the next action
         self._share = ranks.share(ranks.count * env.num_envs)
         self.state: AgentState = agent.initial(env.num_envs)
         self.starts = torch.ones(env.num_envs, dtype=torch.bool)
@@ -99,7 +108,9 @@ class Collector:
         rollout.record_action(t, self.observation, self.picture, self.starts, output, action)
         if self.experts is not None:
             rollout.record_experts(t, *self.experts.advice)
-        observation, reward, terminated, truncated, info = self.env.step(action.clamp(-1, 1).numpy())
+        executed = action + self._carried
+        self._carried = self.noise_persistence * (executed - output.mean)
+        observation, reward, terminated, truncated, info = self.env.step(executed.clamp(-1, 1).numpy())
         rollout.rewards[t] = torch.from_numpy(reward)
         rollout.terminated[t] = torch.from_numpy(terminated)
         rollout.truncated[t] = torch.from_numpy(truncated)
@@ -113,6 +124,7 @@ class Collector:
         self._returns[ended] = 0
         self._lengths[ended] = 0
         self.starts = torch.from_numpy(ended)
+        self._carried[self.starts] = 0
         self._sense(observation)
 
     def _sense(self, observation: Observation) -> None:
@@ -136,6 +148,7 @@ class Collector:
         own = {
             "observation": self.observation.numpy(),
             "starts": self.starts.numpy(),
+            "carried": self._carried.numpy(),
             "returns": self._returns,
             "lengths": self._lengths,
         }
@@ -153,6 +166,7 @@ class Collector:
         self.observation = torch.from_numpy(state["observation"].copy())
         self.picture = torch.from_numpy(state["picture"].copy()) if "picture" in state else None
         self.starts = torch.from_numpy(state["starts"].copy())
+        self._carried = torch.from_numpy(state["carried"].copy())
         if self.experts is not None:
             self.experts.load_state_dict(_below("experts.", state))
         self._returns = state["returns"].copy()

@@ -115,6 +115,7 @@ class TrainConfig:
     seeds: tuple[int, ...] = (0,)  # one run each, one after the other; several go to sub-folders seed-0, seed-1, ...
     rollout: int = 32  # steps of each environment between updates
     pool: int = 64  # arenas to compile beforehand where a task's vary; 0: a new one for each episode, which is slower
+    noise_persistence: float = 0.0  # share of an action's noise that stays in the next action's, on top of its own
     privileged: bool = False  # let the agent read the task's privileged senses: an expert, never the animal
     privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
     vision: bool = False  # let the agent see, through the rat's eye
@@ -166,6 +167,8 @@ class TrainConfig:
             raise UsageError(f"envs must be {parts} or more, one for each task and preset, not {self.envs}")
         if self.pool < 0:
             raise UsageError(f"pool must be 0 or more, not {self.pool}")
+        if not 0 <= self.noise_persistence < 1:
+            raise UsageError(f"noise_persistence must be at least 0 and below 1, not {self.noise_persistence}")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise UsageError(f"minutes must be above 0 and finite, not {self.minutes}")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:

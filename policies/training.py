@@ -238,7 +238,17 @@ class TrainingRun:
         seeds = self.share.of(training_seeds(self.seed, self.phase, self.config.envs))
         tasks = self.tasks.of(self.share)
         experts = Experts(self.experts, tasks, self.agent.action_size) if self.experts else None
-        return Collector(self.env, self.agent, self.senses, seeds, self.generator, tasks, experts, self.ranks)
+        return Collector(
+            self.env,
+            self.agent,
+            self.senses,
+            seeds,
+            self.generator,
+            tasks,
+            experts,
+            self.ranks,
+            self.config.noise_persistence,
+        )
 
     def _set_phase_rules(self) -> None:
         phase = self.schedule.phases[self.phase]

@@ -28,7 +28,9 @@ class TrainingAids:
     episode_seconds: float | None = 10.0  # truncate episodes after this (None: the task's own limit)
     spread_starts: bool = True  # first episodes get random lengths, so that environments do not end in step
     end_on_back: bool = False  # end an episode (discount 0) when the rat lies on its back
+    end_on_head_below: float | None = None  # m; the same when its head is lower: it has dived into a gap
     fallen_starts: float = 0.0  # share of episodes that start tumbled: rolled and pitched at random, in a random pose
+    start_ahead: float = 0.0  # m; episodes start up to this far along world x, as nearer to a corridor's first gap
     start_offset: float = 0.0  # m; episodes start up to this far to either side
     start_yaw: float = 0.0  # rad; and turned by up to this much to either side, tumbled ones too
     upright: float = 0.0  # weight of the torso's uprightness, from 0 upside down to 1 upright
@@ -40,9 +42,11 @@ class TrainingAids:
     def __post_init__(self) -> None:
         if self.episode_seconds is not None and not CONTROL_TIMESTEP <= self.episode_seconds < math.inf:
             raise UsageError(f"episode_seconds must be at least {CONTROL_TIMESTEP}, not {self.episode_seconds}")
+        if self.end_on_head_below is not None and not math.isfinite(self.end_on_head_below):
+            raise UsageError(f"end_on_head_below must be finite, not {self.end_on_head_below}")
         if not 0 <= self.fallen_starts <= 1:
             raise UsageError(f"fallen_starts must lie in [0, 1], not {self.fallen_starts}")
-        for name in ("upright", "jerk", "backward", "effort", "approach", "start_offset", "start_yaw"):
+        for name in ("upright", "jerk", "backward", "effort", "approach", "start_ahead", "start_offset", "start_yaw"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
 
@@ -55,6 +59,8 @@ class TrainingAids:
         qpos = start.qpos.copy()
         root = body.root_qpos
         orientation = qpos[root + 3 : root + 7]
+        if self.start_ahead:
+            qpos[root] += rng.uniform(0, self.start_ahead)
         qpos[root + 1] += rng.uniform(-self.start_offset, self.start_offset)
         _rotate(orientation, _UP, rng.uniform(-self.start_yaw, self.start_yaw), of_world=True)
         if rng.random() >= self.fallen_starts:
@@ -91,9 +97,12 @@ class TrainingAids:
 
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:
         """Extra endings with discount 0."""
-        if not self.end_on_back:
-            return {}
-        return {"on_back": state.xmat[:, body.torso, 8] < _ON_BACK}
+        causes = {}
+        if self.end_on_back:
+            causes["on_back"] = state.xmat[:, body.torso, 8] < _ON_BACK
+        if self.end_on_head_below is not None:
+            causes["head_low"] = state.site_xpos[:, body.head_site, 2] < self.end_on_head_below
+        return causes
 
 
 def _rotate(quaternion: np.ndarray, axis: np.ndarray, angle: float, of_world: bool = False) -> None:

@@ -27,7 +27,8 @@ LENGTH = 40.0  # m
 WIDTH = 2.0  # m
 FIRST_PLATFORM = 6.0  # m
 THICKNESS = 0.16  # m; half of a platform's
-LOOKED_AT = torch.linspace(-0.15, 0.85, 26, dtype=torch.float64)  # m from the torso along world x
+CELL = 0.04  # m, of the floor along world x
+LOOKED_AT = -0.15 + CELL * torch.arange(26, dtype=torch.float64)  # m from the torso along world x: middles of cells
 _SHORTEST_PLATFORM = 0.1  # m
 _NARROWEST_GAP = 1e-6  # m; less is rounding between platforms that touch
 
@@ -151,11 +152,19 @@ class RunGaps(Task):
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def floor_ahead(state: State) -> Tensor:
-            x = state.xpos[:, body.torso, :1] + LOOKED_AT
-            platform = torch.searchsorted(state.memory["begins"], x, right=True) - 1
-            return (x <= state.memory["ends"].gather(1, platform.clamp(min=0))).double()
+            begins, ends = state.memory["begins"], state.memory["ends"]
+            lengths = (ends - begins).nan_to_num()  # of a platform that is no more than padding: inf - inf
+            before = lengths.cumsum(1) - lengths
 
-        ahead = Sense(f"{PRIVILEGED}floor_ahead", len(LOOKED_AT), "floor (1) or gap (0)", floor_ahead)
+            def floor_until(x: Tensor) -> Tensor:
+                platform = (torch.searchsorted(begins, x, right=True) - 1).clamp(min=0)
+                on_it = torch.minimum(x, ends.gather(1, platform)) - begins.gather(1, platform)
+                return before.gather(1, platform) + on_it.clamp(min=0)
+
+            middles = state.xpos[:, body.torso, :1] + LOOKED_AT
+            return (floor_until(middles + CELL / 2) - floor_until(middles - CELL / 2)) / CELL
+
+        ahead = Sense(f"{PRIVILEGED}floor_ahead", len(LOOKED_AT), "share of 4 cm", floor_ahead)
         return ahead, *where_in_corridor(body)
 
     def landmarks(self, body: Body) -> tuple[Sense, ...]:

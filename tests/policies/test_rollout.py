@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,34 @@ def test_what_was_recorded_is_what_unrolling_gives(name: str) -> None:
     torch.testing.assert_close(output.mean, rollout.means)
     torch.testing.assert_close(output.value, rollout.values)
     torch.testing.assert_close(output.log_prob(rollout.actions), rollout.log_probs)
+
+
+class Listening(PointMasses):
+    def reset(self, **named: Any) -> Any:
+        self.heard: list[np.ndarray] = []
+        return super().reset(**named)
+
+    def step(self, actions: np.ndarray) -> Any:
+        self.heard.append(actions.copy())
+        return super().step(actions)
+
+
+def test_noise_that_persists_is_carried_from_action_to_action_until_the_episode_ends() -> None:
+    torch.manual_seed(0)
+    env = Listening(ENVS, aids=True)
+    senses = ObservationSpec.of(env.single_observation_space)
+    agent = make_agent("mlp", senses.size, 2, AGENTS["mlp"].settings_type(initial_std=0.05))
+    rollout = Rollout.empty(TIME, ENVS, agent)
+    Collector(env, agent, senses, [1, 2, 3, 4], torch.Generator().manual_seed(0), noise_persistence=0.5).collect(
+        rollout
+    )
+    own, executed = rollout.actions - rollout.means, torch.from_numpy(np.stack(env.heard)) - rollout.means
+    assert rollout.starts[1:].any()
+    carried = torch.zeros(ENVS, 2)
+    for t in range(TIME):
+        carried[rollout.starts[t]] = 0
+        carried = own[t] + 0.5 * carried
+        torch.testing.assert_close(executed[t], carried)
 
 
 @pytest.mark.parametrize("name", AGENTS)

@@ -61,7 +61,9 @@ def test_a_resumed_run_continues_bit_for_bit(small: Any, tmp_path: Path, agent: 
 @pytest.mark.parametrize("agent", ["mlp", "lstm"])
 def test_the_rodent_itself_resumes_bit_for_bit(small: Any, tmp_path: Path, agent: str) -> None:
     aids = TrainingAids(episode_seconds=0.2, upright=0.1, jerk=0.1)
-    whole = small(agent=agent, steps=256, envs=4, rollout=16, aids=aids, run_dir=tmp_path / "whole")
+    whole = small(
+        agent=agent, steps=256, envs=4, rollout=16, noise_persistence=0.8, aids=aids, run_dir=tmp_path / "whole"
+    )
     train(whole)
     for steps in (128, 256):
         train(replace(whole, steps=steps, run_dir=tmp_path / "parts", resume=True))

@@ -325,6 +325,19 @@ def test_on_its_back_an_episode_ends_only_with_the_aid():
     assert ends(TrainingAids(end_on_back=True)) and not ends(TrainingAids()) and not ends(None)
 
 
+def test_an_episode_ends_when_the_head_is_low_only_with_the_aid():
+    def causes(aids):
+        env = RodentVectorEnv("run-gaps", 1, aids=aids)
+        env.reset(seed=0)
+        env.engine.state.qpos[0, 2] -= 0.2  # below the floor's level, as in a gap
+        return {cause for cause, ended in env.step(np.zeros((1, 38)))[-1]["endings"].items() if ended[0]}
+
+    assert causes(TrainingAids(end_on_head_below=0.0)) == {"head_low"}
+    assert causes(TrainingAids()) == causes(TrainingAids(end_on_head_below=-1.0)) == set()
+    with pytest.raises(UsageError, match="end_on_head_below must be finite, not nan"):
+        TrainingAids(end_on_head_below=float("nan"))
+
+
 def test_training_may_start_beside_the_middle_and_turned():
     env = RodentVectorEnv("run", 64, aids=TrainingAids(start_offset=0.5, start_yaw=0.6))
     env.reset(seed=0)
@@ -333,6 +346,12 @@ def test_training_may_start_beside_the_middle_and_turned():
     assert 0.3 < np.abs(qpos[:, 1]).max() <= 0.5 and 0.4 < np.abs(yaw).max() <= 0.6
     assert (qpos[:, 1] < 0).any() and (yaw < 0).any()
     np.testing.assert_allclose(np.linalg.norm(qpos[:, 3:7], axis=1), 1)
+
+
+def test_training_may_start_nearer_to_the_first_gap():
+    env = RodentVectorEnv("run-gaps", 32, pool=2, aids=TrainingAids(start_ahead=1.0))
+    env.reset(seed=0)
+    assert 5 < env.qpos[:, 0].min() < 5.2 and 5.8 < env.qpos[:, 0].max() < 6
 
 
 def test_fallen_starts_are_tumbled_above_the_floor_and_stay_finite():
