@@ -70,7 +70,7 @@ def dimensions(
     """PCA of the activity, with linear and nonlinear dimension.
 
     Args:
-        activity: (steps, units).
+        activity: (steps, units); units with a number that is not finite are left out, and zero in the components.
         episodes: (steps,) labels, for nulls and intervals.
         draws: of both.
         samples: steps for the intrinsic dimension, whose neighbours must not be copies.
@@ -78,10 +78,14 @@ def dimensions(
     """
     units = matrix(activity, "activity")
     groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
-    if reason := first_reason(units, 10):
+    finite = np.asarray(np.isfinite(units).all(axis=0))
+    if reason := first_reason(units[:, finite] if finite.any() else units, 10):
         none, nothing = not_estimable(reason), np.full((1, units.shape[1]), np.nan)
         return Dimensions(nothing[0, :1], nothing, none, none, none)
+    units = units[:, finite]
     model = PCA(svd_solver="full").fit(units)
+    components = np.zeros((len(model.components_), len(finite)))
+    components[:, finite] = model.components_
     dealing = Dealing.of(groups)
     apart = [dealing.apart(units, rng) for _ in range(draws)]
     drawn = [units[resampled_rows(groups, rng)] for _ in range(draws)] if groups.max() > 0 else []
@@ -90,7 +94,7 @@ def dimensions(
     low, high = percentile_interval(resampled)
     value, control = participation_ratio(model.explained_variance_), _CONTROL
     return Dimensions(
-        model.explained_variance_, model.components_,
+        model.explained_variance_, components,
         Estimate(value, {control: null}, (float(low), float(high))),
         Estimate(1 / value, {control: 1 / null}, (float(1 / high), float(1 / low))),
         _intrinsic(units, apart, samples, rng, control),

@@ -67,7 +67,7 @@ def test_one_episode_and_bad_units_have_a_reason():
     activity[:, 0], activity[3, 1] = 1, np.nan
     found = shared_variance(activity, EPISODES, most_factors=1, draws=2)
     assert found.shared.reasons[:2] == ("constant", "NaN or infinite") and np.isnan(found.shared.value[:2]).all()
-    assert dimensions(activity, EPISODES).participation.reason == "NaN or infinite values"
+    assert dimensions(activity[:, 1], EPISODES).participation.reason == "NaN or infinite values"
 
 
 @settings(max_examples=15, deadline=None)
@@ -79,3 +79,13 @@ def test_any_shape_is_estimated_or_has_a_reason(steps, units, fault):
     found = dimensions(activity, np.arange(steps) // 5, draws=2)
     assert np.isfinite(found.participation.value) == found.participation.estimable
     assert not (fault and found.participation.estimable)
+
+
+def test_a_unit_that_is_not_finite_is_left_out_of_the_dimensions():
+    rng = np.random.default_rng(0)
+    activity, episodes = rng.normal(size=(300, 6)), np.arange(300) // 50
+    broken = np.insert(activity, 2, np.nan, axis=1)
+    whole, found = (dimensions(each, episodes, draws=3) for each in (activity, broken))
+    assert found.participation.value == whole.participation.value and found.intrinsic.estimable
+    np.testing.assert_array_equal(np.delete(found.components, 2, axis=1), whole.components)
+    assert not found.components[:, 2].any()
