@@ -11,7 +11,7 @@ from sklearn.cluster import MiniBatchKMeans
 from analysis.drawing import draw_cka
 from analysis.inference import Estimate, over_seeds
 from analysis.report.findings import Finding, Outcome, Picture
-from analysis.report.source import Source
+from analysis.report.source import Source, finite_units
 from analysis.report.stages.information import UNIT
 from analysis.similarity import cka, cluster_means
 
@@ -89,7 +89,10 @@ def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
             outcome.missing(_CKA, reason, variable=pair, interval_over="clusters")
             continue
         means = [
-            {layer: cluster_means(source.layer(layer, rows[k]), labels[k], shared) for layer in source.layers}
+            {
+                layer: cluster_means(finite_units(source.layer(layer, rows[k])), labels[k], shared)
+                for layer in source.layers
+            }
             for k, source in ((i, one), (j, other))
         ]
         matrix = np.full((len(one.layers), len(other.layers)), np.nan)

@@ -192,6 +192,12 @@ class Source:
         self.session.close()
 
 
+def finite_units(values: NDArray[Any]) -> NDArray[Any]:
+    """(steps, the units that are finite throughout), for what asks all units together; all of them where none is."""
+    finite = np.asarray(np.isfinite(values).all(axis=0))
+    return values[:, finite] if finite.any() else values
+
+
 def principal(values: NDArray[Any], components: int) -> tuple[Array, Array, Array]:
     """Scores (steps, components), axes (components, columns) and shares of variance; as many as the rank allows.
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.drawing import draw_cka
 from analysis.inference import Estimate, not_estimable
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
-from analysis.report.source import Source
+from analysis.report.source import Source, finite_units
 from analysis.report.stages.between_tasks import between_tasks
 from analysis.report.stages.families import families
 from analysis.similarity import Protocol, cka, cluster_means, clustered_similarity, dissimilarities, rsa
@@ -31,7 +31,7 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     for name, reason in missing.items():
         outcome.missing(_CKA, reason, variable=name)
     clusters = min(_CLUSTERS, len(rows) // 10)
-    layers = {name: source.layer(name, rows) for name in source.layers}
+    layers = {name: finite_units(source.layer(name, rows)) for name in source.layers}
     found = clustered_similarity(
         features, layers, source.episodes[rows], clusters=clusters, seed=seed, tasks=source.tasks[rows]
     )
