@@ -104,7 +104,9 @@ def fits(states: Array, timestep: float) -> tuple[Array, Array]:
 
 def shares(states: Array, timestep: float) -> tuple[float, float]:
     """Explained variance of the velocity by skew-symmetric and by free linear dynamics."""
-    return _explained(*_moments(states, timestep))
+    covariance, drive, total = _moments(states, timestep)
+    skew, free = (_share(m, covariance, drive, total) for m in _fits(covariance, drive))
+    return skew, free
 
 
 def plot_jpca(result: JPCA, ax: Axes | None = None) -> Axes:
@@ -145,7 +147,8 @@ def _moments(states: Array, timestep: float) -> tuple[Array, Array, float]:
 
 def _numbers(covariance: Array, drive: Array, total: float) -> Array:
     """(2 + planes,) explained by skew-symmetric and by free dynamics, and the frequencies of the former."""
-    return np.array([*_explained(covariance, drive, total), *_planes(_fits(covariance, drive)[0])[1]])
+    found = _fits(covariance, drive)
+    return np.array([*(_share(m, covariance, drive, total) for m in found), *_planes(found[0])[1]])
 
 
 def _intervals(states: Array, timestep: float, labels: Labels, draws: int, rng: np.random.Generator) -> Array:
@@ -164,9 +167,9 @@ def _fits(covariance: Array, drive: Array) -> tuple[Array, Array]:
     return (skew - skew.T) / 2, drive @ np.linalg.pinv(covariance, hermitian=True)
 
 
-def _explained(covariance: Array, drive: Array, total: float) -> tuple[float, float]:
-    skew, free = ((2 * np.sum(m * drive) - np.sum(m @ covariance * m)) / total for m in _fits(covariance, drive))
-    return float(skew), float(free)
+def _share(m: Array, covariance: Array, drive: Array, total: float) -> float:
+    """Explained variance of the velocity by dynamics M."""
+    return float((2 * np.sum(m * drive) - np.sum(m @ covariance * m)) / total)
 
 
 def _shuffled(states: Array, rng: np.random.Generator) -> Array:

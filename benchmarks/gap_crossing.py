@@ -24,7 +24,6 @@ from rodent.machine import describe_machine
 from rodent.tasks import episode_rng
 from rodent.tasks.run_gaps import RunGaps
 
-NARROWEST = 1e-6  # m; less is rounding between platforms that touch
 EDGES = np.arange(0, 0.201, 0.025)  # m, of the bins of widths
 
 
@@ -42,11 +41,7 @@ class Flags:
 def met_gaps(task: RunGaps, seed: int, episode: Episode) -> NDArray[np.float64]:
     """The gaps that a rat met: (n, 2), each with its width in m and whether it was crossed."""
     model = task.world(episode_rng(task, seed, episode.index))
-    chart = task.chart(model)
-    real = np.isfinite(chart["begins"])
-    near, far = chart["ends"][real][:-1], chart["begins"][real][1:]
-    gaps = far - near > NARROWEST
-    near, far = near[gaps], far[gaps]
+    near, far = task.gaps(model).T
     x = episode.qpos[-1, describe(model).root_qpos]
     met = far <= x
     crossed = met.copy()

@@ -62,9 +62,8 @@ class Collector:
         self.experts = experts
         self.ranks = ranks
         self.noise_persistence = noise_persistence
-        self._carried = torch.zeros(
-            env.num_envs, agent.action_size
-        )  # noise of earlier steps, on top of the next action
+        # Noise of earlier steps, on top of the next action.
+        self._carried = torch.zeros(env.num_envs, agent.action_size)
         self._share = ranks.share(ranks.count * env.num_envs)
         self.state: AgentState = agent.initial(env.num_envs)
         self.starts = torch.ones(env.num_envs, dtype=torch.bool)

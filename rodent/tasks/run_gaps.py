@@ -132,11 +132,15 @@ class RunGaps(Task):
         return {"gaps_crossed": float(np.mean([self._gaps_behind(path, body) for path in paths]))}
 
     def _gaps_behind(self, path: Path, body: Body) -> int:
-        floor = self.chart(path.model)
-        far_edges, near_edges = floor["begins"][1:], floor["ends"][:-1]
-        with np.errstate(invalid="ignore"):  # of platforms that are no more than padding
-            gaps = far_edges - near_edges > _NARROWEST_GAP
-        return int((gaps & (far_edges <= path.qpos[-1, body.root_qpos])).sum())
+        return int((self.gaps(path.model)[:, 1] <= path.qpos[-1, body.root_qpos]).sum())
+
+    def gaps(self, model: mujoco.MjModel) -> np.ndarray:
+        """(gaps, 2) where each gap of a world begins and ends along world x, m, in order."""
+        floor = self.chart(model)
+        edges = np.stack([floor["ends"][:-1], floor["begins"][1:]], axis=1)
+        edges = edges[np.isfinite(edges).all(axis=1)]  # the others are of platforms that are no more than padding
+        gaps: np.ndarray = edges[edges[:, 1] - edges[:, 0] > _NARROWEST_GAP]
+        return gaps
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
         geoms = _floor(model)
