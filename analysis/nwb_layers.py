@@ -14,7 +14,7 @@ _READABLE = {"actor": "policy", "critic": "value"}
 _KINDS = {".h": "hidden state", ".c": "cell state", ".mean": "mean action"}
 _MEAN, _ACTIVATION = "policy.mean", "activation"
 # What a probe sees besides: the normalised senses, which are recorded as sensed, and layers on their way to a reader.
-_STREAMS = ("senses", "proprioception", "core_to_policy", "policy_to_core", "mean")
+_STREAMS = ("senses", "proprioception", "core_to_policy", "policy_to_core", "mean", "features")
 _MIRROR = "mirror."
 
 
@@ -51,7 +51,7 @@ class Layers:
         seen = {
             _name(name): activation
             for name, activation in snapshot.activations.items()
-            if not (name in state or name in _STREAMS or name.startswith(_MIRROR))
+            if not (name in state or name.rpartition(".")[2] in _STREAMS or _MIRROR in name)
         }
         return output, state, {**seen, **state, _MEAN: output.mean}
 

@@ -146,7 +146,7 @@ class _Rollout:
             for env in self._writers.running:
                 noise[env] = torch.randn(noise.shape[1], generator=self._noise[env])
             action = output.mean + output.log_std.exp() * noise
-        return action.clamp(-1, 1).numpy()
+        return self._policy.agent.controls(output, action).numpy()
 
     def _end(self, over: NDArray[np.bool_], terminated: NDArray[np.bool_], endings: Mapping[str, Any]) -> None:
         """Close episodes that are over, and begin others in their place."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from policies.observation import Normaliser
+from policies.observation import Normaliser, ObservationSpec
 from policies.probe import NOTHING, Probe, Snapshot
+from rodent.symmetry import Mirror
 
 AgentState = dict[str, Tensor]
 """Hidden state by name, each (batch, ...). Empty for an agent without memory."""
@@ -24,23 +25,26 @@ class Output(NamedTuple):
     """What an agent says about observations of shape (..., D)."""
 
     mean: Tensor
-    """(..., A), mean of the diagonal Gaussian over actions."""
+    """(..., C), mean of the diagonal Gaussian over actions."""
     log_std: Tensor
-    """(..., A), logarithm of its standard deviation."""
+    """(..., C), logarithm of its standard deviation."""
     value: Tensor
     """(...), the critic's estimate, or (..., K) of an agent of K tasks; NaN where the critic reads more than it was
     given. See `Agent.of_task`."""
+    drive: Tensor | None = None
+    """(..., A), what the actuators are told where the action is zero, of an agent whose actions add to it; else None.
+    See `Agent.controls`."""
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """An action of each distribution, (..., A), not clipped."""
+        """An action of each distribution, (..., C), not clipped."""
         return self.displaced(torch.randn(self.mean.shape, generator=generator, device=self.mean.device))
 
     def displaced(self, noise: Tensor) -> Tensor:
-        """The action (..., A) that standard normal noise (..., A) makes of each distribution, not clipped."""
+        """The action (..., C) that standard normal noise (..., C) makes of each distribution, not clipped."""
         return self.mean + self.log_std.exp() * noise
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """Log-density of actions (..., A), summed over the action's dimensions: (...)."""
+        """Log-density of actions (..., C), summed over the action's dimensions: (...)."""
         z = (action - self.mean) * (-self.log_std).exp()
         return (-0.5 * z.square() - self.log_std - _LOG_SQRT_TAU).sum(-1)
 
@@ -68,16 +72,20 @@ def _like(mask: Tensor, value: Tensor) -> Tensor:
 class Agent(nn.Module, ABC):
     """A network that acts. It keeps no hidden state: state goes in and comes out, to be recorded, forked, perturbed.
 
+    Its action, C numbers, is what its Gaussian is over, what is sampled, and what is learnt from; `controls` makes of
+    it what the A actuators are told. To most agents they are the same.
+
     Every agent normalises its observations itself and has a standard deviation that does not depend on the state.
     Its critic may read more than its policy does, which serves training alone ("asymmetric actor critic", Pinto et al.
     2018): an observation is what the policy reads, (..., D), or that and what only the critic reads, (..., D + P).
 
     Args:
         observation_size: D, the length of a flat observation.
-        action_size: A.
+        action_size: A, the number of actuators.
         initial_std: standard deviation of the actions at first.
         critic_size: P.
         tasks: K, for how many tasks its critic has an estimate. The policy is one, and is not told which task it is.
+        commands: C (None: A).
     """
 
     name: ClassVar[str]
@@ -95,17 +103,30 @@ class Agent(nn.Module, ABC):
     """What says the value, in the end; made by `mlp`."""
     MIRROR: ClassVar[tuple[str, ...]] = ()
     """What is saved with the weights but follows from what the agent reads."""
+    PARTS: ClassVar[tuple[str, ...]] = ()
+    """The agents that it is made of, by the names of their modules; their policies read the same senses."""
+    reads_by_name: ClassVar[bool] = False
+    """Whether the agent is made with the `senses` that it reads, an `ObservationSpec`."""
+    symmetric: bool = False
+    """Whether the agent acts alike on the left and on the right, and must be told by `reflect` which is which."""
 
     def __init__(
-        self, observation_size: int, action_size: int, initial_std: float, critic_size: int = 0, tasks: int = 1
+        self,
+        observation_size: int,
+        action_size: int,
+        initial_std: float,
+        critic_size: int = 0,
+        tasks: int = 1,
+        commands: int | None = None,
     ) -> None:
         super().__init__()
         self.observation_size = observation_size
         self.action_size = action_size
+        self.command_size = action_size if commands is None else commands
         self.critic_size = critic_size
         self.tasks = tasks
         self.normaliser = Normaliser(observation_size + critic_size)
-        self.log_std = nn.Parameter(torch.full((action_size,), math.log(initial_std)))
+        self.log_std = nn.Parameter(torch.full((self.command_size,), math.log(initial_std)))
 
     @abstractmethod
     def initial(self, batch: int) -> AgentState:
@@ -140,6 +161,29 @@ class Agent(nn.Module, ABC):
         Returns:
             The output over (time, batch).
         """
+
+    def controls(self, output: Output, action: Tensor) -> Tensor:
+        """What the actuators are told (..., A), in [-1, 1], where the agent's action is `action` (..., C)."""
+        return action.clamp(-1, 1)
+
+    def over_controls(self, output: Output) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the standard deviation of what the actuators are told, (..., A) each, unclipped."""
+        return output.mean, output.log_std
+
+    def inputs(self, senses: ObservationSpec) -> Mapping[str, list[Hashable]]:
+        """What each of the last columns of some weights reads, by the name of the weights; see `READS`.
+
+        Args:
+            senses: what the agent was made to read.
+        """
+        return {name: [*senses.numbers(reads)] for name, reads in self.READS.items()}
+
+    def reflect(self, senses: Mirror, actions: Mirror) -> None:
+        """Tell a symmetric agent what its senses and actions become in a mirror; saved with its weights.
+
+        What the policy reads becomes what the policy reads.
+        """
+        raise TypeError(f"agent {self.name} is not symmetric")
 
     @torch.no_grad()
     def layers(self) -> dict[str, tuple[int, ...]]:

@@ -63,7 +63,7 @@ class Collector:
         self.ranks = ranks
         self.noise_persistence = noise_persistence
         # Noise of earlier steps, on top of the next action.
-        self._carried = torch.zeros(env.num_envs, agent.action_size)
+        self._carried = torch.zeros(env.num_envs, agent.command_size)
         self._share = ranks.share(ranks.count * env.num_envs)
         self.state: AgentState = agent.initial(env.num_envs)
         self.starts = torch.ones(env.num_envs, dtype=torch.bool)
@@ -103,13 +103,13 @@ class Collector:
 
     def _step(self, rollout: Rollout, t: int, tallies: list[_Tally]) -> None:
         output, self.state = self._act()
-        action = output.displaced(self._share.noise(self.agent.action_size, self.generator))
+        action = output.displaced(self._share.noise(self.agent.command_size, self.generator))
         rollout.record_action(t, self.observation, self.picture, self.starts, output, action)
         if self.experts is not None:
             rollout.record_experts(t, *self.experts.advice)
         executed = action + self._carried
         self._carried = self.noise_persistence * (executed - output.mean)
-        observation, reward, terminated, truncated, info = self.env.step(executed.clamp(-1, 1).numpy())
+        observation, reward, terminated, truncated, info = self.env.step(self.agent.controls(output, executed).numpy())
         rollout.rewards[t] = torch.from_numpy(reward)
         rollout.terminated[t] = torch.from_numpy(terminated)
         rollout.truncated[t] = torch.from_numpy(truncated)

@@ -18,6 +18,7 @@ from policies.kickstart import KickstartSettings
 from policies.lstm import LSTMSettings
 from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
+from policies.modulated import ModulatedSettings
 from policies.plain import build, to_plain
 from policies.ppo import PPOSettings
 from policies.registry import find_agent, find_learner
@@ -105,7 +106,7 @@ class TrainConfig:
 
     task: tuple[str, ...] = ("run",)  # see `rodent tasks`; several share the environments evenly
     task_weights: tuple[float, ...] = ()  # how much the losses of each task count, one a task (none: alike)
-    agent: str = "mlp"  # mlp, lstm or merel2020
+    agent: str = "mlp"  # mlp, lstm, merel2020 or modulated
     learner: str = "ppo"  # ppo, vmpo or distill
     expert: tuple[str, ...] = ()  # who teaches: TASK=POLICY, or POLICY for the task that it was trained on
     physics: str = "fast"  # preset of the phases that name none: fast or paper
@@ -137,6 +138,7 @@ class TrainConfig:
     mlp: MLPSettings = field(default_factory=MLPSettings)
     lstm: LSTMSettings = field(default_factory=LSTMSettings)
     merel2020: Merel2020Settings = field(default_factory=Merel2020Settings)
+    modulated: ModulatedSettings = field(default_factory=ModulatedSettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     vmpo: VMPOSettings = field(default_factory=VMPOSettings)
     distill: DistillationSettings = field(default_factory=DistillationSettings)

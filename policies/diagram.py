@@ -70,7 +70,7 @@ def _make(config: TrainConfig) -> Agent:
     actions, picture = len(env.body.actuators), senses.picture[1] if senses.picture else None
     settings, tasks = config.agent_settings, len(config.task)
     with torch.random.fork_rng():
-        return make_agent(config.agent, senses.size, actions, settings, senses.critic_size, picture, tasks)
+        return make_agent(config.agent, senses.size, actions, settings, senses.critic_size, picture, tasks, senses)
 
 
 @dataclass

@@ -87,7 +87,7 @@ class Experts:
             state = reset_state(self._state[task], starts[rows])
             seen = policy.senses.look(mine)
             output, self._state[task] = policy.agent.step(policy.senses.flatten(mine), state, seen)
-            means[rows], log_stds[rows] = output.mean, output.log_std
+            means[rows], log_stds[rows] = policy.agent.over_controls(output)
         self.advice = means, log_stds
 
     def state_dict(self) -> Arrays:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from policies.agent import Output, gaussian_kl
+from policies.agent import gaussian_kl
 from policies.rollout import Minibatch
 from rodent.errors import UsageError
 
@@ -37,18 +37,23 @@ class KickstartSettings:
         return torch.tensor(self.weights).expand(len(guided)) * guided * left
 
 
-def expert_divergence(batch: Minibatch, output: Output) -> Tensor:
+def expert_divergence(batch: Minibatch, mean: Tensor, log_std: Tensor) -> Tensor:
     """KL(expert || agent) of each step, (time, batch); meaningless where a task has no expert.
+
+    Args:
+        batch: with what the experts said.
+        mean: (time, batch, A), of the agent's controls.
+        log_std: (time, batch, A), likewise; see `Agent.over_controls`.
 
     Where it is least, the agent's variance is the expert's and the mean square of what lies between their means: an
     agent that is far from its expert stays broad.
     """
     assert batch.expert_means is not None and batch.expert_log_stds is not None
-    return gaussian_kl(batch.expert_means, batch.expert_log_stds, output.mean, output.log_std)
+    return gaussian_kl(batch.expert_means, batch.expert_log_stds, mean, log_std)
 
 
 @torch.no_grad()
-def expert_distance(batch: Minibatch, output: Output) -> Tensor:
+def expert_distance(batch: Minibatch, mean: Tensor) -> Tensor:
     """Root mean square over actuators of what lies between expert's and agent's mean actions, (time, batch)."""
     assert batch.expert_means is not None
-    return (batch.expert_means - output.mean).square().mean(-1).sqrt()
+    return (batch.expert_means - mean).square().mean(-1).sqrt()

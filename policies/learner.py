@@ -74,13 +74,14 @@ class Learner(ABC):
             return 0.0, {}
         weights = (self.expert_weights * self.tasks.step_weights)[batch.tasks]
         guided = self.expert_weights > 0
-        divergence, distance = expert_divergence(batch, output), expert_distance(batch, output)
+        mean, log_std = self.agent.over_controls(output)
+        divergence, distance = expert_divergence(batch, mean, log_std), expert_distance(batch, mean)
         share = guided[self.tasks.ids].float().mean()
         known = {"expert_kl": divergence.detach(), "expert_distance": distance}
-        told = {name: values * guided[batch.tasks] for name, values in known.items()}
-        figures = {name: batch.mean(values) / share for name, values in told.items()}
+        of_guided = {name: values * guided[batch.tasks] for name, values in known.items()}
+        figures = {name: batch.mean(values) / share for name, values in of_guided.items()}
         alone = tuple(f"{task}." for task, has in zip(self.tasks.names, guided.tolist(), strict=True) if not has)
-        of_tasks = {name: x for name, x in self.tasks.figures(told, batch).items() if not name.startswith(alone)}
+        of_tasks = {name: x for name, x in self.tasks.figures(of_guided, batch).items() if not name.startswith(alone)}
         return batch.mean(weights * divergence), figures | of_tasks
 
     def _summarise(self, figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:

@@ -1,8 +1,9 @@
-"""The feed-forward agent: an actor and a critic that share nothing but the normalised observation."""
+"""Feed-forward agents, and the plainest: an actor and a critic that share nothing but the normalised observation."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,7 +16,7 @@ from policies.probe import NOTHING, Probe
 from rodent.errors import UsageError
 from rodent.symmetry import Mirror
 
-_WHERE = ("", "mirror.")  # what the names of activations begin with: as it is, and in a mirror
+WHERE = ("", "mirror.")  # what the names of activations begin with: as it is, and in a mirror
 
 
 @dataclass(frozen=True)
@@ -33,46 +34,29 @@ class MLPSettings:
             raise UsageError(f"mlp.initial_std must be above 0 and finite, not {self.initial_std}")
 
 
-class MLPAgent(Agent):
-    """Two separate multi-layer perceptrons, for the mean action and for the value.
+class FeedForwardAgent(Agent):
+    """An agent without memory, whose critic shares no weight with its policy, and which may look twice.
 
-    A symmetric one looks at each observation and at its mirror image, reflects what it would do there back, and takes
-    the mean: the mirror image of an observation gets the mirror image of the action and the same value (the "network
-    method" of Abdolhosseini et al. 2019, "On learning symmetric locomotion"). See `reflect`. A probe sees `senses`,
-    `actor.0` and up, `mean` and `critic.0` and up, and of a symmetric agent the same of its mirrored view besides
-    (`mirror.senses`, ...).
+    One that does looks at each observation and at its mirror image.
     """
 
-    name: ClassVar[str] = "mlp"
-    settings_type = MLPSettings
     recurrent = False
-    READS: Mapping[str, str] = {"actor.0.weight": "policy", "critic.0.weight": "all"}
     MIRROR = ("sense_index", "sense_sign", "action_index", "action_sign")
-
-    def __init__(
-        self, observation_size: int, action_size: int, settings: MLPSettings, critic_size: int = 0, tasks: int = 1
-    ) -> None:
-        super().__init__(observation_size, action_size, settings.initial_std, critic_size, tasks)
-        everything = observation_size + critic_size
-        self.actor = mlp((observation_size, *settings.hidden), action_size, output_gain=0.01)
-        self.critic = mlp((everything, *settings.hidden), tasks, output_gain=0.01)
-        self.symmetric = settings.symmetric
-        if self.symmetric:
-            self.register_buffer("sense_index", torch.arange(everything))
-            self.register_buffer("sense_sign", torch.ones(everything))
-            self.register_buffer("action_index", torch.arange(action_size))
-            self.register_buffer("action_sign", torch.ones(action_size))
-
+    looks_twice = False
     sense_index: Tensor
     sense_sign: Tensor
     action_index: Tensor
     action_sign: Tensor
 
-    def reflect(self, senses: Mirror, actions: Mirror) -> None:
-        """Tell a symmetric agent what its senses and actions become in a mirror; saved with its weights.
+    def look_twice(self) -> None:
+        """From now on look at mirror images, too. Until `reflect` is called, they are what they mirror."""
+        self.looks_twice = True
+        self.register_buffer("sense_index", torch.arange(self.observation_size + self.critic_size))
+        self.register_buffer("sense_sign", torch.ones(self.observation_size + self.critic_size))
+        self.register_buffer("action_index", torch.arange(self.action_size))
+        self.register_buffer("action_sign", torch.ones(self.action_size))
 
-        What the policy reads becomes what the policy reads.
-        """
+    def reflect(self, senses: Mirror, actions: Mirror) -> None:
         self.sense_index.copy_(torch.from_numpy(senses.index))
         self.sense_sign.copy_(torch.from_numpy(senses.sign))
         self.action_index.copy_(torch.from_numpy(actions.index))
@@ -84,22 +68,59 @@ class MLPAgent(Agent):
     def step(
         self, observation: Tensor, state: AgentState, picture: Tensor | None = None, probe: Probe = NOTHING
     ) -> tuple[Output, AgentState]:
-        return self._forward(observation, probe), state
+        return self.say(observation, probe), state
 
     def unroll(self, observations: Tensor, state: AgentState, starts: Tensor, pictures: Tensor | None = None) -> Output:
-        return self._forward(observations)
+        return self.say(observations)
+
+    @abstractmethod
+    def say(self, observation: Tensor, probe: Probe = NOTHING) -> Output:
+        """The output over observations (..., D) or (..., D + P)."""
 
     def critic_parameters(self) -> list[nn.Parameter]:
         return list(self.critic.parameters())
 
-    def value(self, observations: Tensor) -> Tensor:
-        return self._value(self._views(observations))
+    def views(self, observation: Tensor) -> list[Tensor]:
+        """The normalised observation (..., D or D + P) as it is and, of an agent that looks twice, in a mirror."""
+        if not self.looks_twice:
+            return [self.normaliser(observation)]
+        size = observation.shape[-1]
+        reflected = observation[..., self.sense_index[:size]] * self.sense_sign[:size]
+        return [self.normaliser(observation), self.normaliser(reflected)]
 
-    def _forward(self, observation: Tensor, probe: Probe = NOTHING) -> Output:
+
+class MLPAgent(FeedForwardAgent):
+    """Two separate multi-layer perceptrons, for the mean action and for the value.
+
+    A symmetric one looks at each observation and at its mirror image, reflects what it would do there back, and takes
+    the mean: the mirror image of an observation gets the mirror image of the action and the same value (the "network
+    method" of Abdolhosseini et al. 2019, "On learning symmetric locomotion"). See `reflect`. A probe sees `senses`,
+    `actor.0` and up, `mean` and `critic.0` and up, and of a symmetric agent the same of its mirrored view besides
+    (`mirror.senses`, ...).
+    """
+
+    name: ClassVar[str] = "mlp"
+    settings_type = MLPSettings
+    READS: Mapping[str, str] = {"actor.0.weight": "policy", "critic.0.weight": "all"}
+
+    def __init__(
+        self, observation_size: int, action_size: int, settings: MLPSettings, critic_size: int = 0, tasks: int = 1
+    ) -> None:
+        super().__init__(observation_size, action_size, settings.initial_std, critic_size, tasks)
+        self.actor = mlp((observation_size, *settings.hidden), action_size, output_gain=0.01)
+        self.critic = mlp((observation_size + critic_size, *settings.hidden), tasks, output_gain=0.01)
+        self.symmetric = settings.symmetric
+        if self.symmetric:
+            self.look_twice()
+
+    def value(self, observations: Tensor) -> Tensor:
+        return self._value(self.views(observations))
+
+    def say(self, observation: Tensor, probe: Probe = NOTHING) -> Output:
         size = self.observation_size
-        views = self._views(observation)
+        views = self.views(observation)
         seen = [
-            probe(f"{where}senses", view[..., :size].contiguous()) for where, view in zip(_WHERE, views, strict=False)
+            probe(f"{where}senses", view[..., :size].contiguous()) for where, view in zip(WHERE, views, strict=False)
         ]
         mean = probe("mean", self._mean(seen, probe))
         log_std = (self.log_std + self.log_std[self.action_index]) / 2 if self.symmetric else self.log_std
@@ -108,23 +129,13 @@ class MLPAgent(Agent):
         return Output(mean, log_std.expand_as(mean), value)
 
     def _mean(self, seen: list[Tensor], probe: Probe) -> Tensor:
-        means = [
-            run_layers(self.actor, each, f"{where}actor", probe) for where, each in zip(_WHERE, seen, strict=False)
-        ]
+        means = [run_layers(self.actor, each, f"{where}actor", probe) for where, each in zip(WHERE, seen, strict=False)]
         if self.symmetric:
             means[1] = means[1][..., self.action_index] * self.action_sign
         return sum(means[1:], means[0]) / len(means)
 
     def _value(self, views: list[Tensor], probe: Probe = NOTHING) -> Tensor:
         values = [
-            run_layers(self.critic, seen, f"{where}critic", probe) for where, seen in zip(_WHERE, views, strict=False)
+            run_layers(self.critic, seen, f"{where}critic", probe) for where, seen in zip(WHERE, views, strict=False)
         ]
         return self._as_value(sum(values[1:], values[0]) / len(values))
-
-    def _views(self, observation: Tensor) -> list[Tensor]:
-        """The normalised observation (..., D or D + P) as it is and, of a symmetric agent, in a mirror."""
-        if not self.symmetric:
-            return [self.normaliser(observation)]
-        size = observation.shape[-1]
-        reflected = observation[..., self.sense_index[:size]] * self.sense_sign[:size]
-        return [self.normaliser(observation), self.normaliser(reflected)]

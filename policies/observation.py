@@ -108,6 +108,11 @@ class ObservationSpec:
         before = sum(size for _, size in self.senses[: names.index(sense)])
         return range(before, before + dict(self.senses)[sense])
 
+    def numbers(self, reads: str) -> list[tuple[str, int]]:
+        """The numbers that the `policy` reads, the `critic` alone, or `all`, each by its sense and its index in it."""
+        groups = {"policy": self.senses, "all": self.senses + self.critic_senses, "critic": self.critic_senses}
+        return [(name, i) for name, size in groups[reads] for i in range(size)]
+
     def flatten(self, observation: Observation, critic: bool = False) -> Tensor:
         """Concatenate senses of shape (n, d) each, by name, into (n, D) float32; with `critic`, into (n, D + P).
 

@@ -113,7 +113,7 @@ class Policy:
         state = self.initial(len(flat)) if state is None else state
         output, state = self.agent.step(flat, state, self.senses.look(observation), probe)
         action = output.mean if deterministic else output.sample(generator or torch.default_generator)
-        return action.clamp(-1, 1).numpy(), state
+        return self.agent.controls(output, action).numpy(), state
 
     def save(self, folder: Path | str) -> None:
         """Write `policy.safetensors`, `policy.json` and the card, each atomically.
@@ -164,7 +164,7 @@ class Policy:
             shape = senses.picture[1] if senses.picture else None
             values = int(description.get("values", 1))
             agent = make_agent(
-                description["agent"], senses.size, len(names), settings, senses.critic_size, shape, values
+                description["agent"], senses.size, len(names), settings, senses.critic_size, shape, values, senses
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedFileError(f"{folder / DESCRIPTION_FILE} is damaged: {_reason(error)}") from None

@@ -11,12 +11,14 @@ from policies.learner import Learner
 from policies.lstm import LSTMAgent
 from policies.merel2020 import Merel2020Agent
 from policies.mlp import MLPAgent
+from policies.modulated import ModulatedAgent
 from policies.multitask import ONE_TASK, Tasks
+from policies.observation import ObservationSpec
 from policies.ppo import PPO
 from policies.vmpo import VMPO
 from rodent.errors import UsageError
 
-AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent, Merel2020Agent)}
+AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (MLPAgent, LSTMAgent, Merel2020Agent, ModulatedAgent)}
 LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (PPO, VMPO, Distillation)}
 
 
@@ -50,17 +52,21 @@ def make_agent(
     critic_size: int = 0,
     picture_shape: tuple[int, int, int] | None = None,
     tasks: int = 1,
+    senses: ObservationSpec | None = None,
 ) -> Agent:
     """A fresh agent; `settings` is an instance of its `settings_type`. See `Agent` for the sizes.
 
+    One that reads senses by their names is told them by `senses`, and without reads them as one.
+
     Raises:
-        UsageError: there is no such agent, or it can't see and is to.
+        UsageError: there is no such agent, it can't see and is to, or it is to read a sense that is not there.
     """
     make: Any = find_agent(name)
     picture = {} if picture_shape is None else {"picture_shape": picture_shape}
+    named = {"senses": senses} if make.reads_by_name else {}
     if picture and not make.sees:
         raise UsageError(f"agent {name} can't see: choose one of {', '.join(n for n in AGENTS if AGENTS[n].sees)}")
-    agent: Agent = make(observation_size, action_size, settings, critic_size, tasks=tasks, **picture)
+    agent: Agent = make(observation_size, action_size, settings, critic_size, tasks=tasks, **picture, **named)
     return agent
 
 

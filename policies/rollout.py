@@ -19,13 +19,13 @@ class Rollout:
     observations: Tensor
     """(time, envs, D + P) float32, as sensed, before each action."""
     actions: Tensor
-    """(time, envs, A), as sampled: not clipped to the range that the environment admits."""
+    """(time, envs, C), as sampled: not clipped to the range that the agent admits. See `Agent`."""
     log_probs: Tensor
     """(time, envs), of the actions, under the policy that took them."""
     means: Tensor
-    """(time, envs, A), of the policy that took them."""
+    """(time, envs, C), of the policy that took them."""
     log_stds: Tensor
-    """(time, envs, A), likewise."""
+    """(time, envs, C), likewise."""
     values: Tensor
     """(time, envs), the critic's, of the observations."""
     next_values: Tensor
@@ -47,7 +47,7 @@ class Rollout:
     tasks: Tensor
     """(envs,) int64, which of the run's tasks each environment has. No agent is told."""
     expert_means: Tensor | None
-    """(time, envs, A), of the action that the task's expert would have taken; None where there are no experts."""
+    """(time, envs, A), of the controls that the task's expert would have chosen; None where there are no experts."""
     expert_log_stds: Tensor | None
     """(time, envs, A), likewise."""
 
@@ -72,7 +72,7 @@ class Rollout:
         def flags() -> Tensor:
             return torch.zeros(time, envs, dtype=torch.bool)
 
-        actions, picture = agent.action_size, agent.picture_shape
+        actions, controls, picture = agent.command_size, agent.action_size, agent.picture_shape
         return cls(
             observations=numbers(agent.observation_size + agent.critic_size),
             actions=numbers(actions),
@@ -89,8 +89,8 @@ class Rollout:
             pictures=None if picture is None else torch.zeros(time, envs, *picture, dtype=torch.uint8),
             share=share or Share(0, envs, envs),
             tasks=torch.zeros(envs, dtype=torch.long) if tasks is None else tasks,
-            expert_means=numbers(actions) if with_experts else None,
-            expert_log_stds=numbers(actions) if with_experts else None,
+            expert_means=numbers(controls) if with_experts else None,
+            expert_log_stds=numbers(controls) if with_experts else None,
         )
 
     def record_action(

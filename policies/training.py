@@ -31,7 +31,7 @@ from policies.environment import (
 from policies.evaluation import Evaluation, evaluate
 from policies.experts import Experts, check_experts, load_experts
 from policies.metrics import Metrics
-from policies.mlp import MLPAgent
+from policies.modulated import ModulatedAgent
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.progress import RunProgress
@@ -41,8 +41,9 @@ from policies.run_folder import CHECKPOINTS, POLICY, claim, hold
 from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
+from policies.synergies import measure_synergies
 from policies.threads import torch_threads
-from policies.transfer import copy_weights, keep_values
+from policies.transfer import copy_weights, keep_values, of_policy
 from rodent.errors import UsageError
 from rodent.machine import memory_bytes
 from rodent.symmetry import mirror_actions, mirror_senses
@@ -283,8 +284,10 @@ class TrainingRun:
             senses = self.senses
             shape = senses.picture[1] if senses.picture else None
             settings, tasks = self.config.agent_settings, len(self.config.task)
-            agent = make_agent(self.config.agent, senses.size, actions, settings, senses.critic_size, shape, tasks)
-        if isinstance(agent, MLPAgent) and agent.symmetric:
+            agent = make_agent(
+                self.config.agent, senses.size, actions, settings, senses.critic_size, shape, tasks, senses
+            )
+        if agent.symmetric:
             sizes = dict(self.senses.senses + self.senses.critic_senses)
             agent.reflect(mirror_senses(self.env.body, sizes), mirror_actions(self.env.body))
         return agent
@@ -293,12 +296,21 @@ class TrainingRun:
         """What the agent begins with. Other ranks' processors might draw other last digits."""
         if self.config.init_from is not None:
             source = Policy.load(self.config.init_from)
-            self._copy_weights(source)
-            keep_values(source, self.agent, self.learner.value_facts(), self.config.task)
+            if isinstance(self.agent, ModulatedAgent) and source.agent.name == self.agent.runner.name:
+                self._take_runner(self.agent, source)
+            else:
+                self._copy_weights(source, self.agent)
+                keep_values(source, self.agent, self.learner.value_facts(), self.config.task)
         return self.agent.state_dict()
 
-    def _copy_weights(self, source: Policy) -> None:
-        if source.agent.name != self.config.agent:
+    def _take_runner(self, agent: ModulatedAgent, source: Policy) -> None:
+        """Make a policy the one that is modulated, along the synergies that it has in its own task."""
+        self._copy_weights(source, agent.runner)
+        mirror = mirror_actions(self.env.body) if agent.symmetric else None
+        agent.adopt(*measure_synergies(source, self.config.physics, self.make_env, self.config.threads, mirror))
+
+    def _copy_weights(self, source: Policy, agent: Agent) -> None:
+        if source.agent.name != agent.name:
             raise UsageError(
                 f"{self.config.init_from} is of agent {source.agent.name}, not {self.config.agent}: "
                 f"give --agent {source.agent.name}"
@@ -308,7 +320,7 @@ class TrainingRun:
             advice = "give --vision" if source.senses.sees else "leave out --vision"
             raise UsageError(f"{self.config.init_from} and the run differ in what they see: {advice}")
         try:
-            copy_weights(source, self.agent, self.senses)
+            copy_weights(source, agent, self.senses if agent is self.agent else of_policy(self.senses))
         except ValueError:
             raise UsageError(
                 f"{self.config.init_from} is a network of other sizes: it has {source.settings}, "

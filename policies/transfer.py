@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,18 +32,30 @@ def copy_weights(source: Policy, agent: Agent, senses: ObservationSpec) -> None:
     Raises:
         ValueError: the policy has other layers.
     """
-    theirs, ours = source.agent.state_dict(), agent.state_dict()
+    _copy(source.agent, source.senses, agent, senses)
+
+
+def _copy(source: Agent, read: ObservationSpec, agent: Agent, senses: ObservationSpec) -> None:
+    theirs, ours = source.state_dict(), agent.state_dict()
     if theirs.keys() != ours.keys():
         raise ValueError("other layers")
-    values = () if source.agent.tasks == agent.tasks == 1 else _value_parameters(agent)
+    values = () if source.tasks == agent.tasks == 1 else _value_parameters(agent)
+    before, after = source.inputs(read), agent.inputs(senses)
     for name in theirs.keys() - {*agent.MIRROR, *STATISTICS, *values}:
-        weights = theirs[name]
-        if reads := agent.READS.get(name):
-            weights = _move(weights, _numbers(source.senses, reads), _numbers(senses, reads))
+        if name.startswith(tuple(f"{part}." for part in agent.PARTS)):
+            continue
+        weights = _move(theirs[name], before[name], after[name]) if name in after else theirs[name]
         if ours[name].shape != weights.shape:
             raise ValueError(f"{name} has the shape {tuple(weights.shape)}, not {tuple(ours[name].shape)}")
         ours[name].copy_(weights)
-    _copy_statistics(source, agent, senses)
+    _copy_statistics(source, read, agent, senses)
+    for part in agent.PARTS:
+        _copy(getattr(source, part), of_policy(read), getattr(agent, part), of_policy(senses))
+
+
+def of_policy(senses: ObservationSpec) -> ObservationSpec:
+    """Without what only the critic reads."""
+    return replace(senses, critic_senses=())
 
 
 @torch.no_grad()
@@ -90,23 +103,17 @@ def _value_parameters(agent: Agent) -> set[str]:
     return {name for name, parameter in agent.named_parameters() if id(parameter) in own}
 
 
-def _copy_statistics(source: Policy, agent: Agent, senses: ObservationSpec) -> None:
+def _copy_statistics(source: Agent, read: ObservationSpec, agent: Agent, senses: ObservationSpec) -> None:
     """Copy the normaliser's: what the policy did not read begins at mean 0 and variance 1."""
-    before, after = _numbers(source.senses, "all"), _numbers(senses, "all")
-    theirs, ours = source.agent.normaliser, agent.normaliser
+    before, after = read.numbers("all"), senses.numbers("all")
+    theirs, ours = source.normaliser, agent.normaliser
     known = torch.tensor([number in before for number in after])
     ours.mean.copy_(_move(theirs.mean, before, after))
     ours.variance.copy_(torch.where(known, _move(theirs.variance, before, after), torch.ones(len(after)).double()))
     ours.count.copy_(theirs.count)
 
 
-def _numbers(senses: ObservationSpec, reads: str) -> list[tuple[str, int]]:
-    """The numbers that an input reads, each by its sense and its index in it."""
-    groups = {"policy": senses.senses, "all": senses.senses + senses.critic_senses, "critic": senses.critic_senses}
-    return [(name, i) for name, size in groups[reads] for i in range(size)]
-
-
-def _move(weights: Tensor, before: list[tuple[str, int]], after: list[tuple[str, int]]) -> Tensor:
+def _move(weights: Tensor, before: Sequence[Hashable], after: Sequence[Hashable]) -> Tensor:
     """Weights (..., k + numbers before) whose last columns read `before`, as (..., k + numbers after) for `after`."""
     others = weights.shape[-1] - len(before)
     column = {number: others + i for i, number in enumerate(before)}

@@ -10,6 +10,7 @@ from policies.config import EvaluationSettings, TrainConfig
 from policies.lstm import LSTMSettings
 from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
+from policies.modulated import ModulatedSettings
 
 torch.set_num_threads(1)
 
@@ -28,6 +29,7 @@ def small(tmp_path: Path) -> Any:
             "evaluation": EvaluationSettings(episodes=0),
             "mlp": MLPSettings(hidden=(16,)),
             "lstm": LSTMSettings(encoder=(16,), core=8, head=(16,)),
+            "modulated": ModulatedSettings(hidden=(16,), runner=MLPSettings(hidden=(16,))),
             "merel2020": Merel2020Settings(proprioception=(16,), core=8, critic=(8,), policy=(8, 8)),
         }
         return TrainConfig(**(defaults | changes))

@@ -133,7 +133,10 @@ def test_resuming_takes_the_flags_of_the_run(tmp_path: Path) -> None:
     [
         (["--envs", "many"], "Error parsing --envs"),
         (["--wings", "2"], "Unrecognized options: --wings"),
-        (["--agent", "gru"], r"^unknown agent 'gru': choose one of mlp, lstm, merel2020 \(see rodent train --help\)$"),
+        (
+            ["--agent", "gru"],
+            r"^unknown agent 'gru': choose one of mlp, lstm, merel2020, modulated \(see rodent train --help\)$",
+        ),
         (["--config", "/nowhere.yaml"], r"cannot read the configuration /nowhere\.yaml: No such file or directory$"),
         (["--config", "/"], r"cannot read the configuration /: Is a directory$"),
         (["--run-dir"], r"^--run-dir expected one argument \(see rodent train --help\)$"),
@@ -166,6 +169,6 @@ def test_every_field_is_read_somewhere() -> None:
         ]
 
     # Read as config.agent_settings and config.learner_settings.
-    by_name = {"mlp", "lstm", "merel2020", "ppo", "vmpo", "distill"}
+    by_name = {"mlp", "lstm", "merel2020", "modulated", "ppo", "vmpo", "distill"}
     for name in [*leaves(TrainConfig()), *leaves(Phase())]:
         assert name in by_name or re.search(rf"\.{name}\b", text), f"{name} is never read"

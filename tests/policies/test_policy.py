@@ -15,6 +15,7 @@ from policies.agent import Agent
 from policies.lstm import LSTMSettings
 from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
+from policies.modulated import ModulatedSettings
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.registry import AGENTS, make_agent
@@ -24,6 +25,7 @@ SETTINGS: dict[str, Any] = {
     "mlp": MLPSettings(hidden=(8,)),
     "lstm": LSTMSettings(encoder=(8,), core=4, head=(8,)),
     "merel2020": Merel2020Settings(proprioception=(8,), core=4, critic=(8,), policy=(4, 4)),
+    "modulated": ModulatedSettings(hidden=(8,), senses=("velocity",), runner=MLPSettings(hidden=(8,))),
 }
 OBSERVATION = PointMasses(3).reset(seed=0)[0]
 
@@ -31,7 +33,7 @@ OBSERVATION = PointMasses(3).reset(seed=0)[0]
 def make(name: str = "mlp", **facts: Any) -> Policy:
     torch.manual_seed(0)
     senses = ObservationSpec.of(PointMasses(1).single_observation_space)
-    agent: Agent = make_agent(name, senses.size, 2, SETTINGS[name])
+    agent: Agent = make_agent(name, senses.size, 2, SETTINGS[name], senses=senses)
     agent.normaliser.update(torch.randn(10, senses.size))
     return Policy(agent, SETTINGS[name], senses, ("push_0", "push_1"), facts)
 

@@ -18,7 +18,8 @@ from rodent.errors import UsageError
 
 T, B, D, A = 6, 3, 5, 2
 SHAPE = (16, 16, 3)
-FIRST = {"mlp": "actor.0", "lstm": "core.h", "merel2020": "policy.0.h"}  # a layer that every action stands on
+# A layer that every action stands on.
+FIRST = {"mlp": "actor.0", "lstm": "core.h", "merel2020": "policy.0.h", "modulated": "actor.0"}
 
 
 def make(name: str) -> Agent:

@@ -83,8 +83,9 @@ def test_the_value_after_a_truncation_is_that_of_the_final_observation(name: str
     observation, _ = env.reset(seed=[1, 2, 3, 4])
     state = agent.initial(ENVS)
     for t in range(LIMIT):  # again, without the collector
-        _, state = agent.step(senses.flatten(observation), state)
-        observation, _, _, truncated, info = env.step(rollout.actions[t].clamp(-1, 1).numpy())
+        output, state = agent.step(senses.flatten(observation), state)
+        controls = agent.controls(output, rollout.actions[t]).detach().numpy()
+        observation, _, _, truncated, info = env.step(controls)
         if t + 1 < LIMIT and not rollout.ended[t].any():
             torch.testing.assert_close(rollout.next_values[t], rollout.values[t + 1])
     final = senses.flatten_each(info["final_obs"][truncated])
