@@ -30,7 +30,8 @@ class ModulatedSettings:
     hidden: tuple[int, ...] = (64, 32)  # units of each layer of what modulates, of the actor and of the critic
     initial_std: float = 0.15  # of the commands, whose range is [-1, 1]
     symmetric: bool = False  # modulate alike on the left and on the right, by construction
-    synergies: int = 8  # how many there are, each with a command
+    synergies: int = 8  # how many leading ones have a command
+    sideways: int = 0  # and how many more of those that are their mirror images' opposites, which turn the rat
     reach: float = 2.2  # how far a command of 1 moves the controls along the leading synergy
     senses: tuple[str, ...] = ()  # what it reads besides privileged senses and what the runner does (none: every one)
     runner: MLPSettings = field(default_factory=MLPSettings)  # the network of the policy to modulate, see `init_from`
@@ -40,6 +41,12 @@ class ModulatedSettings:
             raise UsageError(f"modulated.hidden must name at least one layer of one unit, not {self.hidden}")
         if self.synergies < _PHASES:
             raise UsageError(f"modulated.synergies must be {_PHASES} or more, not {self.synergies}")
+        if self.sideways < 0 or (self.sideways and not self.symmetric):
+            raise UsageError(
+                f"modulated.sideways must be 0 or more, not {self.sideways}"
+                if self.symmetric or self.sideways < 0
+                else "modulated.sideways needs to know what a mirror does: give --modulated.symmetric as well"
+            )
         for name in ("initial_std", "reach"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"modulated.{name} must be above 0 and finite, not {getattr(self, name)}")
@@ -72,14 +79,14 @@ class ModulatedAgent(FeedForwardAgent):
         tasks: int = 1,
         senses: ObservationSpec | None = None,
     ) -> None:
-        count = min(settings.synergies, action_size)
+        count = min(settings.synergies + settings.sideways, action_size)
         super().__init__(observation_size, action_size, settings.initial_std, critic_size, tasks, commands=count)
         self.runner = MLPAgent(observation_size, action_size, settings.runner).requires_grad_(False)
         self._plain, self._ahead = _sort_senses(settings.senses, senses or _nameless(observation_size, critic_size))
         features = count + len(self._plain) + (1 + _PHASES) * len(self._ahead)
         self.actor = mlp((features, *settings.hidden), count, output_gain=0.01)
         self.critic = mlp((features + critic_size, *settings.hidden), tasks, output_gain=0.01)
-        self._reach = settings.reach
+        self._reach, self._sideways = settings.reach, settings.sideways
         self.symmetric = settings.symmetric or settings.runner.symmetric
         self.register_buffer("synergies", torch.eye(action_size, count))
         self.register_buffer("spread", torch.ones(count))
@@ -92,9 +99,22 @@ class ModulatedAgent(FeedForwardAgent):
     """(C,), standard deviations of the runner's controls along them."""
 
     def adopt(self, synergies: Tensor, spread: Tensor) -> None:
-        """Take synergies (A, n) and the runner's spread along them (n,), of which the leading ones are kept."""
-        self.synergies.copy_(synergies[:, : self.command_size])
-        self.spread.copy_(spread[: self.command_size])
+        """Take from synergies (A, n), and the runner's spread along them (n,), those that have a command.
+
+        Raises:
+            UsageError: there are not as many.
+        """
+        leading = self.command_size - self._sideways
+        chosen = list(range(leading))
+        if self._sideways:
+            turning = torch.nonzero(self._parity(synergies) < 0).flatten().tolist()
+            chosen += [k for k in turning if k >= leading][: self._sideways]
+        if len(chosen) < self.command_size:
+            raise UsageError(
+                f"the runner has {len(chosen) - leading} more synergies that turn: lower modulated.sideways"
+            )
+        self.synergies.copy_(synergies[:, chosen])
+        self.spread.copy_(spread[chosen])
 
     def reflect(self, senses: Mirror, actions: Mirror) -> None:
         own = self.observation_size
@@ -132,10 +152,9 @@ class ModulatedAgent(FeedForwardAgent):
         """
         return self.synergies * self._reach * (self.spread / self.spread[0]).sqrt()
 
-    @property
-    def _parity(self) -> Tensor:
-        """(C,), 1 of a synergy that is its own mirror image, -1 of one that is its opposite's."""
-        return (self.synergies[self.action_index] * self.action_sign[:, None] * self.synergies).sum(0).sign()
+    def _parity(self, synergies: Tensor) -> Tensor:
+        """Of synergies (A, n): 1 of one that is its own mirror image, -1 of one that is its opposite's. (n,)."""
+        return (synergies[self.action_index] * self.action_sign[:, None] * synergies).sum(0).sign()
 
     @torch.no_grad()
     def _driven(self, observation: Tensor, probe: Probe = NOTHING) -> Tensor:
@@ -149,7 +168,7 @@ class ModulatedAgent(FeedForwardAgent):
         seen = [probe(f"{w}features", x) for w, x in zip(WHERE, self._features(own, drive), strict=False)]
         commands = [run_layers(self.actor, x, f"{w}actor", probe) for w, x in zip(WHERE, seen, strict=False)]
         if self.looks_twice:
-            commands[1] = commands[1] * self._parity
+            commands[1] = commands[1] * self._parity(self.synergies)
         mean = probe("mean", sum(commands[1:], commands[0]) / len(commands))
         told = self._critic_is_told(observation)
         value = self._value(seen, views, probe) if told else self._unknown_value(mean)
@@ -164,7 +183,7 @@ class ModulatedAgent(FeedForwardAgent):
     def _features(self, senses: list[Tensor], drive: Tensor) -> list[Tensor]:
         """What the modulator reads (..., features) of what is sensed as it is and, in a mirror, of a symmetric one."""
         strength = drive @ self.synergies / self.spread
-        strengths = [strength, strength * self._parity] if self.looks_twice else [strength]
+        strengths = [strength, strength * self._parity(self.synergies)] if self.looks_twice else [strength]
         return [self._bind(*pair) for pair in zip(senses, strengths, strict=True)]
 
     def _bind(self, senses: Tensor, strength: Tensor) -> Tensor:

@@ -44,7 +44,8 @@ def make(settings: ModulatedSettings = SETTINGS, critic_size: int = 0) -> Modula
         torch.nn.init.normal_(network[-1].weight, std=0.3)
     half = 0.5**0.5
     synergies = half * torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 1], [1, -1, 0, 0], [0, 0, -1, 1]])
-    agent.adopt(synergies, torch.tensor([1.0, 0.5, 0.25, 0.1]))
+    if not settings.sideways:
+        agent.adopt(synergies, torch.tensor([1.0, 0.5, 0.25, 0.1]))
     return agent
 
 
@@ -109,6 +110,21 @@ def test_in_a_mirror_it_does_the_mirror_image(critic_size: int) -> None:
     torch.testing.assert_close(ours.value, theirs.value)
     torch.testing.assert_close(agent.value(here), ours.value)
     assert not torch.allclose(controls, reflected)
+
+
+def test_more_synergies_that_turn_are_found_by_their_mirror_images() -> None:
+    agent = make(replace(SETTINGS, symmetric=True, synergies=2, sideways=1))
+    agent.reflect(SENSES_MIRROR, ACTIONS_MIRROR)
+    half = 0.5**0.5
+    own, opposite = half * torch.tensor([[1.0, 0, 1, 0], [1.0, 0, -1, 0]])
+    others = half * torch.tensor([[0.0, 1, 0, -1], [0.0, 1, 0, 1]])
+    agent.adopt(torch.stack([own, others[0], opposite, others[1]], 1), torch.tensor([4.0, 3.0, 2.0, 1.0]))
+    torch.testing.assert_close(agent.synergies, torch.stack([own, others[0], opposite], 1))
+    agent.adopt(torch.stack([own, others[0], others[0], opposite], 1), torch.tensor([4.0, 3.0, 2.0, 1.0]))
+    torch.testing.assert_close(agent.synergies, torch.stack([own, others[0], opposite], 1))
+    torch.testing.assert_close(agent.spread, torch.tensor([4.0, 3.0, 1.0]))
+    with pytest.raises(UsageError, match=r"^the runner has 0 more synergies that turn: lower modulated\.sideways$"):
+        agent.adopt(torch.stack([own, opposite, others[0], others[0]], 1), torch.ones(4))
 
 
 def test_the_runner_never_learns() -> None:
@@ -206,6 +222,8 @@ def test_a_runner_of_other_sizes_is_refused(small: Any, tmp_path: Path) -> None:
     [
         ({"hidden": ()}, r"^modulated.hidden must name at least one layer of one unit, not \(\)"),
         ({"synergies": 1}, "^modulated.synergies must be 2 or more, not 1"),
+        ({"sideways": -1}, "^modulated.sideways must be 0 or more, not -1"),
+        ({"sideways": 2}, "^modulated.sideways needs to know what a mirror does: give --modulated.symmetric as well"),
         ({"reach": float("nan")}, "^modulated.reach must be above 0 and finite, not nan"),
         ({"initial_std": 0.0}, "^modulated.initial_std must be above 0 and finite, not 0.0"),
     ],
