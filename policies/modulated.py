@@ -33,6 +33,7 @@ class ModulatedSettings:
     synergies: int = 8  # how many leading ones have a command
     sideways: int = 0  # and how many more of those that are their mirror images' opposites, which turn the rat
     reach: float = 2.2  # how far a command of 1 moves the controls along the leading synergy
+    sideways_reach: float = 5.0  # what `reach` is to those that turn: more, as they disturb the stride less
     senses: tuple[str, ...] = ()  # what it reads besides privileged senses and what the runner does (none: every one)
     runner: MLPSettings = field(default_factory=MLPSettings)  # the network of the policy to modulate, see `init_from`
 
@@ -47,7 +48,7 @@ class ModulatedSettings:
                 if self.symmetric or self.sideways < 0
                 else "modulated.sideways needs to know what a mirror does: give --modulated.symmetric as well"
             )
-        for name in ("initial_std", "reach"):
+        for name in ("initial_std", "reach", "sideways_reach"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"modulated.{name} must be above 0 and finite, not {getattr(self, name)}")
 
@@ -86,7 +87,9 @@ class ModulatedAgent(FeedForwardAgent):
         features = count + len(self._plain) + (1 + _PHASES) * len(self._ahead)
         self.actor = mlp((features, *settings.hidden), count, output_gain=0.01)
         self.critic = mlp((features + critic_size, *settings.hidden), tasks, output_gain=0.01)
-        self._reach, self._sideways = settings.reach, settings.sideways
+        self._sideways = settings.sideways
+        reaches = [settings.reach] * (count - settings.sideways) + [settings.sideways_reach] * settings.sideways
+        self.register_buffer("reach", torch.tensor(reaches), persistent=False)
         self.symmetric = settings.symmetric or settings.runner.symmetric
         self.register_buffer("synergies", torch.eye(action_size, count))
         self.register_buffer("spread", torch.ones(count))
@@ -95,6 +98,8 @@ class ModulatedAgent(FeedForwardAgent):
 
     synergies: Tensor
     """(A, C), a unit vector each."""
+    reach: Tensor
+    """(C,), what a command of 1 would move the controls by if the runner used every synergy as much as the leading."""
     spread: Tensor
     """(C,), standard deviations of the runner's controls along them."""
 
@@ -150,7 +155,7 @@ class ModulatedAgent(FeedForwardAgent):
         Least along synergies that the runner uses least; by the fourth root of its variance there, between what it
         would be if the runner's own proportions held and if all were moved alike.
         """
-        return self.synergies * self._reach * (self.spread / self.spread[0]).sqrt()
+        return self.synergies * self.reach * (self.spread / self.spread[0]).sqrt()
 
     def _parity(self, synergies: Tensor) -> Tensor:
         """Of synergies (A, n): 1 of one that is its own mirror image, -1 of one that is its opposite's. (n,)."""

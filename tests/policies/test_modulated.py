@@ -123,6 +123,9 @@ def test_more_synergies_that_turn_are_found_by_their_mirror_images() -> None:
     agent.adopt(torch.stack([own, others[0], others[0], opposite], 1), torch.tensor([4.0, 3.0, 2.0, 1.0]))
     torch.testing.assert_close(agent.synergies, torch.stack([own, others[0], opposite], 1))
     torch.testing.assert_close(agent.spread, torch.tensor([4.0, 3.0, 1.0]))
+    still = Output(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(1), drive=torch.zeros(1, A))
+    turned = agent.controls(still, torch.tensor([[0.0, 0.0, 0.1]]))[0]
+    torch.testing.assert_close(turned, 0.1 * 5.0 * 0.25**0.5 * opposite)
     with pytest.raises(UsageError, match=r"^the runner has 0 more synergies that turn: lower modulated\.sideways$"):
         agent.adopt(torch.stack([own, opposite, others[0], others[0]], 1), torch.ones(4))
 
