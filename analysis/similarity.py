@@ -30,8 +30,8 @@ class RSA:
 
     Attributes:
         agreement: mean over subjects of the correlation (Spearman) of the upper triangles; its null permutes the
-            conditions, never single entries, which depend on each other. The interval draws subjects, or conditions
-            where there is one subject.
+            conditions (of a task), never single entries, which depend on each other. The interval draws subjects, or
+            conditions where there is one subject.
         noise_ceiling: lower and upper bound of what any model could reach; NaN with one subject.
     """
 
@@ -79,7 +79,14 @@ def linear_cka(first: ArrayLike, second: ArrayLike, unbiased: bool = True) -> fl
     return _cka(_gram(one), _gram(other), unbiased)
 
 
-def cka(first: ArrayLike, second: ArrayLike, draws: int = 200, seed: int = 0, unbiased: bool = True) -> Estimate:
+def cka(
+    first: ArrayLike,
+    second: ArrayLike,
+    draws: int = 200,
+    seed: int = 0,
+    unbiased: bool = True,
+    tasks: ArrayLike | None = None,
+) -> Estimate:
     """Linear CKA with a permutation test over samples.
 
     Args:
@@ -90,19 +97,22 @@ def cka(first: ArrayLike, second: ArrayLike, draws: int = 200, seed: int = 0, un
             is similar to it in both, which would look like similarity).
         seed: of the draws.
         unbiased: which estimator; the biased one is far above 0 by chance, and so is its null.
+        tasks: (samples,) labels, which the null permutes within: that both tell the tasks apart is no likeness then.
+            None for one task.
     """
     one, other = matrix(first, "first"), matrix(second, "second")
     count = same_length(first=one, second=other)
+    of_task = None if tasks is None else codes(tasks, count, "tasks")
     if reason := first_reason(one, 8) or first_reason(other, 8):
         return not_estimable(reason)
     rng, grams = np.random.default_rng(seed), (_gram(one), _gram(other))
     value = _cka(*grams, unbiased)
-    orders = [rng.permutation(count) for _ in range(draws)]
+    orders = [_order(count, of_task, rng) for _ in range(draws)]
     null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], unbiased) for order in orders])
-    halves = [np.ix_(order[: count // 2], order[: count // 2]) for order in orders]
+    halves = [np.ix_(order[1::2], order[1::2]) for order in orders]  # of each task
     spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], unbiased) for half in halves])
     # The variance of half-samples about the whole is, to first order, that of the whole about the truth.
-    return Estimate(value, {"permuted samples": null}, (float(value - spread), float(value + spread)))
+    return Estimate(value, {_control("samples", tasks): null}, (float(value - spread), float(value + spread)))
 
 
 def cka_ceiling(subjects: Sequence[ArrayLike]) -> tuple[float, float]:
@@ -138,7 +148,7 @@ def dissimilarities(patterns: ArrayLike, metric: str = "euclidean") -> Array:
     return cast(rsatoolbox.rdm.RDMs, rsatoolbox.rdm.calc_rdm(data, method=metric)).get_vectors()[0]
 
 
-def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) -> RSA:
+def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0, tasks: ArrayLike | None = None) -> RSA:
     """Compare a model's dissimilarities with those of each subject.
 
     Args:
@@ -146,6 +156,7 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) 
         model: (pairs,).
         draws: of the permutation test and the bootstrap.
         seed: of the draws.
+        tasks: (conditions,) labels, which the null permutes within, as in `cka`; None for one task.
     """
     triangles, predicted = np.atleast_2d(np.asarray(subjects, dtype=np.float64)), np.asarray(model, dtype=np.float64)
     if predicted.ndim != 1 or triangles.ndim != 2 or triangles.shape[1] != len(predicted):
@@ -160,11 +171,11 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) 
         return RSA(not_estimable(reason), UNKNOWN)
     if len(square) < 5:
         return RSA(not_estimable(f"{len(square)} conditions; a permutation test needs at least 5"), UNKNOWN)
-    rng = np.random.default_rng(seed)
+    rng, of_task = np.random.default_rng(seed), None if tasks is None else codes(tasks, len(square), "tasks")
     value = _agreement(triangles, predicted)
-    null = [_agreement(triangles, _permuted(square, rng.permutation(len(square)))) for _ in range(draws)]
+    null = [_agreement(triangles, _permuted(square, _order(len(square), of_task, rng))) for _ in range(draws)]
     low, high = percentile_interval(np.array([_resampled(triangles, square, rng) for _ in range(draws)]))
-    agreement = Estimate(value, {"permuted conditions": np.array(null)}, (float(low), float(high)))
+    agreement = Estimate(value, {_control("conditions", tasks): np.array(null)}, (float(low), float(high)))
     return RSA(agreement, _ceiling(triangles))
 
 
@@ -250,6 +261,21 @@ def plot_rsa(result: RSA, ax: Axes | None = None) -> Axes:
     if np.isfinite(result.noise_ceiling).all():
         ax.axhspan(*result.noise_ceiling, color="grey", alpha=0.3)
     return ax
+
+
+def _order(count: int, of_task: Labels | None, rng: np.random.Generator) -> Labels:
+    """(count,) a permutation; within each task where there are tasks."""
+    if of_task is None:
+        return rng.permutation(count)
+    found = np.empty(count, dtype=np.int64)
+    for task in np.unique(of_task):
+        members = np.flatnonzero(of_task == task)
+        found[members] = rng.permutation(members)
+    return found
+
+
+def _control(what: str, tasks: ArrayLike | None) -> str:
+    return f"permuted {what}" if tasks is None else f"{what} permuted within tasks"
 
 
 def _gram(values: Array) -> Array:

@@ -12,11 +12,12 @@ from analysis.drawing import draw_cka
 from analysis.inference import Estimate, over_seeds
 from analysis.report.findings import Finding, Outcome, Picture
 from analysis.report.source import Source, finite_units
+from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.information import UNIT
-from analysis.similarity import cka, cluster_means
+from analysis.similarity import cka
 
 NAME, TITLE = "seeds", "Over sessions"
-_STEPS, _CLUSTERS, _FEWEST = 4000, 50, 5  # steps of each session, clusters of posture, steps of each in each session
+_STEPS, _CLUSTERS = 4000, 50  # steps of each session, clusters of posture
 _CKA = "unbiased linear CKA between sessions"
 _Key = tuple[str, str, str, str]
 
@@ -71,7 +72,7 @@ def _key(finding: Finding) -> _Key:
 
 
 def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
-    """Mean activities over clusters of posture that all sessions share."""
+    """Mean activities over clusters of posture that sessions share, each task's apart."""
     rows = [source.thinned(_STEPS) for source in sources]
     postures = [source.posture[mine] for source, mine in zip(sources, rows, strict=True)]
     pooled = np.concatenate(postures)
@@ -82,23 +83,19 @@ def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
     model = MiniBatchKMeans(count, n_init=3, random_state=seed, batch_size=4096).fit(pooled)
     labels = [model.predict(posture) for posture in postures]
     for (i, one), (j, other) in combinations(enumerate(sources), 2):
-        shared = [name for name in range(count) if min((labels[i] == name).sum(), (labels[j] == name).sum()) >= _FEWEST]
-        pair = f"{one.name} and {other.name}"
-        if len(shared) < 8:
-            reason = f"{pair} share {len(shared)} clusters of posture; needs 8"
-            outcome.missing(_CKA, reason, variable=pair, interval_over="clusters")
+        pair, both = f"{one.name} and {other.name}", ((i, one), (j, other))
+        shared = Conditions.of([labels[k] for k, _ in both], [source.tasks[rows[k]] for k, source in both])
+        if shared.reason:
+            outcome.missing(_CKA, f"{pair} share {shared.reason}", variable=pair, interval_over="clusters")
             continue
         means = [
-            {
-                layer: cluster_means(finite_units(source.layer(layer, rows[k])), labels[k], shared)
-                for layer in source.layers
-            }
-            for k, source in ((i, one), (j, other))
+            {layer: shared.means(finite_units(source.layer(layer, rows[k])), at) for layer in source.layers}
+            for at, (k, source) in enumerate(both)
         ]
         matrix = np.full((len(one.layers), len(other.layers)), np.nan)
         for a, first in enumerate(one.layers):
             for b, second in enumerate(other.layers):
-                estimate = cka(means[0][first], means[1][second], seed=seed)
+                estimate = cka(means[0][first], means[1][second], seed=seed, tasks=shared.tasks)
                 matrix[a, b] = estimate.value
                 outcome.findings.append(_pair(estimate, first, second, pair))
         outcome.arrays[f"cka.{one.name}.{other.name}"] = matrix

@@ -99,6 +99,21 @@ def test_what_sets_tasks_apart_belongs_to_the_null(name, without_body):
         assert np.median(estimate.nulls[CONTROL]) == pytest.approx(estimate.value, abs=0.1), measure
 
 
+def test_layers_that_only_know_the_task_are_not_alike(without_body):
+    made, rng = Made(), np.random.default_rng(1)
+    made.layers, first = ("policy.0", "policy.1"), made.activity
+    second = np.abs(6.0 * (made.tasks == "run")[:, None] + rng.normal(size=first.shape))
+    both = {"policy.0": first, "policy.1": second}
+    made.layer = lambda name, rows=None: both[name] if rows is None else both[name][rows]
+    found = [each for each in run_stage("similarity", made).findings if each.interval_over == "clusters"]
+    (cka,) = (each.estimate for each in found if each.variable == "layer policy.1")
+    (rsa,) = (each.estimate for each in found if "RSA" in each.measure and each.layer == "policy.0")
+    for estimate in (cka, rsa):
+        ((control, null),) = estimate.nulls.items()
+        assert estimate.value > 0.5 and "permuted within tasks" in control
+        assert np.median(null) == pytest.approx(estimate.value, abs=0.1)
+
+
 def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
     (told,) = (
         each.estimate

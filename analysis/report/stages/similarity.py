@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from analysis.drawing import draw_cka
 from analysis.inference import Estimate, not_estimable
+from analysis.inputs import Array
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source, finite_units
 from analysis.report.stages.between_tasks import between_tasks
+from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.families import families
-from analysis.similarity import Protocol, cka, cluster_means, clustered_similarity, dissimilarities, rsa
+from analysis.similarity import Protocol, cka, clustered_similarity, dissimilarities, rsa
 
 _STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
 _CKA, _RSA = "unbiased linear CKA", "correlation of dissimilarities (RSA)"
@@ -22,7 +25,7 @@ _CEILING = "noise ceiling of the unbiased linear CKA"
 
 
 def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Similarity over clusters of behaviour.
+    """Similarity over clusters of behaviour. What sets tasks apart belongs to every null.
 
     Leaves `cka` (layers, layers) in the order of the session's layers.
     """
@@ -38,24 +41,38 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     for (feature, layer), estimate in found.agreement.items():
         for measure, each in ((_CKA, estimate), (_CEILING, _ceiling(found.ceiling[feature, layer], estimate))):
             outcome.findings.append(Finding(measure, each, layer=layer, variable=feature))
-    over = {"interval_over": "clusters"}
     labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
-    present = np.unique(labels).tolist()
-    means = {name: cluster_means(values, labels, present) for name, values in (layers | features).items()}
-    for feature in features:
-        for layer in layers:
-            model = rsa(dissimilarities(means[layer]), dissimilarities(means[feature]), seed=seed)
-            outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, **over))
-    matrix = np.eye(len(layers))
-    for (i, one), (j, other) in combinations(enumerate(layers), 2):
-        estimate = cka(means[one], means[other], seed=seed)
-        matrix[i, j] = matrix[j, i] = estimate.value
-        outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
+    conditions = Conditions.of([labels], [source.tasks[rows]])
+    matrix = _over_conditions(layers, features, conditions, seed, outcome)
     between_tasks(source, rows, labels, layers | features, seed, outcome)
     outcome.arrays["cka"] = matrix
     outcome.pictures["layers"] = Picture(draw_cka(matrix, list(layers), list(layers)), _LAYERS)
     outcome.pictures["features"] = Picture(_features(found, list(layers), list(features)), _FEATURES)
     return outcome
+
+
+def _over_conditions(
+    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], conditions: Conditions, seed: int, outcome: Outcome
+) -> Array:
+    """Add RSA of layers with features, and CKA of layers with each other, which is given as (layers, layers), too."""
+    over, pairs = {"interval_over": "clusters"}, list(combinations(enumerate(layers), 2))
+    matrix = np.where(np.eye(len(layers)) > 0, 1.0, np.nan)
+    if conditions.reason:
+        for layer, feature in product(layers, features):
+            outcome.missing(_RSA, conditions.reason, layer=layer, variable=feature, **over)
+        for (_, one), (_, other) in pairs:
+            outcome.missing(_CKA, conditions.reason, layer=one, variable=f"layer {other}", **over)
+        return matrix
+    means = {name: conditions.means(values) for name, values in {**layers, **features}.items()}
+    apart = {name: dissimilarities(each) for name, each in means.items()}
+    for layer, feature in product(layers, features):
+        model = rsa(apart[layer], apart[feature], seed=seed, tasks=conditions.tasks)
+        outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, **over))
+    for (i, one), (j, other) in pairs:
+        estimate = cka(means[one], means[other], seed=seed, tasks=conditions.tasks)
+        matrix[i, j] = matrix[j, i] = estimate.value
+        outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
+    return matrix
 
 
 def _ceiling(ceiling: float, agreement: Estimate) -> Estimate:
@@ -81,7 +98,10 @@ def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure
     return figure
 
 
-_LAYERS = "Similarity of the layers' mean activities over clusters of posture."
+_LAYERS = (
+    "Similarity of the layers' mean activities over clusters of posture, each task's apart; the null permutes them "
+    "within tasks, since layers that merely know the task are alike over all of them."
+)
 _FEATURES = (
     "Similarity of each layer with each family of features, over k-means clusters of the family (the paper's "
     "protocol); bars: 95 % intervals over episodes; dashes: what means without noise would reach."
