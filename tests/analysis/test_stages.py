@@ -11,7 +11,7 @@ from analysis.report.source import Source
 from analysis.report.stages import STAGES
 from analysis.report.stages.decoding import gain
 from analysis.report.stages.families import behaviour_family, families
-from analysis.report.stages.untrained import UNIT_GAIN, unit_gain
+from analysis.report.stages.untrained import UNIT_GAIN, UNTRAINED, unit_gain
 from rodent.errors import UsageError
 
 
@@ -140,11 +140,12 @@ def test_units_of_a_trained_network_gain_over_those_of_an_untrained_one_and_alik
     assert unit_gain(rng.random(3), np.empty(0), 0).reason == "no unit of the untrained layer is estimable"
 
 
+def noise(session, rows, seed):
+    return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), 8)).astype(np.float32)}
+
+
 @pytest.mark.parametrize(("name", "about"), [("tuning", "speed (m/s)"), ("encoding", "all families")])
 def test_single_units_stand_beside_those_of_an_untrained_network(name, about, without_body, monkeypatch):
-    def noise(session, rows, seed):
-        return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), 8)).astype(np.float32)}
-
     monkeypatch.setattr(import_module("analysis.report.stages.untrained"), "untrained_activity", noise)
     found = [each for each in run_stage(name, Made()).findings if each.measure == UNIT_GAIN]
     (gained,) = (each.estimate for each in found if each.variable == about)
@@ -152,9 +153,24 @@ def test_single_units_stand_beside_those_of_an_untrained_network(name, about, wi
     assert {(each.layer, each.interval_over) for each in found} == {("policy.0", "units")}
 
 
+@pytest.mark.parametrize(
+    ("name", "count"), [("dimensions", 6), ("dynamics", 14), ("tangling", 2), ("axes", 3), ("similarity", 2)]
+)
+def test_a_population_stands_beside_those_of_untrained_networks(name, count, without_body, monkeypatch):
+    module, made = import_module("analysis.report.stages.untrained"), Made()
+    made.series = lambda name: made.senses
+    monkeypatch.setattr(module, "untrained_activity", noise)
+    monkeypatch.setattr(module, "NETWORKS", 3)
+    found = [each for each in run_stage(name, made).findings if UNTRAINED in each.estimate.nulls]
+    assert len(found) == count and {each.layer for each in found} == {"policy.0"}
+    for each in found:
+        drawn = each.estimate.nulls[UNTRAINED]
+        assert len(drawn) == 3 and np.ptp(drawn) > 0, each.measure
+
+
 def test_where_no_untrained_network_can_be_driven_the_table_says_why(without_body):
-    for name in ("tuning", "encoding"):
-        reasons = [each.estimate.reason for each in run_stage(name, Made()).findings if each.measure == UNIT_GAIN]
+    for name, measure in (("tuning", UNIT_GAIN), ("encoding", UNIT_GAIN), ("dimensions", UNTRAINED)):
+        reasons = [each.estimate.reason for each in run_stage(name, Made()).findings if each.measure == measure]
         assert reasons == ["no network"]
 
 

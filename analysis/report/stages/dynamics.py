@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -10,19 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.dmd import bop_dmd, linear_dynamics
+from analysis.dmd import LinearDynamics, bop_dmd, linear_dynamics
 from analysis.flow import FlowField, flow_field, plot_flow
 from analysis.inference import Estimate
 from analysis.inputs import Array, Labels
 from analysis.jpca import JPCA, jpca, plot_jpca
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
+from analysis.report.stages.untrained import Layers, beside_untrained
 
 Result = TypeVar("Result")
 
 _COMPONENTS, _WINDOW, _WINDOWS = 6, 25, 150  # of half a second
 _STEPS = 6000  # of whole episodes, for flow and linear dynamics
 _BAGS = 10
+_DRAWS = {"rotation": 100, "flow": 50, "linear": 60}  # of nulls
 _ROTATION = "skew R2 (jPCA)"
 _FULL = "full R2 (linear, of the same fit)"
 _FREQUENCY = "jPCA frequency (Hz)"
@@ -33,31 +36,45 @@ BESIDE = ("senses", "joint angles")
 
 
 def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Rotations, flow, linear dynamics and modes of each layer in each task.
+    """Rotations, flow, linear dynamics and modes of each layer in each task; all but modes beside untrained networks.
 
     Leaves `planes.TASK.LAYER` (planes, 2, components) of jPCA on the principal components and their `frequencies`.
     """
     outcome = Outcome()
     rotations: dict[str, dict[str, JPCA]] = {}
     flows: dict[str, dict[str, FlowField]] = {}
-    for task in source.task_names:
-        rows = _whole_episodes(source, task)
+    chosen = {task: _whole_episodes(source, task) for task in source.task_names}
+    for task, rows in chosen.items():
+        episodes = source.episodes[rows]
         for layer in [*source.layers, *BESIDE]:
             scores, _, _ = principal(_standard(_values(source, layer)[rows], layer), _COMPONENTS)
             about = {"task": task, "layer": layer}
-            if scores.shape[1] < _COMPONENTS:
-                reason = f"rank {scores.shape[1]}; needs {_COMPONENTS}"
+            if reason := _reason(scores):
                 for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES):
                     outcome.missing(measure, reason, **about)
                 continue
-            episodes = source.episodes[rows]
-            rotation = _rotation(scores, episodes, about, outcome, seed)
+            rotation, flow, linear = _moving(scores, episodes, seed)
+            outcome.findings += _findings(rotation, flow, linear, about)
+            outcome.arrays[f"planes.{task}.{layer}"] = rotation.planes
+            outcome.arrays[f"frequencies.{task}.{layer}"] = np.array([each.value for each in rotation.frequencies])
             if rotation.skew_r2.estimable:
                 rotations.setdefault(task, {})[layer] = rotation
-            flow = _flow(scores, episodes, about, outcome, seed)
             if np.isfinite(flow.velocity).any():
                 flows.setdefault(task, {})[layer] = flow
             _modes(scores, episodes, about, outcome, seed)
+    driven = np.sort(np.concatenate(list(chosen.values())))
+
+    def of_untrained(layers: Layers) -> list[Finding]:
+        found = []
+        for (layer, activity), task in product(layers.items(), source.task_names):
+            mine = source.tasks[driven] == task
+            scores, _, _ = principal(activity[mine], _COMPONENTS)
+            if not _reason(scores):
+                again = _moving(scores, source.episodes[driven[mine]], seed, with_nulls=False)
+                found += _findings(*again, {"task": task, "layer": layer})
+        return found
+
+    beside_untrained(source, driven, seed, outcome, of_untrained)
     for task in rotations:
         outcome.pictures[f"rotations.{task}"] = Picture(_grid(rotations[task], plot_jpca), _ROTATIONS.format(task))
     for task in flows:
@@ -91,33 +108,34 @@ def _whole_episodes(source: Source, task: str) -> NDArray[np.int64]:
     return np.concatenate(kept)
 
 
-def _rotation(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> JPCA:
+def _reason(scores: Array) -> str:
+    return "" if scores.shape[1] == _COMPONENTS else f"rank {scores.shape[1]}; needs {_COMPONENTS}"
+
+
+def _moving(
+    scores: Array, episodes: Labels, seed: int, with_nulls: bool = True
+) -> tuple[JPCA, FlowField, LinearDynamics]:
+    """Rotations, the flow field and linear dynamics of states; without the draws of nulls where none are wanted."""
     windows, of_episode = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
-    found = jpca(windows, TIMESTEP, components=_COMPONENTS, seed=seed, groups=of_episode)
-    outcome.findings += [
-        Finding(_ROTATION, found.skew_r2, **about),
-        Finding(_FULL, found.full_r2, **about),
+    draws = _DRAWS if with_nulls else dict.fromkeys(_DRAWS, 0)
+    return (
+        jpca(windows, TIMESTEP, _COMPONENTS, draws=draws["rotation"], seed=seed, groups=of_episode),
+        flow_field(scores[:, :2], episodes, TIMESTEP, draws=draws["flow"], seed=seed),
+        linear_dynamics(scores, episodes, draws=draws["linear"], seed=seed),
+    )
+
+
+def _findings(rotation: JPCA, flow: FlowField, linear: LinearDynamics, about: Mapping[str, str]) -> list[Finding]:
+    return [
+        Finding(_ROTATION, rotation.skew_r2, **about),
+        Finding(_FULL, rotation.full_r2, **about),
         *(
             Finding(_FREQUENCY, frequency, variable=f"plane {i + 1}", **about)
-            for i, frequency in enumerate(found.frequencies)
+            for i, frequency in enumerate(rotation.frequencies)
         ),
-    ]
-    name = f"{about['task']}.{about['layer']}"
-    outcome.arrays |= {
-        f"planes.{name}": found.planes,
-        f"frequencies.{name}": np.array([each.value for each in found.frequencies]),
-    }
-    return found
-
-
-def _flow(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> FlowField:
-    found = flow_field(scores[:, :2], episodes, TIMESTEP, seed=seed)
-    linear = linear_dynamics(scores, episodes, seed=seed)
-    outcome.findings += [
-        Finding(_FLOW, found.consistency, **about),
+        Finding(_FLOW, flow.consistency, **about),
         Finding(_LINEAR, linear.predicted, **about),
     ]
-    return found
 
 
 def _modes(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> None:

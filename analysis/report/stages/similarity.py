@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 
 import numpy as np
@@ -17,7 +17,16 @@ from analysis.report.source import Source, finite_units
 from analysis.report.stages.between_tasks import between_tasks
 from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.families import families
-from analysis.similarity import Protocol, cka, clustered_similarity, dissimilarities, rsa
+from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.similarity import (
+    Protocol,
+    cka,
+    cluster_means,
+    clustered_similarity,
+    dissimilarities,
+    linear_cka,
+    rsa,
+)
 
 _STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
 _CKA, _RSA = "unbiased linear CKA", "correlation of dissimilarities (RSA)"
@@ -25,7 +34,7 @@ _CEILING = "noise ceiling of the unbiased linear CKA"
 
 
 def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Similarity over clusters of behaviour. What sets tasks apart belongs to every null.
+    """Similarity over clusters of behaviour. What sets tasks apart belongs to every null but untrained networks.
 
     Leaves `cka` (layers, layers) in the order of the session's layers.
     """
@@ -44,6 +53,11 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
     conditions = Conditions.of([labels], [source.tasks[rows]])
     matrix = _over_conditions(layers, features, conditions, seed, outcome)
+
+    def of_untrained(fresh: Layers) -> list[Finding]:
+        return [*_protocol_values(fresh, found, features), *_condition_values(fresh, features, conditions)]
+
+    beside_untrained(source, rows, seed, outcome, of_untrained)
     between_tasks(source, rows, labels, layers | features, seed, outcome)
     outcome.arrays["cka"] = matrix
     outcome.pictures["layers"] = Picture(draw_cka(matrix, list(layers), list(layers)), _LAYERS)
@@ -73,6 +87,33 @@ def _over_conditions(
         matrix[i, j] = matrix[j, i] = estimate.value
         outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
     return matrix
+
+
+def _protocol_values(
+    layers: Mapping[str, NDArray], found: Protocol, features: Mapping[str, NDArray]
+) -> Iterator[Finding]:
+    """Of other layers over the same clusters of each family, the values alone."""
+    for feature, labels in found.clusters.items():
+        clusters = np.unique(labels).tolist()
+        behaviour = cluster_means(features[feature], labels, clusters)
+        for layer, values in layers.items():
+            value = linear_cka(behaviour, cluster_means(values, labels, clusters))
+            yield Finding(_CKA, Estimate(value, {}), layer=layer, variable=feature)
+
+
+def _condition_values(
+    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], conditions: Conditions
+) -> Iterator[Finding]:
+    """What `_over_conditions` finds in other layers, the values alone."""
+    if conditions.reason:
+        return
+    means = {name: conditions.means(values) for name, values in {**layers, **features}.items()}
+    apart = {name: dissimilarities(each) for name, each in means.items()}
+    for layer, feature in product(layers, features):
+        yield Finding(_RSA, rsa(apart[layer], apart[feature], draws=0).agreement, layer=layer, variable=feature)
+    for one, other in combinations(layers, 2):
+        value = linear_cka(means[one], means[other])
+        yield Finding(_CKA, Estimate(value, {}), layer=one, variable=f"layer {other}")
 
 
 def _ceiling(ceiling: float, agreement: Estimate) -> Estimate:
