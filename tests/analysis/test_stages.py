@@ -168,6 +168,17 @@ def test_a_population_stands_beside_those_of_untrained_networks(name, count, wit
         assert len(drawn) == 3 and np.ptp(drawn) > 0, each.measure
 
 
+@pytest.mark.parametrize(("name", "measure"), [("dynamics", "skew R2 (jPCA)"), ("tangling", "share of states")])
+def test_what_layers_do_stands_beside_what_senses_and_joints_do(name, measure, without_body):
+    made = Made()
+    made.series = lambda name: made.senses[:, ::-1] if name == "joint_angles" else made.senses
+    found = [each for each in run_stage(name, made).findings if each.measure.startswith(measure)]
+    assert sorted((each.task, each.layer) for each in found) == [
+        (task, layer) for task in ("run", "two-tap") for layer in ("joint angles", "policy.0", "senses")
+    ]
+    assert all(each.estimate.estimable and each.estimate.nulls for each in found)
+
+
 def test_where_no_untrained_network_can_be_driven_the_table_says_why(without_body):
     for name, measure in (("tuning", UNIT_GAIN), ("encoding", UNIT_GAIN), ("dimensions", UNTRAINED)):
         reasons = [each.estimate.reason for each in run_stage(name, Made()).findings if each.measure == measure]

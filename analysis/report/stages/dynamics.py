@@ -18,6 +18,7 @@ from analysis.inputs import Array, Labels
 from analysis.jpca import JPCA, jpca, plot_jpca
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
+from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.untrained import Layers, beside_untrained
 
 Result = TypeVar("Result")
@@ -32,7 +33,6 @@ _FREQUENCY = "jPCA frequency (Hz)"
 _FLOW = "flow field, variance of the velocity explained"
 _LINEAR = "linear dynamics, variance of the change explained"
 _MODES = "DMD frequency (Hz)"
-BESIDE = ("senses", "joint angles")
 
 
 def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
@@ -47,7 +47,7 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     for task, rows in chosen.items():
         episodes = source.episodes[rows]
         for layer in [*source.layers, *BESIDE]:
-            scores, _, _ = principal(_standard(_values(source, layer)[rows], layer), _COMPONENTS)
+            scores, _, _ = principal(recorded(source, layer, rows), _COMPONENTS)
             about = {"task": task, "layer": layer}
             if reason := _reason(scores):
                 for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES):
@@ -80,20 +80,6 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     for task in flows:
         outcome.pictures[f"flow.{task}"] = Picture(_grid(flows[task], plot_flow), _FLOWS.format(task))
     return outcome
-
-
-def _values(source: Source, layer: str) -> NDArray:
-    if layer in source.layers:
-        return source.layer(layer)
-    return source.senses if layer == "senses" else source.series("joint_angles")
-
-
-def _standard(values: NDArray, layer: str) -> NDArray:
-    """Senses have all kinds of units; everything else is left as it is."""
-    if layer != "senses":
-        return values
-    spread = values.std(axis=0)
-    return values / np.where(spread > 0, spread, 1.0)
 
 
 def _whole_episodes(source: Source, task: str) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Whether layers are less tangled than what the muscles do."""
+"""Whether layers are less tangled than what the muscles do, beside the same of the senses and the joints."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from analysis.inference import not_estimable
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
+from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.untrained import Layers, beside_untrained
 from analysis.tangling import TanglingDifference, compare_tangling, plot_tangling
 
@@ -24,13 +25,13 @@ _MEASURE = "share of states in which forces are more tangled, less one half"
 def tangling(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Tangling of each layer against that of the actuators' forces, over windows of a second, task by task.
 
-    Untrained networks stand beside: what senses without tangles pass on is no effect of learning.
+    Senses, joints and untrained networks stand beside: what senses without tangles pass on is no effect of learning.
     """
     outcome = Outcome()
     forces, rows = source.series("actuator_force"), {task: source.of_task(task) for task in source.task_names}
     muscles = {task: principal(forces[mine], _COMPONENTS)[0] for task, mine in rows.items()}
-    for task, layer in product(source.task_names, source.layers):
-        found = _against(muscles[task], source.layer(layer, rows[task]), source.episodes[rows[task]], seed)
+    for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
+        found = _against(muscles[task], recorded(source, layer, rows[task]), source.episodes[rows[task]], seed)
         outcome.findings.append(_finding(found, task, layer))
         if not isinstance(found, str) and found.difference.estimable:
             outcome.pictures[f"{task}.{layer}"] = _picture(found, task, layer)
