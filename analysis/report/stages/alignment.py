@@ -13,6 +13,8 @@ from analysis.report.source import Source
 
 _STEPS, _COMPONENTS, _DRAWS = 500, 6, 30
 _MEASURE = "alignment of subspaces (mean squared cosine)"
+_SEPARATION = "1 - alignment of subspaces"
+_CEILING = "split-half ceiling of the alignment of subspaces"
 
 
 def alignment(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
@@ -28,6 +30,9 @@ def alignment(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
             episodes = (source.episodes[rows[one]], source.episodes[rows[other]])
             parts = (activity[rows[one]], activity[rows[other]])
             found = principal_angles(*parts, episodes, min(_COMPONENTS, activity.shape[1]), _DRAWS, seed)
-            outcome.findings.append(Finding(_MEASURE, found.alignment, layer=layer, variable=f"{one} and {other}"))
+            for measure, each in (
+                (_MEASURE, found.alignment), (_SEPARATION, found.separation), (_CEILING, found.ceiling)
+            ):  # fmt: skip
+                outcome.findings.append(Finding(measure, each, layer=layer, variable=f"{one} and {other}"))
             outcome.arrays[f"angles.{layer}.{one}.{other}"] = np.asarray(found.angles)
     return outcome
