@@ -11,6 +11,7 @@ from analysis.report.source import Source
 from analysis.report.stages import STAGES
 from analysis.report.stages.decoding import gain
 from analysis.report.stages.families import behaviour_family, families
+from analysis.report.stages.sampling import even_steps, told, whole_episodes
 from analysis.report.stages.untrained import UNIT_GAIN, UNTRAINED, unit_gain
 from rodent.errors import UsageError
 
@@ -183,6 +184,30 @@ def test_where_no_untrained_network_can_be_driven_the_table_says_why(without_bod
     for name, measure in (("tuning", UNIT_GAIN), ("encoding", UNIT_GAIN), ("dimensions", UNTRAINED)):
         reasons = [each.estimate.reason for each in run_stage(name, Made()).findings if each.measure == measure]
         assert reasons == ["no network"]
+
+
+# ---- which steps are taken -------------------------------------------------------------------------------------------
+
+
+def test_episodes_are_drawn_at_random_from_each_task_and_told():
+    made = Made()
+    drawn = {seed: whole_episodes(made, "run", 200, seed) for seed in range(5)}
+    for rows in drawn.values():
+        assert (made.tasks[rows] == "run").all() and len(rows) == 180 and (np.diff(rows) > 0).all()
+        assert told(made, rows) == "all steps of 3 of 6 random episodes"
+    assert len({tuple(np.unique(made.episodes[rows])) for rows in drawn.values()}) > 1
+    np.testing.assert_array_equal(drawn[0], whole_episodes(made, "run", 200, 0))
+    assert len(whole_episodes(made, "run", 10, 0)) == 120  # two at least
+    assert told(made, whole_episodes(made, "run", 9999, 0)) == "all steps of all 6 episodes"
+
+
+def test_steps_are_drawn_evenly_over_tasks_and_told():
+    made = Made()
+    rows = even_steps(made, 100, 0)
+    assert (made.tasks[rows] == "run").sum() == 50 == len(rows) / 2 and (np.diff(rows) > 0).all()
+    assert told(made, rows) == "100 random steps of all 12 episodes"
+    of = {each.interval_over for each in run_stage("factors", made).findings}
+    assert of == {"all steps of all 12 episodes", "units (of all steps of all 12 episodes)"}
 
 
 # ---- what units follow in a task -------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from analysis.dmd import LinearDynamics, bop_dmd, linear_dynamics
 from analysis.flow import FlowField, flow_field, plot_flow
@@ -19,6 +18,7 @@ from analysis.jpca import JPCA, jpca, plot_jpca
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stages.beside import BESIDE, recorded
+from analysis.report.stages.sampling import told, whole_episodes
 from analysis.report.stages.untrained import Layers, beside_untrained
 
 Result = TypeVar("Result")
@@ -43,30 +43,29 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     outcome = Outcome()
     rotations: dict[str, dict[str, JPCA]] = {}
     flows: dict[str, dict[str, FlowField]] = {}
-    chosen = {task: _whole_episodes(source, task) for task in source.task_names}
-    for task, rows in chosen.items():
-        episodes = source.episodes[rows]
-        for layer in [*source.layers, *BESIDE]:
-            scores, _, _ = principal(recorded(source, layer, rows), _COMPONENTS)
-            about = {"task": task, "layer": layer}
-            if reason := _reason(scores):
-                for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES):
-                    outcome.missing(measure, reason, **about)
-                continue
-            rotation, flow, linear = _moving(scores, episodes, seed)
-            outcome.findings += _findings(rotation, flow, linear, about)
-            outcome.arrays[f"planes.{task}.{layer}"] = rotation.planes
-            outcome.arrays[f"frequencies.{task}.{layer}"] = np.array([each.value for each in rotation.frequencies])
-            if rotation.skew_r2.estimable:
-                rotations.setdefault(task, {})[layer] = rotation
-            if np.isfinite(flow.velocity).any():
-                flows.setdefault(task, {})[layer] = flow
-            _modes(scores, episodes, about, outcome, seed)
+    chosen = {task: whole_episodes(source, task, _STEPS, seed) for task in source.task_names}
+    for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
+        rows = chosen[task]
+        scores, _, _ = principal(recorded(source, layer, rows), _COMPONENTS)
+        about = {"task": task, "layer": layer, "interval_over": f"episodes ({told(source, rows)})"}
+        if reason := _reason(scores):
+            for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES):
+                outcome.missing(measure, reason, **about)
+            continue
+        rotation, flow, linear = _moving(scores, source.episodes[rows], seed)
+        outcome.findings += _findings(rotation, flow, linear, about)
+        outcome.arrays[f"planes.{task}.{layer}"] = rotation.planes
+        outcome.arrays[f"frequencies.{task}.{layer}"] = np.array([each.value for each in rotation.frequencies])
+        if rotation.skew_r2.estimable:
+            rotations.setdefault(task, {})[layer] = rotation
+        if np.isfinite(flow.velocity).any():
+            flows.setdefault(task, {})[layer] = flow
+        _modes(scores, source.episodes[rows], about, outcome, seed)
     driven = np.sort(np.concatenate(list(chosen.values())))
 
     def of_untrained(layers: Layers) -> list[Finding]:
         found = []
-        for (layer, activity), task in product(layers.items(), source.task_names):
+        for task, (layer, activity) in product(source.task_names, layers.items()):
             mine = source.tasks[driven] == task
             scores, _, _ = principal(activity[mine], _COMPONENTS)
             if not _reason(scores):
@@ -75,23 +74,12 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         return found
 
     beside_untrained(source, driven, seed, outcome, of_untrained)
-    for task in rotations:
-        outcome.pictures[f"rotations.{task}"] = Picture(_grid(rotations[task], plot_jpca), _ROTATIONS.format(task))
-    for task in flows:
-        outcome.pictures[f"flow.{task}"] = Picture(_grid(flows[task], plot_flow), _FLOWS.format(task))
+    of = {task: told(source, rows) for task, rows in chosen.items()}
+    for task, each in rotations.items():
+        outcome.pictures[f"rotations.{task}"] = Picture(_grid(each, plot_jpca), _ROTATIONS.format(task, of[task]))
+    for task, fields in flows.items():
+        outcome.pictures[f"flow.{task}"] = Picture(_grid(fields, plot_flow), _FLOWS.format(task, of[task]))
     return outcome
-
-
-def _whole_episodes(source: Source, task: str) -> NDArray[np.int64]:
-    """The steps of the first episodes of a task, of two at least and then as many as fit."""
-    rows = source.of_task(task)
-    kept: list[NDArray[np.int64]] = []
-    for k, episode in enumerate(np.unique(source.episodes[rows])):
-        mine = rows[source.episodes[rows] == episode]
-        if k >= 2 and sum(len(part) for part in kept) + len(mine) > _STEPS:
-            break
-        kept.append(mine)
-    return np.concatenate(kept)
 
 
 def _reason(scores: Array) -> str:
@@ -128,14 +116,14 @@ def _modes(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: O
     """BOP-DMD of the longest of these episodes."""
     longest = np.bincount(episodes).argmax()
     found = bop_dmd(scores[episodes == longest], TIMESTEP, _COMPONENTS, _BAGS, seed)
-    over = {"interval_over": "bags of steps"}
+    about = {**about, "interval_over": "bags of steps of the longest episode"}
     if found.reason:
-        outcome.missing(_MODES, found.reason, **about, **over)
+        outcome.missing(_MODES, found.reason, **about)
         return
     for i, frequency in enumerate(found.frequencies):
         low, high = found.frequency_interval[:, i]
         estimate = Estimate(float(frequency), {}, (float(low), float(high)))
-        outcome.findings.append(Finding(_MODES, estimate, variable=f"mode {i + 1}", **about, **over))
+        outcome.findings.append(Finding(_MODES, estimate, variable=f"mode {i + 1}", **about))
 
 
 def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> Figure:
@@ -155,11 +143,11 @@ def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> 
 
 
 _ROTATIONS = (
-    "{}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components; its "
-    "frequency and the skew R² of all planes above it), beside the senses and the joints, from which rotations may be "
-    "inherited. Dots: where windows begin."
+    "{}, {}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components; "
+    "its frequency and the skew R² of all planes above it), beside the senses and the joints, from which rotations may "
+    "be inherited. Dots: where windows begin."
 )
 _FLOWS = (
-    "{}: mean velocity on the first two principal components of each layer, of senses and joint angles; grey: "
+    "{}, {}: mean velocity on the first two principal components of each layer, of senses and joint angles; grey: "
     "how often the state was there."
 )
