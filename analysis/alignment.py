@@ -47,7 +47,8 @@ class Correspondence:
 
     Attributes:
         canonical: (components,) canonical correlations.
-        correlation: their mean; the null pairs each episode with the other population's of another episode.
+        correlation: their mean; the null pairs each episode with the other population's of another episode, or each
+            condition with another condition.
         procrustes: 1 - disparity after the best rotation and scale; the same null.
     """
 
@@ -103,7 +104,7 @@ def principal_angles(
 def correspondence(
     first: ArrayLike,
     second: ArrayLike,
-    episodes: ArrayLike,
+    episodes: ArrayLike | None,
     components: int = 6,
     draws: int = 100,
     seed: int = 0,
@@ -114,26 +115,32 @@ def correspondence(
     Args:
         first: (steps, units).
         second: (steps, other units) at the same steps.
-        episodes: (steps,) labels.
+        episodes: (steps,) labels; None where rows are conditions, such as mean activities, and not steps.
         components: of each; too many of them correlate by chance, as the null shows.
         draws: of null and interval.
         seed: of both.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
     parts = (matrix(first, "first"), matrix(second, "second"))
-    groups = codes(episodes, same_length(first=parts[0], second=parts[1]), "episodes")
+    count = same_length(first=parts[0], second=parts[1])
+    groups = np.arange(count) if episodes is None else codes(episodes, count, "episodes")
     if reason := next(filter(None, (_reason(part, components) for part in parts)), ""):
         none = not_estimable(reason)
         return Correspondence(np.full(components, np.nan), none, none)
     one, other = (_scores(part, components) for part in parts)
-    rng, dealing = np.random.default_rng(seed), Dealing.of(groups, tasks)
+    rng = np.random.default_rng(seed)
     canonical = canonical_correlations(one, other)
-    dealt = [_both(one, other[dealing.steps(order)]) for order in dealing.orders(draws, rng)]
-    null = np.reshape(dealt, (-1, 2))
+    if episodes is None:
+        control, orders = "permuted conditions", [rng.permutation(count) for _ in range(draws)]
+    else:
+        dealing = Dealing.of(groups, tasks)
+        control, orders = CONTROL, [dealing.steps(order) for order in dealing.orders(draws, rng)]
+    null = np.reshape([_both(one, other[order]) for order in orders], (-1, 2))
     drawn = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
-    low, high = percentile_interval(np.array([_both(one[r], other[r]) for r in drawn] or [(np.nan, np.nan)]))
+    # Rows that are drawn twice fit themselves, which raises correlations: their spread is right, their middle is not.
+    spread = 1.96 * np.std([_both(one[r], other[r]) for r in drawn] or [(np.nan, np.nan)], axis=0)
     estimates = [
-        Estimate(value, {CONTROL: null[:, i]}, (float(low[i]), float(high[i])))
+        Estimate(value, {control: null[:, i]}, (float(max(value - spread[i], 0)), float(min(value + spread[i], 1))))
         for i, value in enumerate(_both(one, other))
     ]
     return Correspondence(canonical, *estimates)

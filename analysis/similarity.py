@@ -46,6 +46,7 @@ class Protocol:
     Attributes:
         agreement: feature set, layer to the unbiased linear CKA of their cluster means. The null clusters the layer's
             activity by the behaviour of other episodes; the interval draws episodes.
+        biased: the same of the biased one, which is above 0 by chance, as its null shows.
         ceiling: the same pairs to the CKA that means without noise would reach with the layer's, from how well
             those of two halves of the episodes agree (Spearman and Brown's correction); NaN where they do not.
         matrices: the same pairs to (clusters, clusters) cosines of the layer's centred mean vectors, and each
@@ -54,6 +55,7 @@ class Protocol:
     """
 
     agreement: Mapping[tuple[str, str], Estimate]
+    biased: Mapping[tuple[str, str], Estimate]
     ceiling: Mapping[tuple[str, str], float]
     matrices: Mapping[tuple[str, str], Array]
     clusters: Mapping[str, Labels]
@@ -107,6 +109,8 @@ def cka(
         return not_estimable(reason)
     rng, grams = np.random.default_rng(seed), (_gram(one), _gram(other))
     value = _cka(*grams, unbiased)
+    if not np.isfinite(value):
+        return not_estimable("too little variance to estimate without bias")
     orders = [_order(count, of_task, rng) for _ in range(draws)]
     null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], unbiased) for order in orders])
     halves = [np.ix_(order[1::2], order[1::2]) for order in orders]  # of each task
@@ -204,7 +208,7 @@ def clustered_similarity(
     steps = same_length(**sets, **activity)
     groups = codes(episodes, steps, "episodes")
     dealing = Dealing.of(groups, tasks)
-    labels, agreement, ceiling, matrices = {}, {}, {}, {}
+    labels, agreement, biased, ceiling, matrices = {}, {}, {}, {}, {}
     for name, values in sets.items():
         reason = first_reason(values) or ("" if steps >= 2 * clusters else f"{steps} steps for {clusters} clusters")
         labels[name] = np.full(steps, -1)
@@ -215,14 +219,15 @@ def clustered_similarity(
         for layer, units in activity.items():
             pair, why = (name, layer), reason or first_reason(units)
             if why:
-                agreement[pair], ceiling[pair] = not_estimable(why), float("nan")
+                agreement[pair] = biased[pair] = not_estimable(why)
+                ceiling[pair] = float("nan")
                 matrices[pair] = np.full((clusters, clusters), np.nan)
                 continue
             behaviour, vectors = (_Clustered(part, labels[name], groups) for part in (values, units))
             rng = np.random.default_rng(seed)
-            agreement[pair] = _clustered_cka(behaviour, vectors, dealing, draws, rng)
+            agreement[pair], biased[pair] = _clustered_cka(behaviour, vectors, dealing, draws, rng)
             ceiling[pair], matrices[pair] = _reliability(vectors, rng), _cosines(vectors.means())
-    return Protocol(agreement, ceiling, matrices, labels)
+    return Protocol(agreement, biased, ceiling, matrices, labels)
 
 
 def reliability(values: ArrayLike, labels: ArrayLike, episodes: ArrayLike, seed: int = 0) -> float:
@@ -369,22 +374,31 @@ class _Clustered:
 
 def _clustered_cka(
     behaviour: _Clustered, vectors: _Clustered, dealing: Dealing, draws: int, rng: np.random.Generator
-) -> Estimate:
+) -> list[Estimate]:
+    """The unbiased and the biased one."""
     still = behaviour.means()
-    value = _means_cka(still, vectors.means())
-    if not np.isfinite(value):
-        return not_estimable(f"means of {len(still)} clusters; needs at least 4 that differ")
-    null = [_means_cka(still, moved) for moved in vectors.dealt_means(dealing, dealing.orders(draws, rng))]
+    values = _means_ckas(still, vectors.means())
+    if not np.isfinite(values).all():
+        return [not_estimable(f"means of {len(still)} clusters; needs at least 4 that differ")] * 2
+    dealt = vectors.dealt_means(dealing, dealing.orders(draws, rng))
+    null = np.reshape([_means_ckas(still, moved) for moved in dealt], (-1, 2))
     weights = bootstrap_weights(vectors.episodes, draws if vectors.episodes > 1 else 0, rng)
-    drawn = [_means_cka(behaviour.means(weight), vectors.means(weight)) for weight in weights]
+    drawn = [_means_ckas(behaviour.means(weight), vectors.means(weight)) for weight in weights]
     # Episodes that are drawn twice add noise, which lowers CKA: their spread is right, their middle is not.
-    spread = 1.96 * float(np.nanstd(drawn)) if drawn else np.nan
-    return Estimate(value, {CONTROL: np.array(null)}, (value - spread, value + spread))
+    spreads = 1.96 * np.nanstd(drawn, axis=0) if drawn else np.full(2, np.nan)
+    return [
+        Estimate(value, {CONTROL: null[:, i]}, (value - spread, value + spread))
+        for i, (value, spread) in enumerate(zip(values, spreads.tolist(), strict=True))
+    ]
 
 
-def _means_cka(first: Array, second: Array) -> float:
+def _means_ckas(first: Array, second: Array) -> tuple[float, float]:
+    """Unbiased and biased, over the clusters that both have."""
     known = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
-    return linear_cka(first[known], second[known]) if known.any() else float("nan")
+    one, other = first[known], second[known]
+    if not known.any():
+        return UNKNOWN
+    return linear_cka(one, other), linear_cka(one, other, unbiased=False)
 
 
 def _reliability(vectors: _Clustered, rng: np.random.Generator) -> float:
@@ -394,7 +408,7 @@ def _reliability(vectors: _Clustered, rng: np.random.Generator) -> float:
     found = []
     for _ in range(_HALVES):
         half = rng.permutation(vectors.episodes) % 2
-        found.append(_means_cka(vectors.means(half == 0), vectors.means(half == 1)))
+        found.append(_means_ckas(vectors.means(half == 0), vectors.means(half == 1))[0])
     of_halves = np.nanmean(found) if np.isfinite(found).any() else np.nan
     return float(np.sqrt(2 * of_halves / (1 + of_halves))) if of_halves > 0 else float("nan")
 

@@ -63,6 +63,16 @@ def test_one_population_in_two_bases_corresponds(rng):
     plot_alignment(found)
 
 
+def test_conditions_are_permuted_where_no_episodes_are_given(rng):
+    hidden = rng.normal(size=(40, 3))
+    turned = hidden @ np.linalg.qr(rng.normal(size=(3, 3)))[0] + 0.1 * rng.normal(size=(40, 3))
+    found = correspondence(hidden, turned, None, components=3, draws=40)
+    for estimate in (found.correlation, found.procrustes):
+        assert estimate.value > 0.95 and estimate.beat == ("permuted conditions",)
+        assert estimate.interval[0] < estimate.value < estimate.interval[1] <= 1
+    assert not correspondence(hidden, rng.normal(size=(40, 3)), None, components=3, draws=40).procrustes.beat
+
+
 def test_too_low_a_rank_has_a_reason(rng):
     found = correspondence(rng.normal(size=(300, 2)), rng.normal(size=(300, 5)), EPISODES, components=3)
     assert found.correlation.reason.startswith("rank 2") and np.isnan(found.canonical).all()

@@ -104,7 +104,9 @@ def test_the_protocol_tells_the_layer_that_follows_a_feature_set(rng):
     policy, noise = found.agreement["fast", "policy"], found.agreement["fast", "noise"]
     assert policy.value > 0.5 and policy.beat == ("other episodes",) and not noise.beat
     assert policy.interval[0] < policy.value < policy.interval[1] < 1.2
-    assert found.agreement["none", "policy"].reason == "constant"
+    biased = found.biased["fast", "noise"]
+    assert biased.value > noise.value + 0.1 and not biased.beat and found.biased["fast", "policy"].beat
+    assert found.agreement["none", "policy"].reason == found.biased["none", "policy"].reason == "constant"
     assert found.clusters["fast"].max() == 19
     assert found.ceiling["fast", "policy"] > 0.95 and not found.ceiling["fast", "noise"] > 0.6
     assert found.matrices["fast", "policy"].shape == (20, 20)

@@ -1,6 +1,7 @@
 """Stages on made sessions: what belongs to the null, what units follow in a task, and the network that never learnt."""
 
 from importlib import import_module
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -58,6 +59,7 @@ class Made(Source):
         return np.cos(0.4 * np.arange(len(self.tasks)))
 
 
+LAYERS = ("policy.0", "senses", "joint angles")
 APART = ("speed (m/s)", "pose", "all families")  # what units and tasks go with
 
 
@@ -107,7 +109,7 @@ def test_layers_that_only_know_the_task_are_not_alike(without_body):
     both = {"policy.0": first, "policy.1": second}
     made.layer = lambda name, rows=None: both[name] if rows is None else both[name][rows]
     found = [each for each in run_stage("similarity", made).findings if each.interval_over == "clusters"]
-    (cka,) = (each.estimate for each in found if each.variable == "layer policy.1")
+    (cka,) = (each.estimate for each in found if each.variable == "layer policy.1" and "unbiased" in each.measure)
     (rsa,) = (each.estimate for each in found if "RSA" in each.measure and each.layer == "policy.0")
     for estimate in (cka, rsa):
         ((control, null),) = estimate.nulls.items()
@@ -155,7 +157,7 @@ def test_single_units_stand_beside_those_of_an_untrained_network(name, about, wi
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("dimensions", 6), ("dynamics", 14), ("tangling", 2), ("axes", 3), ("similarity", 2)]
+    ("name", "count"), [("dimensions", 6), ("dynamics", 14), ("tangling", 2), ("axes", 3), ("similarity", 3)]
 )
 def test_a_population_stands_beside_those_of_untrained_networks(name, count, without_body, monkeypatch):
     module, made = import_module("analysis.report.stages.untrained"), Made()
@@ -178,6 +180,59 @@ def test_what_layers_do_stands_beside_what_senses_and_joints_do(name, measure, w
         (task, layer) for task in ("run", "two-tap") for layer in ("joint angles", "policy.0", "senses")
     ]
     assert all(each.estimate.estimable and each.estimate.nulls for each in found)
+
+
+# ---- tasks, and dynamics, beside each other --------------------------------------------------------------------------
+
+
+class Turned(Made):
+    """Senses that follow three dimensions of posture alike in both tasks, which a layer turns in one of them."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(4)
+        turn = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+        path = np.sin(np.cumsum(rng.normal(size=(720, 3)), axis=0) / 2)
+        self.posture = path + 0.01 * rng.normal(size=path.shape)
+        answers = path @ rng.normal(size=(3, 8)) + 0.05 * rng.normal(size=(720, 8))
+        self.activity = np.where((self.tasks == "run")[:, None], answers @ turn, answers)
+        self.senses = answers
+        self.series = lambda name: self.senses[:, ::-1]
+
+
+def test_a_layer_that_turns_its_answers_in_another_task_has_other_subspaces_and_corresponding_answers(without_body):
+    found = {(each.measure, each.layer): each.estimate for each in run_stage("alignment", Turned()).findings}
+    assert {layer for _, layer in found} == {"policy.0", "senses", "joint angles"}
+    cosine, ceiling = "alignment of subspaces (mean squared cosine)", "split-half ceiling of the alignment of subspaces"
+    assert all(found[ceiling, layer].value > 0.5 for layer in ("policy.0", "senses"))
+    assert found[cosine, "policy.0"].value < found[cosine, "senses"].value + 0.1
+    for measure in ("mean canonical correlation of answers to postures", "Procrustes fit of answers to postures"):
+        assert found[measure, "policy.0"].beat == ("permuted conditions",), measure
+
+
+def test_modes_are_told_by_two_methods(without_body):
+    made, phase = Made(), 2 * np.pi * np.arange(720) / 360  # whole cycles over a task, so that its mean is 0
+    turning = np.stack([f(cycles * phase) for cycles in (7, 21, 36) for f in (np.cos, np.sin)], axis=1)
+    made.activity = turning @ np.random.default_rng(0).normal(size=(6, 8))
+    made.series = lambda name: made.senses
+    found = [each for each in run_stage("dynamics", made).findings if (each.task, each.layer) == ("run", "policy.0")]
+    for method in ("BOP-DMD", "Hankel DMD"):
+        hertz = [each.estimate.value for each in found if each.measure == f"{method} frequency (Hz)"]
+        assert hertz == pytest.approx(np.array([7, 21, 36]) / 7.2, abs=0.02), method
+        (rebuilt,) = (each.estimate.value for each in found if each.measure.endswith(f"rebuild ({method})"))
+        assert rebuilt > 0.99
+
+
+def test_distances_of_dynamics_are_of_each_pair_of_layers_and_of_tasks(without_body, monkeypatch):
+    module, made = import_module("analysis.report.stages.dynamical_similarity"), Made()
+    monkeypatch.setattr(module, "_DRAWS", 3)
+    made.series = lambda name: made.senses
+    found = run_stage("dynamical_similarity", made).findings
+    assert sorted((each.task, each.layer, each.variable) for each in found) == sorted(
+        [(task, one, other) for task in made.task_names for one, other in combinations(LAYERS, 2)]
+        + [("", layer, "two-tap and run") for layer in LAYERS]
+    )
+    assert all(each.estimate.estimable and len(each.estimate.nulls["halves of one system"]) == 3 for each in found)
 
 
 def test_where_no_untrained_network_can_be_driven_the_table_says_why(without_body):

@@ -15,7 +15,7 @@ from analysis.report.source import Source
 from analysis.report.stages.conditions import FEWEST, FEWEST_STEPS
 from analysis.similarity import cka, cluster_means, reliability
 
-CKA = "unbiased linear CKA between tasks"
+CKA, BIASED = "unbiased linear CKA between tasks", "biased linear CKA between tasks"
 CEILING = "noise ceiling of the unbiased linear CKA between tasks"
 
 
@@ -55,7 +55,9 @@ def between_tasks(
                 outcome.missing(CKA, reason, interval_over="clusters", **about)
                 continue
             here, there = (cluster_means(each[mine], labels[mine], shared) for mine in (first, second))
-            outcome.findings.append(Finding(CKA, cka(here, there, seed=seed), interval_over="clusters", **about))
+            for measure, unbiased in ((CKA, True), (BIASED, False)):
+                estimate = cka(here, there, seed=seed, unbiased=unbiased)
+                outcome.findings.append(Finding(measure, estimate, interval_over="clusters", **about))
             ceiling = _ceiling(each, labels, source.episodes[rows], (first, second), seed)
             outcome.findings.append(Finding(CEILING, ceiling, **about))
 

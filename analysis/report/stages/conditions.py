@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.cluster import MiniBatchKMeans
 
 from analysis.inputs import Array, Labels
 from analysis.similarity import cluster_means
 
+_CLUSTERS = 50
 FEWEST_STEPS = 5  # of a cluster in a task
 FEWEST = 8  # conditions
 
@@ -48,8 +50,18 @@ class Conditions:
     def reason(self) -> str:
         """Why nothing can be compared over them; empty where it can."""
         enough = len(self.tasks) >= FEWEST
-        return "" if enough else f"{len(self.tasks)} clusters of posture in a task; needs {FEWEST}"
+        return "" if enough else f"{len(self.tasks)} clusters of posture visited often enough; needs {FEWEST}"
 
     def means(self, values: NDArray[Any], session: int = 0) -> Array:
         """(conditions, columns) of values (steps, columns) of a session."""
         return cluster_means(values, self.of_steps[session], range(len(self.tasks)))
+
+
+def posture_clusters(postures: Sequence[Array], seed: int) -> list[Labels]:
+    """(steps,) cluster of each step of each session, k-means over all of them; none where there are too few steps."""
+    pooled = np.concatenate(postures)
+    count = min(_CLUSTERS, len(pooled) // 20)
+    if count < FEWEST:
+        return []
+    model = MiniBatchKMeans(count, n_init=3, random_state=seed, batch_size=4096).fit(pooled)
+    return [model.predict(posture).astype(np.int64) for posture in postures]

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.dmd import LinearDynamics, bop_dmd, linear_dynamics
+from analysis.dmd import LinearDynamics, bop_dmd, hankel_dmd, linear_dynamics
 from analysis.flow import FlowField, flow_field, plot_flow
 from analysis.inference import Estimate
 from analysis.inputs import Array, Labels
@@ -25,14 +25,15 @@ Result = TypeVar("Result")
 
 _COMPONENTS, _WINDOW, _WINDOWS = 6, 25, 150  # of half a second
 _STEPS = 6000  # of whole episodes, for flow and linear dynamics
-_BAGS = 10
+_BAGS, _DELAYS = 10, 10  # of BOP-DMD; steps of each delay vector of Hankel DMD
 _DRAWS = {"rotation": 100, "flow": 50, "linear": 60}  # of nulls
 _ROTATION = "skew R2 (jPCA)"
 _FULL = "full R2 (linear, of the same fit)"
 _FREQUENCY = "jPCA frequency (Hz)"
 _FLOW = "flow field, variance of the velocity explained"
 _LINEAR = "linear dynamics, variance of the change explained"
-_MODES = "DMD frequency (Hz)"
+_HERTZ = " frequency (Hz)"
+_MODES, _HANKEL = f"BOP-DMD{_HERTZ}", f"Hankel DMD{_HERTZ}"
 
 
 def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
@@ -49,7 +50,7 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         scores, _, _ = principal(recorded(source, layer, rows), _COMPONENTS)
         about = {"task": task, "layer": layer, "interval_over": f"episodes ({told(source, rows)})"}
         if reason := _reason(scores):
-            for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES):
+            for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES, _HANKEL):
                 outcome.missing(measure, reason, **about)
             continue
         rotation, flow, linear = _moving(scores, source.episodes[rows], seed)
@@ -113,17 +114,21 @@ def _findings(rotation: JPCA, flow: FlowField, linear: LinearDynamics, about: Ma
 
 
 def _modes(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> None:
-    """BOP-DMD of the longest of these episodes."""
-    longest = np.bincount(episodes).argmax()
-    found = bop_dmd(scores[episodes == longest], TIMESTEP, _COMPONENTS, _BAGS, seed)
-    about = {**about, "interval_over": "bags of steps of the longest episode"}
-    if found.reason:
-        outcome.missing(_MODES, found.reason, **about)
-        return
-    for i, frequency in enumerate(found.frequencies):
-        low, high = found.frequency_interval[:, i]
-        estimate = Estimate(float(frequency), {}, (float(low), float(high)))
-        outcome.findings.append(Finding(_MODES, estimate, variable=f"mode {i + 1}", **about))
+    """BOP-DMD and Hankel DMD of the longest of these episodes: what they agree on does not hang on the method."""
+    path = scores[episodes == np.bincount(episodes).argmax()]
+    found = {_MODES: bop_dmd(path, TIMESTEP, _COMPONENTS, _BAGS, seed)}
+    found[_HANKEL] = hankel_dmd(path, TIMESTEP, _COMPONENTS, _DELAYS)
+    for measure, modes in found.items():
+        over = "bags of steps of the longest episode" if measure == _MODES else ""
+        named = {**about, "interval_over": over}
+        rebuilt = f"variance of the episode that modes rebuild ({measure.removesuffix(_HERTZ)})"
+        if modes.reason:
+            outcome.missing(measure, modes.reason, **named)
+            continue
+        outcome.findings.append(Finding(rebuilt, Estimate(modes.reconstruction, {}), **named))
+        for i, (frequency, (low, high)) in enumerate(zip(modes.frequencies, modes.frequency_interval.T, strict=True)):
+            estimate = Estimate(float(frequency), {}, (float(low), float(high)))
+            outcome.findings.append(Finding(measure, estimate, variable=f"mode {i + 1}", **named))
 
 
 def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> Figure:

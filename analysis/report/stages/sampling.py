@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from analysis.report.source import Source
 
 
-def whole_episodes(source: Source, task: str, most_steps: int, seed: int) -> NDArray[np.int64]:
-    """The steps of episodes of a task that are drawn at random, of two at least and then as many as fit."""
+def whole_episodes(source: Source, task: str, most_steps: int, seed: int, fewest: int = 2) -> NDArray[np.int64]:
+    """The steps of episodes of a task that are drawn at random, of the fewest and then as many as fit."""
     rows = source.of_task(task)
     chosen: list[int] = []
     steps = 0
     for episode in np.random.default_rng(seed).permutation(np.unique(source.episodes[rows])).tolist():
         steps += int(source.lengths[episode])
-        if len(chosen) >= 2 and steps > most_steps:
+        if len(chosen) >= fewest and steps > most_steps:
             break
         chosen.append(episode)
     return rows[np.isin(source.episodes[rows], chosen)]

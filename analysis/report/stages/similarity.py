@@ -29,7 +29,7 @@ from analysis.similarity import (
 )
 
 _STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
-_CKA, _RSA = "unbiased linear CKA", "correlation of dissimilarities (RSA)"
+_CKA, _BIASED, _RSA = "unbiased linear CKA", "biased linear CKA", "correlation of dissimilarities (RSA)"
 _CEILING = "noise ceiling of the unbiased linear CKA"
 
 
@@ -48,7 +48,8 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         features, layers, source.episodes[rows], clusters=clusters, seed=seed, tasks=source.tasks[rows]
     )
     for (feature, layer), estimate in found.agreement.items():
-        for measure, each in ((_CKA, estimate), (_CEILING, _ceiling(found.ceiling[feature, layer], estimate))):
+        ceiling = _ceiling(found.ceiling[feature, layer], estimate)
+        for measure, each in ((_CKA, estimate), (_BIASED, found.biased[feature, layer]), (_CEILING, ceiling)):
             outcome.findings.append(Finding(measure, each, layer=layer, variable=feature))
     labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
     conditions = Conditions.of([labels], [source.tasks[rows]])
@@ -83,9 +84,10 @@ def _over_conditions(
         model = rsa(apart[layer], apart[feature], seed=seed, tasks=conditions.tasks)
         outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, **over))
     for (i, one), (j, other) in pairs:
-        estimate = cka(means[one], means[other], seed=seed, tasks=conditions.tasks)
+        for measure in (_BIASED, _CKA):
+            estimate = cka(means[one], means[other], seed=seed, unbiased=measure == _CKA, tasks=conditions.tasks)
+            outcome.findings.append(Finding(measure, estimate, layer=one, variable=f"layer {other}", **over))
         matrix[i, j] = matrix[j, i] = estimate.value
-        outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
     return matrix
 
 
@@ -97,8 +99,7 @@ def _protocol_values(
         clusters = np.unique(labels).tolist()
         behaviour = cluster_means(features[feature], labels, clusters)
         for layer, values in layers.items():
-            value = linear_cka(behaviour, cluster_means(values, labels, clusters))
-            yield Finding(_CKA, Estimate(value, {}), layer=layer, variable=feature)
+            yield from _ckas(behaviour, cluster_means(values, labels, clusters), layer, feature)
 
 
 def _condition_values(
@@ -112,8 +113,13 @@ def _condition_values(
     for layer, feature in product(layers, features):
         yield Finding(_RSA, rsa(apart[layer], apart[feature], draws=0).agreement, layer=layer, variable=feature)
     for one, other in combinations(layers, 2):
-        value = linear_cka(means[one], means[other])
-        yield Finding(_CKA, Estimate(value, {}), layer=one, variable=f"layer {other}")
+        yield from _ckas(means[one], means[other], one, f"layer {other}")
+
+
+def _ckas(first: Array, second: Array, layer: str, variable: str) -> Iterator[Finding]:
+    for measure in (_CKA, _BIASED):
+        value = linear_cka(first, second, unbiased=measure == _CKA)
+        yield Finding(measure, Estimate(value, {}), layer=layer, variable=variable)
 
 
 def _ceiling(ceiling: float, agreement: Estimate) -> Estimate:
