@@ -17,7 +17,7 @@ from analysis.dealing import CONTROL
 from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.nwb_record import record
 from analysis.report import analyze as module
-from analysis.report import film
+from analysis.report import film, page
 from analysis.report.analyze import CACHE, analyze
 from analysis.report.exhibit import scaled
 from analysis.report.findings import (
@@ -344,6 +344,66 @@ def test_films_that_were_not_recorded_are_drawn_once_for_the_episodes_of_the_pag
         assert [name for name, _ in drawn] == ["run", "two-tap"]  # one an exhibit, and none the second time
         assert [len(each) for each in films] == [exhibit["steps"] for exhibit in exhibits]
         assert all(number(frame) == k for each in films for k, frame in enumerate(each))
+
+
+def film_noise(path, frames):
+    writer = imageio_ffmpeg.write_frames(str(path), (320, 240), fps=50, codec="libx264", quality=9)
+    writer.send(None)
+    for frame in np.random.default_rng(0).integers(0, 256, size=(frames, 240, 320, 3), dtype=np.uint8):
+        writer.send(frame.tobytes())
+    writer.close()
+
+
+def test_films_have_the_size_that_is_left_for_them_or_are_refused(tmp_path):
+    film_noise(tmp_path / "noise.mp4", 45)
+    for most in (10_000_000, 100_000, 20_000):
+        path, coarseness = film.embeddable(tmp_path / "noise.mp4", 40, most, tmp_path)
+        assert path.stat().st_size <= most
+        assert frames(path).shape == (40, 240 // coarseness, 320 // coarseness, 3)
+    with pytest.raises(UsageError, match="at its coarsest it has"):
+        film.embeddable(tmp_path / "noise.mp4", 40, 500, tmp_path)
+
+
+def test_a_film_is_no_coarser_than_it_must_be(tmp_path, monkeypatch):
+    def encoded(recorded, steps, options, content, cache):
+        (sides,) = re.findall(r"iw/(\d+)", " ".join(options)) or ["2"]
+        path = cache / f"{sides}.webm"
+        path.write_bytes(bytes(16_000 // int(sides) ** 2))
+        return path
+
+    monkeypatch.setattr(film, "_encoded", encoded)
+    (tmp_path / "film.mp4").touch()
+    assert [film.embeddable(tmp_path / "film.mp4", 40, most, tmp_path)[1] for most in (4000, 1500, 300)] == [1, 2, 4]
+    with pytest.raises(UsageError, match=r"0\.00 are left"):
+        film.embeddable(tmp_path / "film.mp4", 40, 0, tmp_path)
+
+
+def test_the_page_stays_under_its_size_by_coarser_films_and_then_by_figures_left_out(
+    mlp_session, tmp_path, monkeypatch
+):
+    def embed(recorded, steps, most_bytes, cache):
+        if most_bytes < 100_000:
+            raise UsageError("it is too large")
+        path = cache / "film.webm"
+        path.write_bytes(bytes(min(most_bytes, 400_000)))
+        return path, 1 if most_bytes >= 400_000 else 2
+
+    monkeypatch.setattr(page, "embeddable", embed)
+    monkeypatch.setattr(page, "drawn", lambda source, trial, cache: mlp_session)
+
+    def size_and_text(film):
+        text = Path(analyze([mlp_session], tmp_path, QUICK, film=film)["page"]).read_text()
+        return len(text.encode()), text
+
+    (whole, text), (bare, _) = size_and_text(True), size_and_text(False)
+    assert bare + 1_000_000 < whole < page.PAGE_BYTES and "coarser" not in text
+    for most, words in ((bare + 600_000, "The film is coarser"), (bare + 200_000, "No film: it is too large")):
+        monkeypatch.setattr(page, "PAGE_BYTES", most)
+        size, text = size_and_text(True)
+        assert size < most and words in text and "(Left out" not in text
+    monkeypatch.setattr(page, "PAGE_BYTES", bare)
+    size, text = size_and_text(True)
+    assert size < bare and "see figures/session/" in text
 
 
 @pytest.mark.gl
