@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,11 @@ from scipy.spatial import procrustes
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
-from analysis.inputs import Array, codes, first_reason, matrix, same_length
+from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
 from rodent.errors import UsageError
+
+_HALVES = 20  # random splits of the episodes that a ceiling is the mean of
+_SHAPED = "random subspaces of the same covariance"
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,18 @@ class SharedSpace:
 
     Attributes:
         angles: (components,) radians, ascending.
-        alignment: mean squared cosine, 1 where the subspaces are one; the null draws subspaces at random.
+        alignment: mean squared cosine, 1 where the subspaces are one. The null draws two subspaces at random, along a
+            direction the likelier the more of both tasks' variance it has (Elsayed et al. 2016): of a population that
+            uses few dimensions at all, any two are alike.
+        separation: 1 - alignment, which beats its null where the tasks use other dimensions than chance would.
+        ceiling: the alignment of random halves of one task's episodes (the geometric mean of both tasks'): what noise
+            leaves of subspaces that are one. Halves are noisier than the whole, so this errs to the low side.
     """
 
     angles: Array
     alignment: Estimate
+    separation: Estimate
+    ceiling: Estimate
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,8 @@ class Correspondence:
 
     Attributes:
         canonical: (components,) canonical correlations.
-        correlation: their mean; the null pairs each episode with the other population's of another episode.
+        correlation: their mean; the null pairs each episode with the other population's of another episode, or each
+            condition with another condition.
         procrustes: 1 - disparity after the best rotation and scale; the same null.
     """
 
@@ -68,28 +80,31 @@ def principal_angles(
         raise UsageError(f"{parts[0].shape[1]} and {parts[1].shape[1]} units; give the same units in both tasks")
     groups = [codes(label, len(part), "episodes") for label, part in zip(episodes, parts, strict=True)]
     if reason := next(filter(None, (_reason(part, components) for part in parts)), ""):
-        return SharedSpace(np.full(components, np.nan), not_estimable(reason))
+        none = not_estimable(reason)
+        return SharedSpace(np.full(components, np.nan), none, none, none)
     angles = linalg.subspace_angles(*(_subspace(part, components) for part in parts))[::-1]
-    rng, units = np.random.default_rng(seed), parts[0].shape[1]
-    null = [
-        _cosines(np.linalg.qr(rng.normal(size=(units, components)))[0], _subspace(parts[1], components))
-        for _ in range(draws)
-    ]
+    rng, shape = np.random.default_rng(seed), _covariance_root(parts)
+    null = np.array([_cosines(*(_random_subspace(shape, components, rng) for _ in parts)) for _ in range(draws)])
     samples = [np.nan]
     if min(group.max() for group in groups) > 0:
         samples = [
             _cosines(*(_subspace(p[resampled_rows(g, rng)], components) for p, g in zip(parts, groups, strict=True)))
             for _ in range(draws)
         ]
-    low, high = percentile_interval(np.array(samples))
+    low, high = (float(end) for end in percentile_interval(np.array(samples)))
     value = float(np.mean(np.cos(angles) ** 2))
-    return SharedSpace(angles, Estimate(value, {"random subspaces": np.array(null)}, (float(low), float(high))))
+    return SharedSpace(
+        angles,
+        Estimate(value, {_SHAPED: null}, (low, high)),
+        Estimate(1 - value, {_SHAPED: 1 - null}, (1 - high, 1 - low)),
+        _split_half(parts, groups, components, rng),
+    )
 
 
 def correspondence(
     first: ArrayLike,
     second: ArrayLike,
-    episodes: ArrayLike,
+    episodes: ArrayLike | None,
     components: int = 6,
     draws: int = 100,
     seed: int = 0,
@@ -100,26 +115,32 @@ def correspondence(
     Args:
         first: (steps, units).
         second: (steps, other units) at the same steps.
-        episodes: (steps,) labels.
+        episodes: (steps,) labels; None where rows are conditions, such as mean activities, and not steps.
         components: of each; too many of them correlate by chance, as the null shows.
         draws: of null and interval.
         seed: of both.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
     parts = (matrix(first, "first"), matrix(second, "second"))
-    groups = codes(episodes, same_length(first=parts[0], second=parts[1]), "episodes")
+    count = same_length(first=parts[0], second=parts[1])
+    groups = np.arange(count) if episodes is None else codes(episodes, count, "episodes")
     if reason := next(filter(None, (_reason(part, components) for part in parts)), ""):
         none = not_estimable(reason)
         return Correspondence(np.full(components, np.nan), none, none)
     one, other = (_scores(part, components) for part in parts)
-    rng, dealing = np.random.default_rng(seed), Dealing.of(groups, tasks)
+    rng = np.random.default_rng(seed)
     canonical = canonical_correlations(one, other)
-    dealt = [_both(one, other[dealing.steps(order)]) for order in dealing.orders(draws, rng)]
-    null = np.reshape(dealt, (-1, 2))
+    if episodes is None:
+        control, orders = "permuted conditions", [rng.permutation(count) for _ in range(draws)]
+    else:
+        dealing = Dealing.of(groups, tasks)
+        control, orders = CONTROL, [dealing.steps(order) for order in dealing.orders(draws, rng)]
+    null = np.reshape([_both(one, other[order]) for order in orders], (-1, 2))
     drawn = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
-    low, high = percentile_interval(np.array([_both(one[r], other[r]) for r in drawn] or [(np.nan, np.nan)]))
+    # Rows that are drawn twice fit themselves, which raises correlations: their spread is right, their middle is not.
+    spread = 1.96 * np.std([_both(one[r], other[r]) for r in drawn] or [(np.nan, np.nan)], axis=0)
     estimates = [
-        Estimate(value, {CONTROL: null[:, i]}, (float(low[i]), float(high[i])))
+        Estimate(value, {control: null[:, i]}, (float(max(value - spread[i], 0)), float(min(value + spread[i], 1))))
         for i, value in enumerate(_both(one, other))
     ]
     return Correspondence(canonical, *estimates)
@@ -132,9 +153,11 @@ def canonical_correlations(first: Array, second: Array) -> Array:
 
 
 def plot_alignment(result: Correspondence | SharedSpace, ax: Axes | None = None) -> Axes:
-    """The estimates beside their nulls."""
+    """The estimates beside their nulls; dotted, what noise leaves of one subspace."""
     if isinstance(result, SharedSpace):
-        return plot_estimates({"subspaces": result.alignment}, "mean squared cosine", ax)
+        ax = plot_estimates({"subspaces": result.alignment}, "mean squared cosine", ax)
+        ax.axhline(result.ceiling.value, color="grey", ls=":")
+        return ax
     return plot_estimates({"CCA": result.correlation, "Procrustes": result.procrustes}, "correspondence", ax)
 
 
@@ -151,6 +174,33 @@ def _subspace(part: Array, components: int) -> Array:
 
 def _scores(part: Array, components: int) -> Array:
     return (part - part.mean(axis=0)) @ _subspace(part, components)
+
+
+def _covariance_root(parts: tuple[Array, Array]) -> Array:
+    """(units, units) R with R R^T the mean covariance of two tasks."""
+    centred = [part - part.mean(axis=0) for part in parts]
+    values, vectors = np.linalg.eigh(sum(part.T @ part / len(part) for part in centred) / 2)
+    root: Array = vectors * np.sqrt(values.clip(0))
+    return root
+
+
+def _random_subspace(root: Array, components: int, rng: np.random.Generator) -> Array:
+    return np.linalg.qr(root @ rng.normal(size=(root.shape[1], components)))[0]
+
+
+def _split_half(
+    parts: tuple[Array, Array], groups: Sequence[Labels], components: int, rng: np.random.Generator
+) -> Estimate:
+    found = []
+    for part, group in zip(parts, groups, strict=True):
+        if group.max() < 1:
+            return not_estimable("one episode of a task: no halves to compare")
+        halves = [rng.permutation(group.max() + 1)[group] % 2 == 0 for _ in range(_HALVES)]
+        known = [half for half in halves if not any(_reason(part[side], components) for side in (half, ~half))]
+        if not known:
+            return not_estimable(f"no two halves of a task's episodes have rank {components}")
+        found.append(np.mean([_cosines(*(_subspace(part[side], components) for side in (h, ~h))) for h in known]))
+    return Estimate(float(np.sqrt(np.prod(found))), {})
 
 
 def _cosines(first: Array, second: Array) -> float:

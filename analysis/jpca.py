@@ -57,7 +57,7 @@ def jpca(
         states: (conditions, steps, units).
         timestep: s.
         components: principal components, an even number.
-        draws: surrogates, and conditions drawn with replacement for the interval.
+        draws: surrogates, and conditions drawn with replacement for the interval; 0 for neither.
         seed: of the draws.
         groups: (conditions,) labels of what is drawn as a whole, such as the episode that a window is of; None where
             each condition is on its own.
@@ -80,11 +80,7 @@ def jpca(
     basis = np.linalg.eigh(flat.T @ flat)[1][:, ::-1][:, :components].T
     reduced = centred @ basis.T
     rng = np.random.default_rng(seed)
-    entropy = MaximumEntropy.of(reduced)
-    nulls = {
-        "shuffled conditions": np.array([_numbers(*_moments(_shuffled(reduced, rng), timestep)) for _ in range(draws)]),
-        "maximum entropy": np.array([_numbers(*_moments(entropy.draw(rng), timestep)) for _ in range(draws)]),
-    }
+    nulls = _nulls(reduced, timestep, draws, rng) if draws else {}
     labels = np.arange(conditions) if groups is None else codes(groups, conditions, "groups")
     intervals = _intervals(reduced, timestep, labels, draws, rng)
     skew, full, *frequencies = (
@@ -151,10 +147,18 @@ def _numbers(covariance: Array, drive: Array, total: float) -> Array:
     return np.array([*(_share(m, covariance, drive, total) for m in found), *_planes(found[0])[1]])
 
 
+def _nulls(states: Array, timestep: float, draws: int, rng: np.random.Generator) -> dict[str, Array]:
+    """(draws, numbers) of `_numbers` under each null."""
+    entropy = MaximumEntropy.of(states)
+    shuffled = [_numbers(*_moments(_shuffled(states, rng), timestep)) for _ in range(draws)]
+    drawn = [_numbers(*_moments(entropy.draw(rng), timestep)) for _ in range(draws)]
+    return {"shuffled conditions": np.array(shuffled), "maximum entropy": np.array(drawn)}
+
+
 def _intervals(states: Array, timestep: float, labels: Labels, draws: int, rng: np.random.Generator) -> Array:
-    """(2, numbers) of `_numbers`, over groups of conditions drawn with replacement; NaN where there is one group."""
+    """(2, numbers) of `_numbers`, over groups of conditions drawn with replacement; NaN of one, or without draws."""
     groups = int(labels.max()) + 1
-    if groups < 2:
+    if groups < 2 or not draws:
         return np.full((2, 2 + states.shape[2] // 2), np.nan)
     each = [_moments(states[labels == group], timestep) for group in range(groups)]
     weights = bootstrap_weights(groups, draws, rng)

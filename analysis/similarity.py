@@ -30,8 +30,8 @@ class RSA:
 
     Attributes:
         agreement: mean over subjects of the correlation (Spearman) of the upper triangles; its null permutes the
-            conditions, never single entries, which depend on each other. The interval draws subjects, or conditions
-            where there is one subject.
+            conditions (of a task), never single entries, which depend on each other. The interval draws subjects, or
+            conditions where there is one subject.
         noise_ceiling: lower and upper bound of what any model could reach; NaN with one subject.
     """
 
@@ -46,6 +46,7 @@ class Protocol:
     Attributes:
         agreement: feature set, layer to the unbiased linear CKA of their cluster means. The null clusters the layer's
             activity by the behaviour of other episodes; the interval draws episodes.
+        biased: the same of the biased one, which is above 0 by chance, as its null shows.
         ceiling: the same pairs to the CKA that means without noise would reach with the layer's, from how well
             those of two halves of the episodes agree (Spearman and Brown's correction); NaN where they do not.
         matrices: the same pairs to (clusters, clusters) cosines of the layer's centred mean vectors, and each
@@ -54,6 +55,7 @@ class Protocol:
     """
 
     agreement: Mapping[tuple[str, str], Estimate]
+    biased: Mapping[tuple[str, str], Estimate]
     ceiling: Mapping[tuple[str, str], float]
     matrices: Mapping[tuple[str, str], Array]
     clusters: Mapping[str, Labels]
@@ -79,7 +81,14 @@ def linear_cka(first: ArrayLike, second: ArrayLike, unbiased: bool = True) -> fl
     return _cka(_gram(one), _gram(other), unbiased)
 
 
-def cka(first: ArrayLike, second: ArrayLike, draws: int = 200, seed: int = 0, unbiased: bool = True) -> Estimate:
+def cka(
+    first: ArrayLike,
+    second: ArrayLike,
+    draws: int = 200,
+    seed: int = 0,
+    unbiased: bool = True,
+    tasks: ArrayLike | None = None,
+) -> Estimate:
     """Linear CKA with a permutation test over samples.
 
     Args:
@@ -90,19 +99,24 @@ def cka(first: ArrayLike, second: ArrayLike, draws: int = 200, seed: int = 0, un
             is similar to it in both, which would look like similarity).
         seed: of the draws.
         unbiased: which estimator; the biased one is far above 0 by chance, and so is its null.
+        tasks: (samples,) labels, which the null permutes within: that both tell the tasks apart is no likeness then.
+            None for one task.
     """
     one, other = matrix(first, "first"), matrix(second, "second")
     count = same_length(first=one, second=other)
+    of_task = None if tasks is None else codes(tasks, count, "tasks")
     if reason := first_reason(one, 8) or first_reason(other, 8):
         return not_estimable(reason)
     rng, grams = np.random.default_rng(seed), (_gram(one), _gram(other))
     value = _cka(*grams, unbiased)
-    orders = [rng.permutation(count) for _ in range(draws)]
+    if not np.isfinite(value):
+        return not_estimable("too little variance to estimate without bias")
+    orders = [_order(count, of_task, rng) for _ in range(draws)]
     null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], unbiased) for order in orders])
-    halves = [np.ix_(order[: count // 2], order[: count // 2]) for order in orders]
+    halves = [np.ix_(order[1::2], order[1::2]) for order in orders]  # of each task
     spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], unbiased) for half in halves])
     # The variance of half-samples about the whole is, to first order, that of the whole about the truth.
-    return Estimate(value, {"permuted samples": null}, (float(value - spread), float(value + spread)))
+    return Estimate(value, {_control("samples", tasks): null}, (float(value - spread), float(value + spread)))
 
 
 def cka_ceiling(subjects: Sequence[ArrayLike]) -> tuple[float, float]:
@@ -138,7 +152,7 @@ def dissimilarities(patterns: ArrayLike, metric: str = "euclidean") -> Array:
     return cast(rsatoolbox.rdm.RDMs, rsatoolbox.rdm.calc_rdm(data, method=metric)).get_vectors()[0]
 
 
-def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) -> RSA:
+def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0, tasks: ArrayLike | None = None) -> RSA:
     """Compare a model's dissimilarities with those of each subject.
 
     Args:
@@ -146,6 +160,7 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) 
         model: (pairs,).
         draws: of the permutation test and the bootstrap.
         seed: of the draws.
+        tasks: (conditions,) labels, which the null permutes within, as in `cka`; None for one task.
     """
     triangles, predicted = np.atleast_2d(np.asarray(subjects, dtype=np.float64)), np.asarray(model, dtype=np.float64)
     if predicted.ndim != 1 or triangles.ndim != 2 or triangles.shape[1] != len(predicted):
@@ -160,11 +175,11 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0) 
         return RSA(not_estimable(reason), UNKNOWN)
     if len(square) < 5:
         return RSA(not_estimable(f"{len(square)} conditions; a permutation test needs at least 5"), UNKNOWN)
-    rng = np.random.default_rng(seed)
+    rng, of_task = np.random.default_rng(seed), None if tasks is None else codes(tasks, len(square), "tasks")
     value = _agreement(triangles, predicted)
-    null = [_agreement(triangles, _permuted(square, rng.permutation(len(square)))) for _ in range(draws)]
+    null = [_agreement(triangles, _permuted(square, _order(len(square), of_task, rng))) for _ in range(draws)]
     low, high = percentile_interval(np.array([_resampled(triangles, square, rng) for _ in range(draws)]))
-    agreement = Estimate(value, {"permuted conditions": np.array(null)}, (float(low), float(high)))
+    agreement = Estimate(value, {_control("conditions", tasks): np.array(null)}, (float(low), float(high)))
     return RSA(agreement, _ceiling(triangles))
 
 
@@ -193,7 +208,7 @@ def clustered_similarity(
     steps = same_length(**sets, **activity)
     groups = codes(episodes, steps, "episodes")
     dealing = Dealing.of(groups, tasks)
-    labels, agreement, ceiling, matrices = {}, {}, {}, {}
+    labels, agreement, biased, ceiling, matrices = {}, {}, {}, {}, {}
     for name, values in sets.items():
         reason = first_reason(values) or ("" if steps >= 2 * clusters else f"{steps} steps for {clusters} clusters")
         labels[name] = np.full(steps, -1)
@@ -204,14 +219,15 @@ def clustered_similarity(
         for layer, units in activity.items():
             pair, why = (name, layer), reason or first_reason(units)
             if why:
-                agreement[pair], ceiling[pair] = not_estimable(why), float("nan")
+                agreement[pair] = biased[pair] = not_estimable(why)
+                ceiling[pair] = float("nan")
                 matrices[pair] = np.full((clusters, clusters), np.nan)
                 continue
             behaviour, vectors = (_Clustered(part, labels[name], groups) for part in (values, units))
             rng = np.random.default_rng(seed)
-            agreement[pair] = _clustered_cka(behaviour, vectors, dealing, draws, rng)
+            agreement[pair], biased[pair] = _clustered_cka(behaviour, vectors, dealing, draws, rng)
             ceiling[pair], matrices[pair] = _reliability(vectors, rng), _cosines(vectors.means())
-    return Protocol(agreement, ceiling, matrices, labels)
+    return Protocol(agreement, biased, ceiling, matrices, labels)
 
 
 def reliability(values: ArrayLike, labels: ArrayLike, episodes: ArrayLike, seed: int = 0) -> float:
@@ -250,6 +266,21 @@ def plot_rsa(result: RSA, ax: Axes | None = None) -> Axes:
     if np.isfinite(result.noise_ceiling).all():
         ax.axhspan(*result.noise_ceiling, color="grey", alpha=0.3)
     return ax
+
+
+def _order(count: int, of_task: Labels | None, rng: np.random.Generator) -> Labels:
+    """(count,) a permutation; within each task where there are tasks."""
+    if of_task is None:
+        return rng.permutation(count)
+    found = np.empty(count, dtype=np.int64)
+    for task in np.unique(of_task):
+        members = np.flatnonzero(of_task == task)
+        found[members] = rng.permutation(members)
+    return found
+
+
+def _control(what: str, tasks: ArrayLike | None) -> str:
+    return f"permuted {what}" if tasks is None else f"{what} permuted within tasks"
 
 
 def _gram(values: Array) -> Array:
@@ -343,22 +374,31 @@ class _Clustered:
 
 def _clustered_cka(
     behaviour: _Clustered, vectors: _Clustered, dealing: Dealing, draws: int, rng: np.random.Generator
-) -> Estimate:
+) -> list[Estimate]:
+    """The unbiased and the biased one."""
     still = behaviour.means()
-    value = _means_cka(still, vectors.means())
-    if not np.isfinite(value):
-        return not_estimable(f"means of {len(still)} clusters; needs at least 4 that differ")
-    null = [_means_cka(still, moved) for moved in vectors.dealt_means(dealing, dealing.orders(draws, rng))]
+    values = _means_ckas(still, vectors.means())
+    if not np.isfinite(values).all():
+        return [not_estimable(f"means of {len(still)} clusters; needs at least 4 that differ")] * 2
+    dealt = vectors.dealt_means(dealing, dealing.orders(draws, rng))
+    null = np.reshape([_means_ckas(still, moved) for moved in dealt], (-1, 2))
     weights = bootstrap_weights(vectors.episodes, draws if vectors.episodes > 1 else 0, rng)
-    drawn = [_means_cka(behaviour.means(weight), vectors.means(weight)) for weight in weights]
+    drawn = [_means_ckas(behaviour.means(weight), vectors.means(weight)) for weight in weights]
     # Episodes that are drawn twice add noise, which lowers CKA: their spread is right, their middle is not.
-    spread = 1.96 * float(np.nanstd(drawn)) if drawn else np.nan
-    return Estimate(value, {CONTROL: np.array(null)}, (value - spread, value + spread))
+    spreads = 1.96 * np.nanstd(drawn, axis=0) if drawn else np.full(2, np.nan)
+    return [
+        Estimate(value, {CONTROL: null[:, i]}, (value - spread, value + spread))
+        for i, (value, spread) in enumerate(zip(values, spreads.tolist(), strict=True))
+    ]
 
 
-def _means_cka(first: Array, second: Array) -> float:
+def _means_ckas(first: Array, second: Array) -> tuple[float, float]:
+    """Unbiased and biased, over the clusters that both have."""
     known = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
-    return linear_cka(first[known], second[known]) if known.any() else float("nan")
+    one, other = first[known], second[known]
+    if not known.any():
+        return UNKNOWN
+    return linear_cka(one, other), linear_cka(one, other, unbiased=False)
 
 
 def _reliability(vectors: _Clustered, rng: np.random.Generator) -> float:
@@ -368,7 +408,7 @@ def _reliability(vectors: _Clustered, rng: np.random.Generator) -> float:
     found = []
     for _ in range(_HALVES):
         half = rng.permutation(vectors.episodes) % 2
-        found.append(_means_cka(vectors.means(half == 0), vectors.means(half == 1)))
+        found.append(_means_ckas(vectors.means(half == 0), vectors.means(half == 1))[0])
     of_halves = np.nanmean(found) if np.isfinite(found).any() else np.nan
     return float(np.sqrt(2 * of_halves / (1 + of_halves))) if of_halves > 0 else float("nan")
 

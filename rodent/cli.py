@@ -77,7 +77,7 @@ class AnalyzeFlags:
 
     sessions: Positional[tuple[Path, ...]]  # .nwb, as `rodent record` makes them, or the name of a shipped one
     output: Annotated[Path, arg(aliases=["-o"])] = Path("report")  # a folder
-    stages: tuple[str, ...] = ()  # stages to run, with what they need (default: all; docs/report.md lists them)
+    stages: tuple[str, ...] = ()  # stages to run, with what they need (default: the standard set; docs/report.md)
     seed: int = 0  # of all draws
     film: bool = False  # draw the films that the page plays, where the session was recorded without
     clips: bool = False  # film a grid of clips of each behaviour, into clips/SESSION; needs OpenGL

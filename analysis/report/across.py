@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
-from sklearn.cluster import MiniBatchKMeans
+from numpy.typing import NDArray
 
 from analysis.drawing import draw_cka
-from analysis.inference import Estimate, over_seeds
+from analysis.inference import Estimate, not_estimable, over_seeds
+from analysis.inputs import Labels
 from analysis.report.findings import Finding, Outcome, Picture
 from analysis.report.source import Source, finite_units
+from analysis.report.stages.conditions import Conditions, posture_clusters
 from analysis.report.stages.information import UNIT
-from analysis.similarity import cka, cluster_means
+from analysis.similarity import cka, cka_ceiling
 
 NAME, TITLE = "seeds", "Over sessions"
-_STEPS, _CLUSTERS, _FEWEST = 4000, 50, 5  # steps of each session, clusters of posture, steps of each in each session
-_CKA = "unbiased linear CKA between sessions"
+_STEPS = 4000  # of each session
+_CKA, _BIASED = "unbiased linear CKA between sessions", "biased linear CKA between sessions"
+_CEILING = "noise ceiling of the unbiased linear CKA with all sessions"
 _Key = tuple[str, str, str, str]
 
 
@@ -71,40 +74,55 @@ def _key(finding: Finding) -> _Key:
 
 
 def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
-    """Mean activities over clusters of posture that all sessions share."""
+    """Mean activities over clusters of posture that sessions share, each task's apart."""
     rows = [source.thinned(_STEPS) for source in sources]
     postures = [source.posture[mine] for source, mine in zip(sources, rows, strict=True)]
-    pooled = np.concatenate(postures)
-    count = min(_CLUSTERS, len(pooled) // 20)
-    if count < 8:
-        outcome.missing(_CKA, f"{len(pooled)} steps in all; needs {8 * 20} for 8 clusters", interval_over="clusters")
+    labels = posture_clusters(postures, seed)
+    if not labels:
+        reason = f"{sum(map(len, rows))} steps in all; needs 160 for 8 clusters of posture"
+        outcome.missing(_CKA, reason, interval_over="clusters")
         return
-    model = MiniBatchKMeans(count, n_init=3, random_state=seed, batch_size=4096).fit(pooled)
-    labels = [model.predict(posture) for posture in postures]
+    _ceilings(sources, rows, labels, outcome)
     for (i, one), (j, other) in combinations(enumerate(sources), 2):
-        shared = [name for name in range(count) if min((labels[i] == name).sum(), (labels[j] == name).sum()) >= _FEWEST]
-        pair = f"{one.name} and {other.name}"
-        if len(shared) < 8:
-            reason = f"{pair} share {len(shared)} clusters of posture; needs 8"
-            outcome.missing(_CKA, reason, variable=pair, interval_over="clusters")
+        pair, both = f"{one.name} and {other.name}", ((i, one), (j, other))
+        shared = Conditions.of([labels[k] for k, _ in both], [source.tasks[rows[k]] for k, source in both])
+        if shared.reason:
+            outcome.missing(_CKA, f"{pair} share {shared.reason}", variable=pair, interval_over="clusters")
             continue
         means = [
-            {
-                layer: cluster_means(finite_units(source.layer(layer, rows[k])), labels[k], shared)
-                for layer in source.layers
-            }
-            for k, source in ((i, one), (j, other))
+            {layer: shared.means(finite_units(source.layer(layer, rows[k])), at) for layer in source.layers}
+            for at, (k, source) in enumerate(both)
         ]
         matrix = np.full((len(one.layers), len(other.layers)), np.nan)
         for a, first in enumerate(one.layers):
             for b, second in enumerate(other.layers):
-                estimate = cka(means[0][first], means[1][second], seed=seed)
-                matrix[a, b] = estimate.value
-                outcome.findings.append(_pair(estimate, first, second, pair))
+                for measure, unbiased in ((_CKA, True), (_BIASED, False)):
+                    estimate = cka(means[0][first], means[1][second], seed=seed, unbiased=unbiased, tasks=shared.tasks)
+                    outcome.findings.append(_pair(measure, estimate, first, second, pair))
+                    if unbiased:
+                        matrix[a, b] = estimate.value
         outcome.arrays[f"cka.{one.name}.{other.name}"] = matrix
         caption = f"Likeness of each layer of {one.name} (rows) and of {other.name} (columns) over shared postures."
         outcome.pictures[f"cka.{one.name}.{other.name}"] = Picture(draw_cka(matrix, one.layers, other.layers), caption)
 
 
-def _pair(estimate: Estimate, first: str, second: str, pair: str) -> Finding:
-    return Finding(_CKA, estimate, layer=first, variable=f"{second} ({pair})", interval_over="clusters")
+def _ceilings(
+    sources: Sequence[Source], rows: Sequence[NDArray[np.int64]], labels: Sequence[Labels], outcome: Outcome
+) -> None:
+    """Add what CKA with all sessions any model of a layer could reach, of layers that all have."""
+    shared = Conditions.of(labels, [source.tasks[mine] for source, mine in zip(sources, rows, strict=True)])
+    for layer in sources[0].layers:
+        if not all(layer in source.layers for source in sources):
+            continue
+        if shared.reason:
+            outcome.missing(_CEILING, f"the sessions share {shared.reason}", layer=layer)
+            continue
+        values = [finite_units(source.layer(layer, mine)) for source, mine in zip(sources, rows, strict=True)]
+        ends = cka_ceiling([shared.means(each, at) for at, each in enumerate(values)])
+        for name, end in zip(("lower", "upper"), ends, strict=True):
+            known = Estimate(end, {}) if np.isfinite(end) else not_estimable("a session's layer is constant")
+            outcome.findings.append(Finding(_CEILING, known, layer=layer, variable=f"{name} bound"))
+
+
+def _pair(measure: str, estimate: Estimate, first: str, second: str, pair: str) -> Finding:
+    return Finding(measure, estimate, layer=first, variable=f"{second} ({pair})", interval_over="clusters")

@@ -49,7 +49,7 @@ def analyze(
     Args:
         sessions: files that `rodent record` made.
         output: the report's folder, made where it is missing.
-        stages: to run, with what they need (none: all).
+        stages: to run, with what they need (none: all that are not optional).
         seed: of all draws.
         film: draw the films of the episodes that the page plays, where they were recorded without.
         clips: film a grid of clips of each behaviour, which needs OpenGL.
@@ -111,11 +111,11 @@ def analyze(
 
 
 def _chosen(names: Sequence[str]) -> list[Stage]:
-    """The stages of these names and those that they need, in order."""
+    """The stages of these names and those that they need, in order; of no names, all that are not optional."""
     known = {stage.name: stage for stage in STAGES}
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"unknown stage {unknown[0]!r}: choose among {', '.join(known)}")
-    wanted = set(names or known)
+    wanted = set(names or (stage.name for stage in STAGES if not stage.optional))
     for stage in reversed(STAGES):  # a stage needs only such as stand before it
         if stage.name in wanted:
             wanted |= set(stage.needs)

@@ -16,29 +16,56 @@ from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
 
 KIND = "webm"
+_COARSENESS = (1, 2, 4)
 _KEY_FRAME = 25  # a seek decodes at most so many frames
 # VP9, since every browser plays it, those without licensed codecs, too.
 _CODEC = ("-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1")
 
 
-def embeddable(film: Path, steps: int, most_bytes: int, cache: Path) -> Path:
+def embeddable(film: Path, steps: int, most_bytes: int, cache: Path) -> tuple[Path, int]:
     """The first frames of a film as VP9 with many key frames; kept in the cache by content.
 
     Args:
         film: as recorded, frame k showing the k-th state.
         steps: frames to keep: the last state has no activity.
-        most_bytes: about how large it may get.
+        most_bytes: how large it may get.
         cache: folder.
 
+    Returns:
+        The file, and by how much its sides are divided so that it is no larger: 1, 2 or 4.
+
     Raises:
-        UsageError: the file is missing, no film, or has fewer frames than steps.
+        UsageError: the file is missing, no film, has fewer frames than steps, or is too large however coarse.
     """
     if not film.is_file():
         raise UsageError(f"the film {film} is missing: put it back, or record with --film again")
-    rate = int(8 * most_bytes / (steps * CONTROL_TIMESTEP) / 1.3)  # a target that short films overshoot
-    options = (*_CODEC, "-g", str(_KEY_FRAME), "-crf", "34", "-b:v", str(rate), "-maxrate", str(2 * rate))
     with film.open("rb") as file:
-        key = hashlib.sha256(json.dumps([hashlib.file_digest(file, "sha256").hexdigest(), steps, options]).encode())
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    # A target that short films overshoot, and less than which the encoder does not take.
+    rate = max(int(8 * most_bytes / (steps * CONTROL_TIMESTEP) / 1.3), 1000)
+    for coarseness in _COARSENESS:
+        options: tuple[str, ...] = (
+            *_CODEC,
+            "-g",
+            str(_KEY_FRAME),
+            "-crf",
+            "34",
+            "-b:v",
+            str(rate),
+            "-maxrate",
+            str(2 * rate),
+        )
+        if coarseness > 1:
+            options += ("-vf", f"scale=trunc(iw/{2 * coarseness})*2:-2")
+        found = _encoded(film, steps, options, content, cache)
+        if found.stat().st_size <= most_bytes:
+            return found, coarseness
+    size = found.stat().st_size
+    raise UsageError(f"at its coarsest it has {size / 1e6:.2f} MB, where {most_bytes / 1e6:.2f} are left on the page")
+
+
+def _encoded(film: Path, steps: int, options: tuple[str, ...], content: str, cache: Path) -> Path:
+    key = hashlib.sha256(json.dumps([content, steps, options]).encode())
     target = cache / f"film-{key.hexdigest()[:32]}.{KIND}"
     if target.is_file():
         return target

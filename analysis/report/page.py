@@ -22,7 +22,11 @@ from policies.storage import write_atomically
 from rodent.errors import UsageError
 
 PAGE = "index.html"
-_FILM_BYTES = 14_000_000  # of all films together: base64 makes 19 MB of them, and the page must stay under 30
+PAGE_BYTES = 30_000_000
+_FILM_BYTES = 14_000_000  # of all films together, of which base64 makes 19 MB; less where the rest leaves less
+_REST_BYTES = 20_000  # of titles, names of body parts and tags
+_COARSER = "The film is coarser than the recorded one, so that the page stays under {:.0f} MB."
+_LEFT_OUT = "(Left out, so that the page stays under {:.0f} MB: see {}.)"
 _NUMBERS = ("value", "low", "high", "null_median", "null_low", "null_high", "p", "q")
 
 
@@ -58,7 +62,7 @@ def write_page(
     cache: Path,
     draw: bool = False,
 ) -> Path:
-    """Write the page.
+    """Write the page, under `PAGE_BYTES`: what does not fit of films is coarser, and of figures stays in their folder.
 
     Args:
         sources: the sessions.
@@ -71,7 +75,12 @@ def write_page(
     Returns:
         Its path.
     """
-    exhibits, films = _exhibits(sources, found, cache, draw)
+    chosen = _episodes(sources, found)
+    exhibits = [exhibit(source, trial, mine.kept) for source, mine, trial in chosen]
+    own = sum(len(_asset(name).encode()) for name in ("page.html", "page.css", "page.js"))
+    room = PAGE_BYTES - _REST_BYTES - own - len(_json(exhibits))
+    results = _fitting([_stage(name, title, found) for name, title in titles.items()], room)
+    films = _add_films(chosen, exhibits, cache, draw, min(_FILM_BYTES, max(room - len(_json(results)), 0) * 3 // 4))
     names, edges = sources[0].session.skeleton
     data = {
         "fps": round(1 / TIMESTEP),
@@ -83,7 +92,6 @@ def write_page(
         "several": len(sources) > 1,
         "exhibits": exhibits,
     }
-    results = [_stage(name, title, found) for name, title in titles.items()]
     title = ", ".join(source.name for source in sources)
     parts = {
         "title": html.escape(title),
@@ -108,29 +116,49 @@ def _json(value: Any) -> str:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _exhibits(
-    sources: Sequence[Source], found: Sequence[Found], cache: Path, draw: bool
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """An episode of each task of each session, and their films as base64 by name."""
-    chosen = [
+def _episodes(sources: Sequence[Source], found: Sequence[Found]) -> list[tuple[Source, Found, int]]:
+    """An episode of each task of each session: the session, what was found in it, and the trial."""
+    return [
         (source, mine, trial)
         for source, mine in zip(sources, found, strict=False)
         for trial in choose_trials(source, {t: film for t, film in source.session.films.items() if film.is_file()})
     ]
-    exhibits, films = [], {}
-    for i, (source, mine, trial) in enumerate(chosen):
-        told = exhibit(source, trial, mine.kept)
+
+
+def _add_films(
+    chosen: Sequence[tuple[Source, Found, int]],
+    exhibits: Sequence[dict[str, Any]],
+    cache: Path,
+    draw: bool,
+    most_bytes: int,
+) -> dict[str, str]:
+    """Tell each exhibit its film, or why it has none or a coarser one; the films as base64, by name."""
+    films = {}
+    for i, ((source, _, trial), told) in enumerate(zip(chosen, exhibits, strict=True)):
         try:
-            film = _film(source, trial, cache, draw, _FILM_BYTES // len(chosen))
+            film, coarseness = _film(source, trial, cache, draw, most_bytes // len(chosen))
             films[f"film-{i}"] = base64.b64encode(film.read_bytes()).decode()
-            told |= {"film": f"film-{i}", "note": ""}
+            note = _COARSER.format(PAGE_BYTES / 1e6) if coarseness > 1 else ""
+            told.update({"film": f"film-{i}", "note": note})
         except UsageError as error:
-            told |= {"film": None, "note": f"No film: {error}. The skeleton shows the recorded pose."}
-        exhibits.append(told)
-    return exhibits, films
+            told.update({"film": None, "note": f"No film: {error}. The skeleton shows the recorded pose."})
+    return films
 
 
-def _film(source: Source, trial: int, cache: Path, draw: bool, most_bytes: int) -> Path:
+def _fitting(results: list[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
+    """Results without the largest figures where all are too many; captions say where those are."""
+    over = len(_json(results)) - most_bytes
+    pictures = [picture for stage in results for picture in stage["pictures"]]
+    for picture in sorted(pictures, key=lambda each: len(each["png"]), reverse=True):
+        if over <= 0:
+            break
+        told = f" {_LEFT_OUT.format(PAGE_BYTES / 1e6, picture['file'])}"
+        over -= len(picture["png"]) - len(told)
+        picture.update(png="", caption=picture["caption"] + told)
+    return results
+
+
+def _film(source: Source, trial: int, cache: Path, draw: bool, most_bytes: int) -> tuple[Path, int]:
     recorded = source.session.films.get(trial)
     if (recorded is None or not recorded.is_file()) and draw:
         recorded = drawn(source, trial, cache)
@@ -144,6 +172,7 @@ def _stage(name: str, title: str, found: Sequence[Found]) -> dict[str, Any]:
         {
             "session": each.name,
             "caption": caption,
+            "file": f"figures/{each.name}/{name}.{picture}.png",
             "png": base64.b64encode((each.kept[name].folder / f"{picture}.png").read_bytes()).decode(),
         }
         for each in found

@@ -30,6 +30,8 @@ class Stage:
     work: Work
     needs: tuple[str, ...] = ()
     """Stages whose arrays it reads."""
+    optional: bool = False
+    """Whether it runs only where it is named."""
 
     def key(self, source: Source, seed: int, needed: Mapping[str, str]) -> str:
         """SHA-256 of all that the outcome follows from: the file's content, the seed, the code, what it builds on.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.report.findings import Outcome
-from analysis.report.stages.between_tasks import CEILING, CKA, between_tasks
+from analysis.report.stages.between_tasks import BIASED, CEILING, CKA, between_tasks
 
 CLUSTERS, STEPS, UNITS = 20, 200, 12
 
@@ -31,6 +31,8 @@ def test_a_layer_that_answers_alike_is_told_from_one_that_keeps_tasks_apart():
     assert found[CKA, "kept"].value < 0.3 and found[CKA, "kept"].beat == ()
     for layer in ("shared", "kept"):
         assert 0.9 < found[CEILING, layer].value <= 1
+        assert np.median(found[BIASED, layer].nulls["permuted samples"]) > 0.2
+    assert found[BIASED, "kept"].value > found[CKA, "kept"].value + 0.1 and found[BIASED, "kept"].beat == ()
     assert found[CEILING, "shared"].value == pytest.approx(found[CKA, "shared"].value, abs=0.05)
 
 

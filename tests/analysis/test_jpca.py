@@ -32,6 +32,13 @@ def test_the_closed_form_equals_least_squares_on_a_skew_basis():
     np.testing.assert_allclose(fits(states, DT)[0], np.tensordot(weights, bases, 1), atol=1e-9)
 
 
+def test_without_draws_there_are_values_alone():
+    states = rotating()[0]
+    found, drawn = jpca(states, DT, components=4, draws=0), jpca(states, DT, components=4, draws=2)
+    assert found.skew_r2.value == drawn.skew_r2.value and found.skew_r2.nulls == {}
+    assert np.isnan(found.skew_r2.interval).all()
+
+
 def test_planted_rotations_have_their_frequencies_and_planes():
     states, basis = rotating()
     found = jpca(states, DT, components=4, draws=40)

@@ -17,7 +17,7 @@ from analysis.dealing import CONTROL
 from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.nwb_record import record
 from analysis.report import analyze as module
-from analysis.report import film
+from analysis.report import film, page
 from analysis.report.analyze import CACHE, analyze
 from analysis.report.exhibit import scaled
 from analysis.report.findings import (
@@ -32,7 +32,7 @@ from analysis.report.findings import (
 )
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stage import code_digest
-from analysis.report.stages import STAGES
+from analysis.report.stages import STAGES, conditions
 from analysis.report.stages.behaviour import pooled
 from analysis.report.stages.gait import stride_phase
 from rodent.cli import main
@@ -41,6 +41,7 @@ from tests.analysis.barcode import film_barcode, number
 from tests.analysis.conftest import STEPS
 
 QUICK = ("overview", "gait")
+STANDARD = [stage for stage in STAGES if not stage.optional]
 
 
 @pytest.fixture
@@ -60,6 +61,12 @@ def test_each_stage_needs_only_such_as_stand_before_it():
     names = [stage.name for stage in STAGES]
     for stage in STAGES:
         assert set(stage.needs) <= set(names[: names.index(stage.name)])
+
+
+def test_optional_stages_run_where_they_are_named_alone():
+    assert [stage.name for stage in module._chosen(())] == [stage.name for stage in STANDARD]
+    assert [stage.name for stage in module._chosen(("dynamical_similarity",))] == ["dynamical_similarity"]
+    assert len(STANDARD) == len(STAGES) - 1
 
 
 def test_the_map_of_behaviour_does_not_cut_a_steady_stride_into_phases():
@@ -227,8 +234,8 @@ def test_one_short_episode_is_marked_as_not_estimable_throughout_and_fails_nothi
     session = record(mlp, tmp_path / "short.nwb", ["run"], 1, steps=30, threads=1)
     done = analyze([session], tmp_path / "report")
     assert [stage["failure"] for stage in done["stages"] if stage["failure"]] == []
-    assert [stage["stage"] for stage in done["stages"]] == [*(stage.name for stage in STAGES), "page"]
-    for stage in STAGES:
+    assert [stage["stage"] for stage in done["stages"]] == [*(stage.name for stage in STANDARD), "page"]
+    for stage in STANDARD:
         table = pd.read_csv(tmp_path / "report" / "tables" / f"{stage.name}.csv")
         assert len(table) and (table.value.notna() | table.reason.notna()).all(), stage.name
     reasons = {
@@ -248,14 +255,14 @@ def test_units_that_tell_nothing_are_left_out_and_cost_nothing_else(mlp_session,
         activity[5, 0], activity[:, 1] = np.nan, 0.5
     done = analyze([session], tmp_path / "report")
     assert [stage["failure"] for stage in done["stages"] if stage["failure"]] == []
-    tables = {stage.name: pd.read_csv(tmp_path / "report" / "tables" / f"{stage.name}.csv") for stage in STAGES}
+    tables = {stage.name: pd.read_csv(tmp_path / "report" / "tables" / f"{stage.name}.csv") for stage in STANDARD}
     of_layer = {name: table[table.layer == "policy.1"] for name, table in tables.items()}
     left_out = of_layer["overview"]
     assert left_out[left_out.measure.str.startswith("share of units")].value.item() == pytest.approx(2 / 8)
     for name in ("decoding", "dimensions", "sequences", "task_variance", "similarity", "dynamics"):
         other = tables[name][tables[name].layer == "policy.0"]
         assert of_layer[name].value.notna().sum() >= 0.8 * other.value.notna().sum(), name
-    units = pd.read_csv(tmp_path / "report" / "tables" / "tuning_units.csv")
+    units = pd.read_csv(tmp_path / "report" / "tables" / "tuning.units.csv")
     broken = units[(units.layer == "policy.1") & units.unit.isin([0, 1])]
     assert broken.value.isna().all() and broken.reason.str.startswith("not estimable").all()
 
@@ -269,6 +276,19 @@ def test_sessions_of_unlike_layers_say_so_and_are_compared_all_the_same(mlp_sess
     returns = table[(table.measure == "overview: return") & (table.task == "run")]
     assert len(returns) == 1 and returns.interval_over.item() == "seeds"
     assert table.measure.eq("unbiased linear CKA between sessions").any()
+
+
+def test_layers_that_all_sessions_have_get_a_noise_ceiling(mlp_session, tmp_path, monkeypatch):
+    monkeypatch.setattr(conditions, "FEWEST_STEPS", 1)  # of a short session
+    again = shutil.copyfile(mlp_session, tmp_path / "again.nwb")
+    analyze([mlp_session, again], tmp_path / "report", ("overview",))
+    table = pd.read_csv(tmp_path / "report" / "tables" / "seeds.csv")
+    ends = table[table.measure == "noise ceiling of the unbiased linear CKA with all sessions"]
+    found = set(zip(ends.layer, ends.variable, strict=True))
+    assert found >= {("policy.0", "lower bound"), ("policy.0", "upper bound")}
+    assert ends.value.to_numpy() == pytest.approx(1)  # of one session and its copy
+    biased = table[(table.measure == "biased linear CKA between sessions") & (table.layer == "policy.0")]
+    assert biased.control.eq("samples permuted within tasks").all() and biased.value.max() == pytest.approx(1)
 
 
 def test_two_sessions_of_one_network_are_no_seeds(mlp_session, tmp_path):
@@ -292,16 +312,16 @@ def test_the_page_holds_all_it_shows(report):
     )
 
 
-def shown(page):
+def shown(path):
     """What the page plays: each episode's data, and the frames (steps, height, width, 3) of its film."""
-    text = Path(page).read_text()
+    text = Path(path).read_text()
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S).group(1))
     films = []
     for exhibit in data["exhibits"]:
         packed = re.search(rf'<script type="text/plain" id="{exhibit["film"]}">(.*?)</script>', text, re.S).group(1)
-        path = Path(page).with_suffix(".webm")
-        path.write_bytes(base64.b64decode(packed))
-        films.append(frames(path))
+        packed_film = Path(path).with_suffix(".webm")
+        packed_film.write_bytes(base64.b64decode(packed))
+        films.append(frames(packed_film))
     return data["exhibits"], films
 
 
@@ -324,6 +344,66 @@ def test_films_that_were_not_recorded_are_drawn_once_for_the_episodes_of_the_pag
         assert [name for name, _ in drawn] == ["run", "two-tap"]  # one an exhibit, and none the second time
         assert [len(each) for each in films] == [exhibit["steps"] for exhibit in exhibits]
         assert all(number(frame) == k for each in films for k, frame in enumerate(each))
+
+
+def film_noise(path, frames):
+    writer = imageio_ffmpeg.write_frames(str(path), (320, 240), fps=50, codec="libx264", quality=9)
+    writer.send(None)
+    for frame in np.random.default_rng(0).integers(0, 256, size=(frames, 240, 320, 3), dtype=np.uint8):
+        writer.send(frame.tobytes())
+    writer.close()
+
+
+def test_films_have_the_size_that_is_left_for_them_or_are_refused(tmp_path):
+    film_noise(tmp_path / "noise.mp4", 45)
+    for most in (10_000_000, 100_000, 20_000):
+        path, coarseness = film.embeddable(tmp_path / "noise.mp4", 40, most, tmp_path)
+        assert path.stat().st_size <= most
+        assert frames(path).shape == (40, 240 // coarseness, 320 // coarseness, 3)
+    with pytest.raises(UsageError, match="at its coarsest it has"):
+        film.embeddable(tmp_path / "noise.mp4", 40, 500, tmp_path)
+
+
+def test_a_film_is_no_coarser_than_it_must_be(tmp_path, monkeypatch):
+    def encoded(recorded, steps, options, content, cache):
+        (sides,) = re.findall(r"iw/(\d+)", " ".join(options)) or ["2"]
+        path = cache / f"{sides}.webm"
+        path.write_bytes(bytes(16_000 // int(sides) ** 2))
+        return path
+
+    monkeypatch.setattr(film, "_encoded", encoded)
+    (tmp_path / "film.mp4").touch()
+    assert [film.embeddable(tmp_path / "film.mp4", 40, most, tmp_path)[1] for most in (4000, 1500, 300)] == [1, 2, 4]
+    with pytest.raises(UsageError, match=r"0\.00 are left"):
+        film.embeddable(tmp_path / "film.mp4", 40, 0, tmp_path)
+
+
+def test_the_page_stays_under_its_size_by_coarser_films_and_then_by_figures_left_out(
+    mlp_session, tmp_path, monkeypatch
+):
+    def embed(recorded, steps, most_bytes, cache):
+        if most_bytes < 100_000:
+            raise UsageError("it is too large")
+        path = cache / "film.webm"
+        path.write_bytes(bytes(min(most_bytes, 400_000)))
+        return path, 1 if most_bytes >= 400_000 else 2
+
+    monkeypatch.setattr(page, "embeddable", embed)
+    monkeypatch.setattr(page, "drawn", lambda source, trial, cache: mlp_session)
+
+    def size_and_text(film):
+        text = Path(analyze([mlp_session], tmp_path, QUICK, film=film)["page"]).read_text()
+        return len(text.encode()), text
+
+    (whole, text), (bare, _) = size_and_text(True), size_and_text(False)
+    assert bare + 1_000_000 < whole < page.PAGE_BYTES and "coarser" not in text
+    for most, words in ((bare + 600_000, "The film is coarser"), (bare + 200_000, "No film: it is too large")):
+        monkeypatch.setattr(page, "PAGE_BYTES", most)
+        size, text = size_and_text(True)
+        assert size < most and words in text and "(Left out" not in text
+    monkeypatch.setattr(page, "PAGE_BYTES", bare)
+    size, text = size_and_text(True)
+    assert size < bare and "see figures/session/" in text
 
 
 @pytest.mark.gl

@@ -45,6 +45,20 @@ def test_cka_of_a_rotated_population_is_1_and_beats_permutations(rng):
     assert found.value == pytest.approx(1) and found.beat == ("permuted samples",)
 
 
+def test_that_both_know_the_task_is_no_likeness_where_the_null_permutes_within_tasks(rng):
+    tasks = np.repeat(["run", "two-tap"], 20)
+    first, second = (rng.normal(size=(40, 6)) + 5 * rng.normal(size=6) * (tasks == "run")[:, None] for _ in range(2))
+    pooled, within = cka(first, second, draws=60), cka(first, second, draws=60, tasks=tasks)
+    assert pooled.value == within.value > 0.8 and pooled.beat
+    assert np.median(within.nulls["samples permuted within tasks"]) == pytest.approx(within.value, abs=0.05)
+    alike = cka(first, first + 0.1 * rng.normal(size=first.shape), draws=60, tasks=tasks)
+    assert alike.beat == ("samples permuted within tasks",)
+    apart = [dissimilarities(part) for part in (first, second)]
+    assert rsa(*apart, draws=60).agreement.beat
+    found = rsa(*apart, draws=60, tasks=tasks).agreement
+    assert np.median(found.nulls["conditions permuted within tasks"]) == pytest.approx(found.value, abs=0.1)
+
+
 def test_rsa_finds_the_model_within_its_noise_ceiling(rng):
     truth = rng.normal(size=(12, 20))
     subjects = [dissimilarities(truth + 0.7 * rng.normal(size=truth.shape)) for _ in range(5)]
@@ -90,7 +104,9 @@ def test_the_protocol_tells_the_layer_that_follows_a_feature_set(rng):
     policy, noise = found.agreement["fast", "policy"], found.agreement["fast", "noise"]
     assert policy.value > 0.5 and policy.beat == ("other episodes",) and not noise.beat
     assert policy.interval[0] < policy.value < policy.interval[1] < 1.2
-    assert found.agreement["none", "policy"].reason == "constant"
+    biased = found.biased["fast", "noise"]
+    assert biased.value > noise.value + 0.1 and not biased.beat and found.biased["fast", "policy"].beat
+    assert found.agreement["none", "policy"].reason == found.biased["none", "policy"].reason == "constant"
     assert found.clusters["fast"].max() == 19
     assert found.ceiling["fast", "policy"] > 0.95 and not found.ceiling["fast", "noise"] > 0.6
     assert found.matrices["fast", "policy"].shape == (20, 20)

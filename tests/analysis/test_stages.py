@@ -1,6 +1,7 @@
 """Stages on made sessions: what belongs to the null, what units follow in a task, and the network that never learnt."""
 
 from importlib import import_module
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,8 @@ from analysis.report.source import Source
 from analysis.report.stages import STAGES
 from analysis.report.stages.decoding import gain
 from analysis.report.stages.families import behaviour_family, families
-from analysis.report.stages.untrained import UNIT_GAIN, unit_gain
+from analysis.report.stages.sampling import even_steps, told, whole_episodes
+from analysis.report.stages.untrained import UNIT_GAIN, UNTRAINED, unit_gain
 from rodent.errors import UsageError
 
 
@@ -57,6 +59,7 @@ class Made(Source):
         return np.cos(0.4 * np.arange(len(self.tasks)))
 
 
+LAYERS = ("policy.0", "senses", "joint angles")
 APART = ("speed (m/s)", "pose", "all families")  # what units and tasks go with
 
 
@@ -99,6 +102,21 @@ def test_what_sets_tasks_apart_belongs_to_the_null(name, without_body):
         assert np.median(estimate.nulls[CONTROL]) == pytest.approx(estimate.value, abs=0.1), measure
 
 
+def test_layers_that_only_know_the_task_are_not_alike(without_body):
+    made, rng = Made(), np.random.default_rng(1)
+    made.layers, first = ("policy.0", "policy.1"), made.activity
+    second = np.abs(6.0 * (made.tasks == "run")[:, None] + rng.normal(size=first.shape))
+    both = {"policy.0": first, "policy.1": second}
+    made.layer = lambda name, rows=None: both[name] if rows is None else both[name][rows]
+    found = [each for each in run_stage("similarity", made).findings if each.interval_over == "clusters"]
+    (cka,) = (each.estimate for each in found if each.variable == "layer policy.1" and "unbiased" in each.measure)
+    (rsa,) = (each.estimate for each in found if "RSA" in each.measure and each.layer == "policy.0")
+    for estimate in (cka, rsa):
+        ((control, null),) = estimate.nulls.items()
+        assert estimate.value > 0.5 and "permuted within tasks" in control
+        assert np.median(null) == pytest.approx(estimate.value, abs=0.1)
+
+
 def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
     (told,) = (
         each.estimate
@@ -125,11 +143,12 @@ def test_units_of_a_trained_network_gain_over_those_of_an_untrained_one_and_alik
     assert unit_gain(rng.random(3), np.empty(0), 0).reason == "no unit of the untrained layer is estimable"
 
 
+def noise(session, rows, seed):
+    return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), 8)).astype(np.float32)}
+
+
 @pytest.mark.parametrize(("name", "about"), [("tuning", "speed (m/s)"), ("encoding", "all families")])
 def test_single_units_stand_beside_those_of_an_untrained_network(name, about, without_body, monkeypatch):
-    def noise(session, rows, seed):
-        return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), 8)).astype(np.float32)}
-
     monkeypatch.setattr(import_module("analysis.report.stages.untrained"), "untrained_activity", noise)
     found = [each for each in run_stage(name, Made()).findings if each.measure == UNIT_GAIN]
     (gained,) = (each.estimate for each in found if each.variable == about)
@@ -137,10 +156,113 @@ def test_single_units_stand_beside_those_of_an_untrained_network(name, about, wi
     assert {(each.layer, each.interval_over) for each in found} == {("policy.0", "units")}
 
 
+@pytest.mark.parametrize(
+    ("name", "count"), [("dimensions", 6), ("dynamics", 14), ("tangling", 2), ("axes", 3), ("similarity", 3)]
+)
+def test_a_population_stands_beside_those_of_untrained_networks(name, count, without_body, monkeypatch):
+    module, made = import_module("analysis.report.stages.untrained"), Made()
+    made.series = lambda name: made.senses
+    monkeypatch.setattr(module, "untrained_activity", noise)
+    monkeypatch.setattr(module, "NETWORKS", 3)
+    found = [each for each in run_stage(name, made).findings if UNTRAINED in each.estimate.nulls]
+    assert len(found) == count and {each.layer for each in found} == {"policy.0"}
+    for each in found:
+        drawn = each.estimate.nulls[UNTRAINED]
+        assert len(drawn) == 3 and np.ptp(drawn) > 0, each.measure
+
+
+@pytest.mark.parametrize(("name", "measure"), [("dynamics", "skew R2 (jPCA)"), ("tangling", "share of states")])
+def test_what_layers_do_stands_beside_what_senses_and_joints_do(name, measure, without_body):
+    made = Made()
+    made.series = lambda name: made.senses[:, ::-1] if name == "joint_angles" else made.senses
+    found = [each for each in run_stage(name, made).findings if each.measure.startswith(measure)]
+    assert sorted((each.task, each.layer) for each in found) == [
+        (task, layer) for task in ("run", "two-tap") for layer in ("joint angles", "policy.0", "senses")
+    ]
+    assert all(each.estimate.estimable and each.estimate.nulls for each in found)
+
+
+# ---- tasks, and dynamics, beside each other --------------------------------------------------------------------------
+
+
+class Turned(Made):
+    """Senses that follow three dimensions of posture alike in both tasks, which a layer turns in one of them."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(4)
+        turn = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+        path = np.sin(np.cumsum(rng.normal(size=(720, 3)), axis=0) / 2)
+        self.posture = path + 0.01 * rng.normal(size=path.shape)
+        answers = path @ rng.normal(size=(3, 8)) + 0.05 * rng.normal(size=(720, 8))
+        self.activity = np.where((self.tasks == "run")[:, None], answers @ turn, answers)
+        self.senses = answers
+        self.series = lambda name: self.senses[:, ::-1]
+
+
+def test_a_layer_that_turns_its_answers_in_another_task_has_other_subspaces_and_corresponding_answers(without_body):
+    found = {(each.measure, each.layer): each.estimate for each in run_stage("alignment", Turned()).findings}
+    assert {layer for _, layer in found} == {"policy.0", "senses", "joint angles"}
+    cosine, ceiling = "alignment of subspaces (mean squared cosine)", "split-half ceiling of the alignment of subspaces"
+    assert all(found[ceiling, layer].value > 0.5 for layer in ("policy.0", "senses"))
+    assert found[cosine, "policy.0"].value < found[cosine, "senses"].value + 0.1
+    for measure in ("mean canonical correlation of answers to postures", "Procrustes fit of answers to postures"):
+        assert found[measure, "policy.0"].beat == ("permuted conditions",), measure
+
+
+def test_modes_are_told_by_two_methods(without_body):
+    made, phase = Made(), 2 * np.pi * np.arange(720) / 360  # whole cycles over a task, so that its mean is 0
+    turning = np.stack([f(cycles * phase) for cycles in (7, 21, 36) for f in (np.cos, np.sin)], axis=1)
+    made.activity = turning @ np.random.default_rng(0).normal(size=(6, 8))
+    made.series = lambda name: made.senses
+    found = [each for each in run_stage("dynamics", made).findings if (each.task, each.layer) == ("run", "policy.0")]
+    for method in ("BOP-DMD", "Hankel DMD"):
+        hertz = [each.estimate.value for each in found if each.measure == f"{method} frequency (Hz)"]
+        assert hertz == pytest.approx(np.array([7, 21, 36]) / 7.2, abs=0.02), method
+        (rebuilt,) = (each.estimate.value for each in found if each.measure.endswith(f"rebuild ({method})"))
+        assert rebuilt > 0.99
+
+
+def test_distances_of_dynamics_are_of_each_pair_of_layers_and_of_tasks(without_body, monkeypatch):
+    module, made = import_module("analysis.report.stages.dynamical_similarity"), Made()
+    monkeypatch.setattr(module, "_DRAWS", 3)
+    made.series = lambda name: made.senses
+    found = run_stage("dynamical_similarity", made).findings
+    assert sorted((each.task, each.layer, each.variable) for each in found) == sorted(
+        [(task, one, other) for task in made.task_names for one, other in combinations(LAYERS, 2)]
+        + [("", layer, "two-tap and run") for layer in LAYERS]
+    )
+    assert all(each.estimate.estimable and len(each.estimate.nulls["halves of one system"]) == 3 for each in found)
+
+
 def test_where_no_untrained_network_can_be_driven_the_table_says_why(without_body):
-    for name in ("tuning", "encoding"):
-        reasons = [each.estimate.reason for each in run_stage(name, Made()).findings if each.measure == UNIT_GAIN]
+    for name, measure in (("tuning", UNIT_GAIN), ("encoding", UNIT_GAIN), ("dimensions", UNTRAINED)):
+        reasons = [each.estimate.reason for each in run_stage(name, Made()).findings if each.measure == measure]
         assert reasons == ["no network"]
+
+
+# ---- which steps are taken -------------------------------------------------------------------------------------------
+
+
+def test_episodes_are_drawn_at_random_from_each_task_and_told():
+    made = Made()
+    drawn = {seed: whole_episodes(made, "run", 200, seed) for seed in range(5)}
+    for rows in drawn.values():
+        assert (made.tasks[rows] == "run").all() and len(rows) == 180 and (np.diff(rows) > 0).all()
+        assert told(made, rows) == "all steps of 3 of 6 random episodes"
+    assert len({tuple(np.unique(made.episodes[rows])) for rows in drawn.values()}) > 1
+    np.testing.assert_array_equal(drawn[0], whole_episodes(made, "run", 200, 0))
+    assert len(whole_episodes(made, "run", 10, 0)) == 120  # two at least
+    assert told(made, whole_episodes(made, "run", 9999, 0)) == "all steps of all 6 episodes"
+
+
+def test_steps_are_drawn_evenly_over_tasks_and_told():
+    made = Made()
+    rows = even_steps(made, 100, 0)
+    assert (made.tasks[rows] == "run").sum() == 50 == len(rows) / 2 and (np.diff(rows) > 0).all()
+    assert told(made, rows) == "100 random steps of all 12 episodes"
+    of = {each.interval_over for each in run_stage("factors", made).findings}
+    assert of == {"all steps of all 12 episodes", "units (of all steps of all 12 episodes)"}
 
 
 # ---- what units follow in a task -------------------------------------------------------------------------------------

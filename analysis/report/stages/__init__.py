@@ -6,6 +6,7 @@ from analysis.report.stages.axes import axes
 from analysis.report.stages.behaviour import behaviour
 from analysis.report.stages.decoding import decoding
 from analysis.report.stages.dimensions import dimensions
+from analysis.report.stages.dynamical_similarity import dynamical_similarity
 from analysis.report.stages.dynamics import dynamics
 from analysis.report.stages.encoding import encoding
 from analysis.report.stages.factors import factors
@@ -37,4 +38,5 @@ STAGES = (
     Stage("dynamics", "Dynamics: rotations, flow, modes", dynamics),
     Stage("tangling", "Tangling", tangling),
     Stage("similarity", "Similarity of layers and behaviour", similarity, ("behaviour",)),
+    Stage("dynamical_similarity", "Similarity of dynamics (DSA)", dynamical_similarity, optional=True),
 )

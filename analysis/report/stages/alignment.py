@@ -1,33 +1,73 @@
-"""Whether a layer uses the same dimensions in different tasks."""
+"""Whether a layer uses the same dimensions in different tasks, and answers to the same postures in the same way."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.alignment import principal_angles
+from analysis.alignment import correspondence, principal_angles
+from analysis.inference import Estimate, not_estimable
 from analysis.report.findings import Arrays, Finding, Outcome
-from analysis.report.source import Source
+from analysis.report.source import Source, finite_units
+from analysis.report.stages.beside import BESIDE, recorded
+from analysis.report.stages.conditions import Conditions, posture_clusters
+from analysis.report.stages.sampling import even_steps
 
 _STEPS, _COMPONENTS, _DRAWS = 500, 6, 30
+_CLUSTERED = 6000  # steps whose postures are clustered
 _MEASURE = "alignment of subspaces (mean squared cosine)"
+_SEPARATION = "1 - alignment of subspaces"
+_CEILING = "split-half ceiling of the alignment of subspaces"
+_CCA, _PROCRUSTES = "mean canonical correlation of answers to postures", "Procrustes fit of answers to postures"
 
 
 def alignment(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Principal angles between each pair of tasks, layer by layer. Leaves `angles.LAYER.TASK.TASK`, radians."""
+    """Principal angles, CCA and Procrustes of each pair of tasks, layer by layer, beside the senses and the joints.
+
+    Leaves `angles.LAYER.TASK.TASK`, radians.
+    """
     outcome = Outcome()
     if len(source.task_names) < 2:
         outcome.missing(_MEASURE, "one task: nothing to align")
         return outcome
     rows = {task: source.thinned(_STEPS, source.of_task(task)) for task in source.task_names}
-    for layer in source.layers:
-        activity = source.layer(layer)
-        for one, other in combinations(source.task_names, 2):
+    sample = even_steps(source, _CLUSTERED, seed)
+    pairs = _shared_postures(source, sample, seed)
+    for layer in [*source.layers, *BESIDE]:
+        values = recorded(source, layer, np.arange(len(source.episodes)))
+        for (one, other), shared in pairs.items():
             episodes = (source.episodes[rows[one]], source.episodes[rows[other]])
-            parts = (activity[rows[one]], activity[rows[other]])
-            found = principal_angles(*parts, episodes, min(_COMPONENTS, activity.shape[1]), _DRAWS, seed)
-            outcome.findings.append(Finding(_MEASURE, found.alignment, layer=layer, variable=f"{one} and {other}"))
+            parts = (values[rows[one]], values[rows[other]])
+            found = principal_angles(*parts, episodes, min(_COMPONENTS, values.shape[1]), _DRAWS, seed)
+            estimates = {_MEASURE: found.alignment, _SEPARATION: found.separation, _CEILING: found.ceiling}
+            pair = f"{one} and {other}"
+            outcome.findings += [Finding(name, each, "", layer, pair) for name, each in estimates.items()]
             outcome.arrays[f"angles.{layer}.{one}.{other}"] = np.asarray(found.angles)
+            answers = _answers(finite_units(values[sample]), shared, seed)
+            outcome.findings += [Finding(name, each, "", layer, pair, "clusters") for name, each in answers.items()]
     return outcome
+
+
+def _shared_postures(source: Source, sample: NDArray[np.int64], seed: int) -> dict[tuple[str, str], Conditions]:
+    """Of each pair of tasks, the clusters of posture that both visit, the two tasks as if they were two sessions."""
+    tasks, found = source.tasks[sample], posture_clusters([source.posture[sample]], seed)
+    labels = found[0] if found else np.full(len(sample), -1)
+    return {
+        pair: Conditions.of(
+            [np.where(tasks == task, labels, -1) for task in pair], [np.full(len(labels), "both")] * len(pair)
+        )
+        for pair in combinations(source.task_names, 2)
+    }
+
+
+def _answers(values: NDArray[Any], shared: Conditions, seed: int) -> dict[str, Estimate]:
+    """How far the mean answers to the postures of two tasks are one another's, turned."""
+    if shared.reason:
+        return dict.fromkeys((_CCA, _PROCRUSTES), not_estimable(shared.reason))
+    here, there = (shared.means(values, at) for at in (0, 1))
+    found = correspondence(here, there, None, min(_COMPONENTS, values.shape[1]), seed=seed)
+    return {_CCA: found.correlation, _PROCRUSTES: found.procrustes}

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.dpca import dpca
+from analysis.inference import not_estimable
 from analysis.inputs import Array
 from analysis.report.findings import Arrays, Finding, Outcome
 from analysis.report.source import Source, principal
-from analysis.targeted import targeted_axes
+from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.targeted import Targeted, targeted_axes
 
 _STEPS, _COMPONENTS, _PHASES, _SPEEDS = 3000, 12, 8, 3
 _DEMIXED, _TARGETED = "variance rebuilt by demixed components (dPCA)", "held-out correlation along the targeted axis"
@@ -20,29 +22,58 @@ _DEMIXED, _TARGETED = "variance rebuilt by demixed components (dPCA)", "held-out
 def axes(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Demixed components of task (or speed, of one task) and stride phase; targeted axes of the body's variables.
 
+    Both stand beside those of untrained networks.
+
     Leaves `axis.LAYER.VARIABLE` (units,).
     """
     outcome, rows = Outcome(), source.thinned(_STEPS)
-    variables = {name: source.kinematics[name][rows] for name in ("speed (m/s)", "turning (rad/s)", "height (m)")}
     names, conditions = _conditions(source, earlier["gait"]["phase"])
     for layer in source.layers:
         activity = source.layer(layer)
-        found = targeted_axes(
-            activity[rows], variables, source.episodes[rows],
-            components=_COMPONENTS, seed=seed, tasks=source.tasks[rows],
-        )  # fmt: skip
-        for name, estimate in found.encoded.items():
-            outcome.findings.append(Finding(_TARGETED, estimate, layer=layer, variable=name))
-            outcome.arrays[f"axis.{layer}.{name}"] = found.axes[name]
-        scores, _, _ = principal(activity, _COMPONENTS)
-        repeats = _repeats(scores, conditions, source) if scores.size else np.empty((0, 1, 1, 1))
-        if len(repeats) < 2:
-            reason = f"{len(repeats)} repeats that visited every condition; needs 2"
-            outcome.missing(_DEMIXED, reason, layer=layer)
-            continue
-        for name, estimate in dpca(repeats, names, min(3, scores.shape[1]), seed=seed).explained.items():
-            outcome.findings.append(Finding(_DEMIXED, estimate, layer=layer, variable=name, interval_over="repeats"))
+        found = _targeted(source, activity[rows], rows, seed)
+        outcome.findings += [Finding(_TARGETED, each, "", layer, name) for name, each in found.encoded.items()]
+        outcome.arrays |= {f"axis.{layer}.{name}": axis for name, axis in found.axes.items()}
+        outcome.findings += _demixed(source, activity, names, conditions, layer, seed)
+
+    def of_untrained(layers: Layers) -> list[Finding]:
+        found = []
+        for layer, activity in layers.items():
+            again = _targeted(source, activity[rows], rows, seed, draws=0).encoded
+            found += [Finding(_TARGETED, each, "", layer, name) for name, each in again.items()]
+            found += _demixed(source, activity, names, conditions, layer, seed, draws=0)
+        return found
+
+    beside_untrained(source, np.arange(len(source.episodes)), seed, outcome, of_untrained)
     return outcome
+
+
+def _targeted(
+    source: Source, activity: NDArray[np.float32], rows: NDArray[np.int64], seed: int, draws: int = 60
+) -> Targeted:
+    """Axes of the body's variables in the activity at some steps."""
+    variables = {name: source.kinematics[name][rows] for name in ("speed (m/s)", "turning (rad/s)", "height (m)")}
+    return targeted_axes(
+        activity, variables, source.episodes[rows], _COMPONENTS, draws=draws, seed=seed, tasks=source.tasks[rows]
+    )
+
+
+def _demixed(
+    source: Source,
+    activity: NDArray[np.float32],
+    names: tuple[str, str],
+    conditions: NDArray[np.int64],
+    layer: str,
+    seed: int,
+    draws: int = 40,
+) -> list[Finding]:
+    """What demixed components rebuild of a layer's activity, or why nothing can be."""
+    scores, _, _ = principal(activity, _COMPONENTS)
+    repeats = _repeats(scores, conditions, source) if scores.size else np.empty((0, 1, 1, 1))
+    if len(repeats) < 2:
+        reason = f"{len(repeats)} repeats that visited every condition; needs 2"
+        return [Finding(_DEMIXED, not_estimable(reason), layer=layer)]
+    found = dpca(repeats, names, min(3, scores.shape[1]), draws=draws, seed=seed).explained
+    return [Finding(_DEMIXED, each, "", layer, name, "repeats") for name, each in found.items()]
 
 
 def _conditions(source: Source, phase: Array) -> tuple[tuple[str, str], NDArray[np.int64]]:

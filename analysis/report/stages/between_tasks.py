@@ -12,12 +12,11 @@ from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Labels
 from analysis.report.findings import Finding, Outcome
 from analysis.report.source import Source
+from analysis.report.stages.conditions import FEWEST, FEWEST_STEPS
 from analysis.similarity import cka, cluster_means, reliability
 
-CKA = "unbiased linear CKA between tasks"
+CKA, BIASED = "unbiased linear CKA between tasks", "biased linear CKA between tasks"
 CEILING = "noise ceiling of the unbiased linear CKA between tasks"
-_FEWEST_STEPS = 5  # of a cluster in each of two tasks
-_FEWEST = 8  # clusters
 
 
 def between_tasks(
@@ -48,15 +47,17 @@ def between_tasks(
         pair = f"{one} and {other}"
         first, second = (np.flatnonzero(source.tasks[rows] == task) for task in (one, other))
         steps = [np.bincount(labels[mine], minlength=labels.max() + 1) for mine in (first, second)]
-        shared = np.flatnonzero(np.minimum(*steps) >= _FEWEST_STEPS).tolist()
+        shared = np.flatnonzero(np.minimum(*steps) >= FEWEST_STEPS).tolist()
         for name, each in values.items():
             about = {"layer": name, "variable": pair}
-            if len(shared) < _FEWEST:
-                reason = f"{len(shared)} clusters of posture in both; needs {_FEWEST}"
+            if len(shared) < FEWEST:
+                reason = f"{len(shared)} clusters of posture in both; needs {FEWEST}"
                 outcome.missing(CKA, reason, interval_over="clusters", **about)
                 continue
             here, there = (cluster_means(each[mine], labels[mine], shared) for mine in (first, second))
-            outcome.findings.append(Finding(CKA, cka(here, there, seed=seed), interval_over="clusters", **about))
+            for measure, unbiased in ((CKA, True), (BIASED, False)):
+                estimate = cka(here, there, seed=seed, unbiased=unbiased)
+                outcome.findings.append(Finding(measure, estimate, interval_over="clusters", **about))
             ceiling = _ceiling(each, labels, source.episodes[rows], (first, second), seed)
             outcome.findings.append(Finding(CEILING, ceiling, **about))
 

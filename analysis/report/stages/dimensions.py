@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from analysis.populations import Dimensions
 from analysis.populations import dimensions as count_dimensions
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source, principal
+from analysis.report.stages.untrained import Layers, beside_untrained
 
 _STEPS, _SAMPLES = 2000, 800
 _SHOWN = 3
 
 
 def dimensions(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Participation ratio and intrinsic dimension of each layer in each task.
+    """Participation ratio and intrinsic dimension of each layer in each task, beside those of untrained networks.
 
     Leaves `scores.TASK.LAYER` (steps of the task, 3) on the first principal components, and `shares.TASK.LAYER`.
     """
@@ -28,22 +31,38 @@ def dimensions(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
             of = source.of_task(task)
             rows = source.thinned(_STEPS, of)
             found = count_dimensions(activity[rows], source.episodes[rows], samples=_SAMPLES, seed=seed)
-            about = {"task": task, "layer": layer}
-            outcome.findings += [
-                Finding("participation ratio", found.participation, **about),
-                Finding("1 / participation ratio", found.concentration, **about),
-                Finding("intrinsic dimension (TwoNN)", found.intrinsic, **about),
-            ]
+            outcome.findings += _findings(found, task, layer)
             scores, _, shares = principal(activity[of], _SHOWN)
             outcome.arrays[f"scores.{task}.{layer}"] = scores.astype(np.float32)
             outcome.arrays[f"shares.{task}.{layer}"] = shares
             if found.participation.estimable:
                 spectra[task, layer] = np.cumsum(found.variances) / found.variances.sum()
+    driven = np.sort(np.concatenate([source.thinned(_STEPS, source.of_task(task)) for task in source.task_names]))
+
+    def of_untrained(layers: Layers) -> list[Finding]:
+        found = []
+        for (layer, activity), task in product(layers.items(), source.task_names):
+            mine = source.tasks[driven] == task
+            episodes = source.episodes[driven[mine]]
+            again = count_dimensions(activity[mine], episodes, draws=0, samples=_SAMPLES, seed=seed)
+            found += _findings(again, task, layer)
+        return found
+
+    beside_untrained(source, driven, seed, outcome, of_untrained)
     if spectra:
         outcome.pictures["spectra"] = Picture(
             _spectra(spectra), "Share of variance that the first principal components of each layer hold together."
         )
     return outcome
+
+
+def _findings(found: Dimensions, task: str, layer: str) -> list[Finding]:
+    about = {"task": task, "layer": layer}
+    return [
+        Finding("participation ratio", found.participation, **about),
+        Finding("1 / participation ratio", found.concentration, **about),
+        Finding("intrinsic dimension (TwoNN)", found.intrinsic, **about),
+    ]
 
 
 def _spectra(spectra: Mapping[tuple[str, str], np.ndarray]) -> Figure:

@@ -3,135 +3,132 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from analysis.dmd import bop_dmd, linear_dynamics
+from analysis.dmd import LinearDynamics, bop_dmd, hankel_dmd, linear_dynamics
 from analysis.flow import FlowField, flow_field, plot_flow
 from analysis.inference import Estimate
 from analysis.inputs import Array, Labels
 from analysis.jpca import JPCA, jpca, plot_jpca
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
+from analysis.report.stages.beside import BESIDE, recorded
+from analysis.report.stages.sampling import told, whole_episodes
+from analysis.report.stages.untrained import Layers, beside_untrained
 
 Result = TypeVar("Result")
 
 _COMPONENTS, _WINDOW, _WINDOWS = 6, 25, 150  # of half a second
 _STEPS = 6000  # of whole episodes, for flow and linear dynamics
-_BAGS = 10
+_BAGS, _DELAYS = 10, 10  # of BOP-DMD; steps of each delay vector of Hankel DMD
+_DRAWS = {"rotation": 100, "flow": 50, "linear": 60}  # of nulls
 _ROTATION = "skew R2 (jPCA)"
 _FULL = "full R2 (linear, of the same fit)"
 _FREQUENCY = "jPCA frequency (Hz)"
 _FLOW = "flow field, variance of the velocity explained"
 _LINEAR = "linear dynamics, variance of the change explained"
-_MODES = "DMD frequency (Hz)"
-BESIDE = ("senses", "joint angles")
+_HERTZ = " frequency (Hz)"
+_MODES, _HANKEL = f"BOP-DMD{_HERTZ}", f"Hankel DMD{_HERTZ}"
 
 
 def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Rotations, flow, linear dynamics and modes of each layer in each task.
+    """Rotations, flow, linear dynamics and modes of each layer in each task; all but modes beside untrained networks.
 
     Leaves `planes.TASK.LAYER` (planes, 2, components) of jPCA on the principal components and their `frequencies`.
     """
     outcome = Outcome()
     rotations: dict[str, dict[str, JPCA]] = {}
     flows: dict[str, dict[str, FlowField]] = {}
-    for task in source.task_names:
-        rows = _whole_episodes(source, task)
-        for layer in [*source.layers, *BESIDE]:
-            scores, _, _ = principal(_standard(_values(source, layer)[rows], layer), _COMPONENTS)
-            about = {"task": task, "layer": layer}
-            if scores.shape[1] < _COMPONENTS:
-                reason = f"rank {scores.shape[1]}; needs {_COMPONENTS}"
-                for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES):
-                    outcome.missing(measure, reason, **about)
-                continue
-            episodes = source.episodes[rows]
-            rotation = _rotation(scores, episodes, about, outcome, seed)
-            if rotation.skew_r2.estimable:
-                rotations.setdefault(task, {})[layer] = rotation
-            flow = _flow(scores, episodes, about, outcome, seed)
-            if np.isfinite(flow.velocity).any():
-                flows.setdefault(task, {})[layer] = flow
-            _modes(scores, episodes, about, outcome, seed)
-    for task in rotations:
-        outcome.pictures[f"rotations.{task}"] = Picture(_grid(rotations[task], plot_jpca), _ROTATIONS.format(task))
-    for task in flows:
-        outcome.pictures[f"flow.{task}"] = Picture(_grid(flows[task], plot_flow), _FLOWS.format(task))
+    chosen = {task: whole_episodes(source, task, _STEPS, seed) for task in source.task_names}
+    for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
+        rows = chosen[task]
+        scores, _, _ = principal(recorded(source, layer, rows), _COMPONENTS)
+        about = {"task": task, "layer": layer, "interval_over": f"episodes ({told(source, rows)})"}
+        if reason := _reason(scores):
+            for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES, _HANKEL):
+                outcome.missing(measure, reason, **about)
+            continue
+        rotation, flow, linear = _moving(scores, source.episodes[rows], seed)
+        outcome.findings += _findings(rotation, flow, linear, about)
+        outcome.arrays[f"planes.{task}.{layer}"] = rotation.planes
+        outcome.arrays[f"frequencies.{task}.{layer}"] = np.array([each.value for each in rotation.frequencies])
+        if rotation.skew_r2.estimable:
+            rotations.setdefault(task, {})[layer] = rotation
+        if np.isfinite(flow.velocity).any():
+            flows.setdefault(task, {})[layer] = flow
+        _modes(scores, source.episodes[rows], about, outcome, seed)
+    driven = np.sort(np.concatenate(list(chosen.values())))
+
+    def of_untrained(layers: Layers) -> list[Finding]:
+        found = []
+        for task, (layer, activity) in product(source.task_names, layers.items()):
+            mine = source.tasks[driven] == task
+            scores, _, _ = principal(activity[mine], _COMPONENTS)
+            if not _reason(scores):
+                again = _moving(scores, source.episodes[driven[mine]], seed, with_nulls=False)
+                found += _findings(*again, {"task": task, "layer": layer})
+        return found
+
+    beside_untrained(source, driven, seed, outcome, of_untrained)
+    of = {task: told(source, rows) for task, rows in chosen.items()}
+    for task, each in rotations.items():
+        outcome.pictures[f"rotations.{task}"] = Picture(_grid(each, plot_jpca), _ROTATIONS.format(task, of[task]))
+    for task, fields in flows.items():
+        outcome.pictures[f"flow.{task}"] = Picture(_grid(fields, plot_flow), _FLOWS.format(task, of[task]))
     return outcome
 
 
-def _values(source: Source, layer: str) -> NDArray:
-    if layer in source.layers:
-        return source.layer(layer)
-    return source.senses if layer == "senses" else source.series("joint_angles")
+def _reason(scores: Array) -> str:
+    return "" if scores.shape[1] == _COMPONENTS else f"rank {scores.shape[1]}; needs {_COMPONENTS}"
 
 
-def _standard(values: NDArray, layer: str) -> NDArray:
-    """Senses have all kinds of units; everything else is left as it is."""
-    if layer != "senses":
-        return values
-    spread = values.std(axis=0)
-    return values / np.where(spread > 0, spread, 1.0)
-
-
-def _whole_episodes(source: Source, task: str) -> NDArray[np.int64]:
-    """The steps of the first episodes of a task, of two at least and then as many as fit."""
-    rows = source.of_task(task)
-    kept: list[NDArray[np.int64]] = []
-    for k, episode in enumerate(np.unique(source.episodes[rows])):
-        mine = rows[source.episodes[rows] == episode]
-        if k >= 2 and sum(len(part) for part in kept) + len(mine) > _STEPS:
-            break
-        kept.append(mine)
-    return np.concatenate(kept)
-
-
-def _rotation(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> JPCA:
+def _moving(
+    scores: Array, episodes: Labels, seed: int, with_nulls: bool = True
+) -> tuple[JPCA, FlowField, LinearDynamics]:
+    """Rotations, the flow field and linear dynamics of states; without the draws of nulls where none are wanted."""
     windows, of_episode = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
-    found = jpca(windows, TIMESTEP, components=_COMPONENTS, seed=seed, groups=of_episode)
-    outcome.findings += [
-        Finding(_ROTATION, found.skew_r2, **about),
-        Finding(_FULL, found.full_r2, **about),
+    draws = _DRAWS if with_nulls else dict.fromkeys(_DRAWS, 0)
+    return (
+        jpca(windows, TIMESTEP, _COMPONENTS, draws=draws["rotation"], seed=seed, groups=of_episode),
+        flow_field(scores[:, :2], episodes, TIMESTEP, draws=draws["flow"], seed=seed),
+        linear_dynamics(scores, episodes, draws=draws["linear"], seed=seed),
+    )
+
+
+def _findings(rotation: JPCA, flow: FlowField, linear: LinearDynamics, about: Mapping[str, str]) -> list[Finding]:
+    return [
+        Finding(_ROTATION, rotation.skew_r2, **about),
+        Finding(_FULL, rotation.full_r2, **about),
         *(
             Finding(_FREQUENCY, frequency, variable=f"plane {i + 1}", **about)
-            for i, frequency in enumerate(found.frequencies)
+            for i, frequency in enumerate(rotation.frequencies)
         ),
-    ]
-    name = f"{about['task']}.{about['layer']}"
-    outcome.arrays |= {
-        f"planes.{name}": found.planes,
-        f"frequencies.{name}": np.array([each.value for each in found.frequencies]),
-    }
-    return found
-
-
-def _flow(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> FlowField:
-    found = flow_field(scores[:, :2], episodes, TIMESTEP, seed=seed)
-    linear = linear_dynamics(scores, episodes, seed=seed)
-    outcome.findings += [
-        Finding(_FLOW, found.consistency, **about),
+        Finding(_FLOW, flow.consistency, **about),
         Finding(_LINEAR, linear.predicted, **about),
     ]
-    return found
 
 
 def _modes(scores: Array, episodes: Labels, about: Mapping[str, str], outcome: Outcome, seed: int) -> None:
-    """BOP-DMD of the longest of these episodes."""
-    longest = np.bincount(episodes).argmax()
-    found = bop_dmd(scores[episodes == longest], TIMESTEP, _COMPONENTS, _BAGS, seed)
-    over = {"interval_over": "bags of steps"}
-    if found.reason:
-        outcome.missing(_MODES, found.reason, **about, **over)
-        return
-    for i, frequency in enumerate(found.frequencies):
-        low, high = found.frequency_interval[:, i]
-        estimate = Estimate(float(frequency), {}, (float(low), float(high)))
-        outcome.findings.append(Finding(_MODES, estimate, variable=f"mode {i + 1}", **about, **over))
+    """BOP-DMD and Hankel DMD of the longest of these episodes: what they agree on does not hang on the method."""
+    path = scores[episodes == np.bincount(episodes).argmax()]
+    found = {_MODES: bop_dmd(path, TIMESTEP, _COMPONENTS, _BAGS, seed)}
+    found[_HANKEL] = hankel_dmd(path, TIMESTEP, _COMPONENTS, _DELAYS)
+    for measure, modes in found.items():
+        over = "bags of steps of the longest episode" if measure == _MODES else ""
+        named = {**about, "interval_over": over}
+        rebuilt = f"variance of the episode that modes rebuild ({measure.removesuffix(_HERTZ)})"
+        if modes.reason:
+            outcome.missing(measure, modes.reason, **named)
+            continue
+        outcome.findings.append(Finding(rebuilt, Estimate(modes.reconstruction, {}), **named))
+        for i, (frequency, (low, high)) in enumerate(zip(modes.frequencies, modes.frequency_interval.T, strict=True)):
+            estimate = Estimate(float(frequency), {}, (float(low), float(high)))
+            outcome.findings.append(Finding(measure, estimate, variable=f"mode {i + 1}", **named))
 
 
 def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> Figure:
@@ -151,11 +148,11 @@ def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> 
 
 
 _ROTATIONS = (
-    "{}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components; its "
-    "frequency and the skew R² of all planes above it), beside the senses and the joints, from which rotations may be "
-    "inherited. Dots: where windows begin."
+    "{}, {}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components; "
+    "its frequency and the skew R² of all planes above it), beside the senses and the joints, from which rotations may "
+    "be inherited. Dots: where windows begin."
 )
 _FLOWS = (
-    "{}: mean velocity on the first two principal components of each layer, of senses and joint angles; grey: "
+    "{}, {}: mean velocity on the first two principal components of each layer, of senses and joint angles; grey: "
     "how often the state was there."
 )

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Iterator, Mapping
+from itertools import combinations, product
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from analysis.drawing import draw_cka
 from analysis.inference import Estimate, not_estimable
+from analysis.inputs import Array
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source, finite_units
 from analysis.report.stages.between_tasks import between_tasks
+from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.families import families
-from analysis.similarity import Protocol, cka, cluster_means, clustered_similarity, dissimilarities, rsa
+from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.similarity import (
+    Protocol,
+    cka,
+    cluster_means,
+    clustered_similarity,
+    dissimilarities,
+    linear_cka,
+    rsa,
+)
 
 _STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
-_CKA, _RSA = "unbiased linear CKA", "correlation of dissimilarities (RSA)"
+_CKA, _BIASED, _RSA = "unbiased linear CKA", "biased linear CKA", "correlation of dissimilarities (RSA)"
 _CEILING = "noise ceiling of the unbiased linear CKA"
 
 
 def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Similarity over clusters of behaviour.
+    """Similarity over clusters of behaviour. What sets tasks apart belongs to every null but untrained networks.
 
     Leaves `cka` (layers, layers) in the order of the session's layers.
     """
@@ -36,26 +48,78 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         features, layers, source.episodes[rows], clusters=clusters, seed=seed, tasks=source.tasks[rows]
     )
     for (feature, layer), estimate in found.agreement.items():
-        for measure, each in ((_CKA, estimate), (_CEILING, _ceiling(found.ceiling[feature, layer], estimate))):
+        ceiling = _ceiling(found.ceiling[feature, layer], estimate)
+        for measure, each in ((_CKA, estimate), (_BIASED, found.biased[feature, layer]), (_CEILING, ceiling)):
             outcome.findings.append(Finding(measure, each, layer=layer, variable=feature))
-    over = {"interval_over": "clusters"}
     labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
-    present = np.unique(labels).tolist()
-    means = {name: cluster_means(values, labels, present) for name, values in (layers | features).items()}
-    for feature in features:
-        for layer in layers:
-            model = rsa(dissimilarities(means[layer]), dissimilarities(means[feature]), seed=seed)
-            outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, **over))
-    matrix = np.eye(len(layers))
-    for (i, one), (j, other) in combinations(enumerate(layers), 2):
-        estimate = cka(means[one], means[other], seed=seed)
-        matrix[i, j] = matrix[j, i] = estimate.value
-        outcome.findings.append(Finding(_CKA, estimate, layer=one, variable=f"layer {other}", **over))
+    conditions = Conditions.of([labels], [source.tasks[rows]])
+    matrix = _over_conditions(layers, features, conditions, seed, outcome)
+
+    def of_untrained(fresh: Layers) -> list[Finding]:
+        return [*_protocol_values(fresh, found, features), *_condition_values(fresh, features, conditions)]
+
+    beside_untrained(source, rows, seed, outcome, of_untrained)
     between_tasks(source, rows, labels, layers | features, seed, outcome)
     outcome.arrays["cka"] = matrix
     outcome.pictures["layers"] = Picture(draw_cka(matrix, list(layers), list(layers)), _LAYERS)
     outcome.pictures["features"] = Picture(_features(found, list(layers), list(features)), _FEATURES)
     return outcome
+
+
+def _over_conditions(
+    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], conditions: Conditions, seed: int, outcome: Outcome
+) -> Array:
+    """Add RSA of layers with features, and CKA of layers with each other, which is given as (layers, layers), too."""
+    over, pairs = {"interval_over": "clusters"}, list(combinations(enumerate(layers), 2))
+    matrix = np.where(np.eye(len(layers)) > 0, 1.0, np.nan)
+    if conditions.reason:
+        for layer, feature in product(layers, features):
+            outcome.missing(_RSA, conditions.reason, layer=layer, variable=feature, **over)
+        for (_, one), (_, other) in pairs:
+            outcome.missing(_CKA, conditions.reason, layer=one, variable=f"layer {other}", **over)
+        return matrix
+    means = {name: conditions.means(values) for name, values in {**layers, **features}.items()}
+    apart = {name: dissimilarities(each) for name, each in means.items()}
+    for layer, feature in product(layers, features):
+        model = rsa(apart[layer], apart[feature], seed=seed, tasks=conditions.tasks)
+        outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, **over))
+    for (i, one), (j, other) in pairs:
+        for measure in (_BIASED, _CKA):
+            estimate = cka(means[one], means[other], seed=seed, unbiased=measure == _CKA, tasks=conditions.tasks)
+            outcome.findings.append(Finding(measure, estimate, layer=one, variable=f"layer {other}", **over))
+        matrix[i, j] = matrix[j, i] = estimate.value
+    return matrix
+
+
+def _protocol_values(
+    layers: Mapping[str, NDArray], found: Protocol, features: Mapping[str, NDArray]
+) -> Iterator[Finding]:
+    """Of other layers over the same clusters of each family, the values alone."""
+    for feature, labels in found.clusters.items():
+        clusters = np.unique(labels).tolist()
+        behaviour = cluster_means(features[feature], labels, clusters)
+        for layer, values in layers.items():
+            yield from _ckas(behaviour, cluster_means(values, labels, clusters), layer, feature)
+
+
+def _condition_values(
+    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], conditions: Conditions
+) -> Iterator[Finding]:
+    """What `_over_conditions` finds in other layers, the values alone."""
+    if conditions.reason:
+        return
+    means = {name: conditions.means(values) for name, values in {**layers, **features}.items()}
+    apart = {name: dissimilarities(each) for name, each in means.items()}
+    for layer, feature in product(layers, features):
+        yield Finding(_RSA, rsa(apart[layer], apart[feature], draws=0).agreement, layer=layer, variable=feature)
+    for one, other in combinations(layers, 2):
+        yield from _ckas(means[one], means[other], one, f"layer {other}")
+
+
+def _ckas(first: Array, second: Array, layer: str, variable: str) -> Iterator[Finding]:
+    for measure in (_CKA, _BIASED):
+        value = linear_cka(first, second, unbiased=measure == _CKA)
+        yield Finding(measure, Estimate(value, {}), layer=layer, variable=variable)
 
 
 def _ceiling(ceiling: float, agreement: Estimate) -> Estimate:
@@ -81,7 +145,10 @@ def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure
     return figure
 
 
-_LAYERS = "Similarity of the layers' mean activities over clusters of posture."
+_LAYERS = (
+    "Similarity of the layers' mean activities over clusters of posture, each task's apart; the null permutes them "
+    "within tasks, since layers that merely know the task are alike over all of them."
+)
 _FEATURES = (
     "Similarity of each layer with each family of features, over k-means clusters of the family (the paper's "
     "protocol); bars: 95 % intervals over episodes; dashes: what means without noise would reach."

@@ -1,47 +1,77 @@
-"""Whether layers are less tangled than what the muscles do."""
+"""Whether layers are less tangled than what the muscles do, beside the same of the senses and the joints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from analysis.inference import not_estimable
+from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
-from analysis.tangling import compare_tangling, plot_tangling
+from analysis.report.stages.beside import BESIDE, recorded
+from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.tangling import TanglingDifference, compare_tangling, plot_tangling
 
 _COMPONENTS, _WINDOW, _WINDOWS = 8, 50, 40
 _MEASURE = "share of states in which forces are more tangled, less one half"
 
 
 def tangling(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Tangling of each layer against that of the actuators' forces, over windows of a second, task by task."""
+    """Tangling of each layer against that of the actuators' forces, over windows of a second, task by task.
+
+    Senses, joints and untrained networks stand beside: what senses without tangles pass on is no effect of learning.
+    """
     outcome = Outcome()
-    for task in source.task_names:
-        rows = source.of_task(task)
-        forces = principal(source.series("actuator_force")[rows], _COMPONENTS)[0]
-        for layer in source.layers:
-            scores = principal(source.layer(layer, rows), _COMPONENTS)[0]
-            about = {"task": task, "layer": layer, "interval_over": "episodes"}
-            if not scores.size or not forces.size:
-                outcome.missing(_MEASURE, "constant", **about)
-                continue
-            (windows, episodes), (other, _) = (
-                equal_windows(each, source.episodes[rows], _WINDOW, _WINDOWS, np.random.default_rng(seed))
-                for each in (scores, forces)
+    forces, rows = source.series("actuator_force"), {task: source.of_task(task) for task in source.task_names}
+    muscles = {task: principal(forces[mine], _COMPONENTS)[0] for task, mine in rows.items()}
+    for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
+        found = _against(muscles[task], recorded(source, layer, rows[task]), source.episodes[rows[task]], seed)
+        outcome.findings.append(_finding(found, task, layer))
+        if not isinstance(found, str) and found.difference.estimable:
+            outcome.pictures[f"{task}.{layer}"] = _picture(found, task, layer)
+
+    def of_untrained(layers: Layers) -> list[Finding]:
+        return [
+            _finding(
+                _against(muscles[task], layers[layer][rows[task]], source.episodes[rows[task]], seed, 0), task, layer
             )
-            if len(windows) < 2:
-                outcome.missing(_MEASURE, f"{len(windows)} windows of a second; needs 2", **about)
-                continue
-            found = compare_tangling(windows, other, TIMESTEP, seed=seed, episodes=episodes)
-            outcome.findings.append(Finding(_MEASURE, found.difference, **about))
-            if found.difference.estimable:
-                ax = plot_tangling(found)
-                ax.set_xlabel(f"tangling of {layer} (1/s²)")
-                ax.set_ylabel("tangling of the forces (1/s²)")
-                figure = ax.figure
-                assert isinstance(figure, Figure)
-                caption = f"{task}: each dot is a state; above the line, forces are more tangled than {layer}."
-                outcome.pictures[f"{task}.{layer}"] = Picture(figure, caption)
+            for task, layer in product(source.task_names, layers)
+        ]
+
+    beside_untrained(source, np.arange(len(source.episodes)), seed, outcome, of_untrained)
     return outcome
+
+
+def _against(
+    forces: Array, values: NDArray[Any], episodes: Labels, seed: int, draws: int = 500
+) -> TanglingDifference | str:
+    """Values against the forces at the same steps, or why nothing can be said."""
+    scores = principal(values, _COMPONENTS)[0]
+    if not scores.size or not forces.size:
+        return "constant"
+    (windows, of_episode), (other, _) = (
+        equal_windows(each, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed)) for each in (scores, forces)
+    )
+    if len(windows) < 2:
+        return f"{len(windows)} windows of a second; needs 2"
+    return compare_tangling(windows, other, TIMESTEP, draws=draws, seed=seed, episodes=of_episode)
+
+
+def _finding(found: TanglingDifference | str, task: str, layer: str) -> Finding:
+    estimate = not_estimable(found) if isinstance(found, str) else found.difference
+    return Finding(_MEASURE, estimate, task, layer)
+
+
+def _picture(found: TanglingDifference, task: str, layer: str) -> Picture:
+    ax = plot_tangling(found)
+    ax.set_xlabel(f"tangling of {layer} (1/s²)")
+    ax.set_ylabel("tangling of the forces (1/s²)")
+    figure = ax.figure
+    assert isinstance(figure, Figure)
+    return Picture(figure, f"{task}: each dot is a state; above the line, forces are more tangled than {layer}.")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.inference import Estimate, not_estimable, percentile_interval
 from analysis.inputs import Array
-from analysis.report.findings import Outcome
+from analysis.report.findings import Finding, Outcome
 from analysis.report.source import Source
 from analysis.untrained import untrained_activity
 from rodent.errors import UsageError
 
 GAIN, UNIT_GAIN = "gain over an untrained network", "gain over an untrained network, mean over units"
+NETWORKS = 20  # the fewest that a number can beat at 5 %
+UNTRAINED = "untrained networks"
+Layers = Mapping[str, NDArray[np.float32]]
 
 
 def untrained_layers(
@@ -26,6 +33,47 @@ def untrained_layers(
     except UsageError as error:
         outcome.missing(measure, str(error))
         return {}
+
+
+def beside_untrained(
+    source: Source, rows: NDArray[np.int64], seed: int, outcome: Outcome, find: Callable[[Layers], Sequence[Finding]]
+) -> None:
+    """Give the numbers of a whole population what the same analysis finds in networks that never learnt, as a control.
+
+    Such numbers have no parts that could be swapped between two networks: each draw of the control is a network of the
+    same architecture with weights of its own.
+
+    Args:
+        source: the session.
+        rows: (n,) ascending steps to drive them through.
+        seed: of the first network.
+        outcome: whose findings get the control, those that `find` gives again; a row that says why, where none can be
+            driven.
+        find: from a layer's name to its activity (n, units) at these steps, the numbers without nulls.
+    """
+    if not any(each.estimate.estimable for each in outcome.findings):
+        return
+    drawn = defaultdict(list)
+    for network in range(NETWORKS):
+        try:
+            fresh = untrained_activity(source.session, rows, seed + network)
+        except UsageError as error:
+            outcome.missing(UNTRAINED, str(error))
+            return
+        for each in find({layer: fresh[layer] for layer in source.layers if layer in fresh}):
+            drawn[_about(each)].append(each.estimate.value)
+    outcome.findings = [_with_control(each, drawn.get(_about(each), [])) for each in outcome.findings]
+
+
+def _about(finding: Finding) -> tuple[str, str, str, str]:
+    return finding.measure, finding.task, finding.layer, finding.variable
+
+
+def _with_control(finding: Finding, values: list[float]) -> Finding:
+    known = np.array(values)[np.isfinite(values)]
+    if not finding.estimate.estimable or not len(known):
+        return finding
+    return replace(finding, estimate=replace(finding.estimate, nulls={**finding.estimate.nulls, UNTRAINED: known}))
 
 
 def unit_gain(own: Array, other: Array, seed: int, draws: int = 1000) -> Estimate:

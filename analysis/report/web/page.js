@@ -121,7 +121,7 @@ function open(index) {
   state.data = unpack(state.exhibit);
   state.step = -1;
   find("exhibit").value = String(index);
-  find("film-note").textContent = "";
+  find("film-note").textContent = state.exhibit.note;
   find("view").disabled = false;
   filmClock.wanted = null;
   find("film-caption").textContent = state.exhibit.caption;
@@ -528,7 +528,8 @@ function makeResults() {
       gallery.className = "gallery";
       for (const picture of stage.pictures) {
         const figure = document.createElement("figure"), image = document.createElement("img"), told = document.createElement("figcaption");
-        image.src = `data:image/png;base64,${picture.png}`;
+        if (picture.png) image.src = `data:image/png;base64,${picture.png}`;
+        image.hidden = !picture.png;
         image.alt = picture.caption;
         image.addEventListener("load", () => figure.classList.toggle("broad", image.naturalWidth > 880));
         told.textContent = (report.several ? `${picture.session}: ` : "") + picture.caption;

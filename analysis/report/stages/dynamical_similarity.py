@@ -1,0 +1,49 @@
+"""Whether layers move by the same rules as each other, as senses and joints, and as themselves in other tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+
+from analysis.dsa import dynamical_similarity as compare_dynamics
+from analysis.inference import Estimate, not_estimable
+from analysis.inputs import Array, Labels
+from analysis.report.findings import Arrays, Finding, Outcome
+from analysis.report.source import Source, principal
+from analysis.report.stages.beside import BESIDE, recorded
+from analysis.report.stages.sampling import told, whole_episodes
+
+_STEPS, _COMPONENTS, _DRAWS = 6000, 6, 40
+_MEASURE = "distance of dynamics (DSA, rad)"
+_FEWEST = 4  # episodes, two for each half
+
+
+def dynamical_similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """Distances between the dynamics of layers in each task, and of each layer in two tasks.
+
+    Each is beside those between halves of one of the two: what noise alone sets apart.
+    """
+    outcome, names = Outcome(), [*source.layers, *BESIDE]
+    states: dict[tuple[str, str], tuple[Array, Labels]] = {}
+    over = {}
+    for task in source.task_names:
+        rows = whole_episodes(source, task, _STEPS, seed, _FEWEST)
+        over[task] = f"episodes ({told(source, rows)})"
+        for name in names:
+            states[task, name] = principal(recorded(source, name, rows), _COMPONENTS)[0], source.episodes[rows]
+    for task in source.task_names:
+        for one, other in combinations(names, 2):
+            found = _distance(states[task, one], states[task, other], seed)
+            outcome.findings.append(Finding(_MEASURE, found, task, one, other, over[task]))
+    for one, other in combinations(source.task_names, 2):
+        for name in names:
+            found = _distance(states[one, name], states[other, name], seed)
+            both = f"{over[one]} of {one}, {over[other]} of {other}"
+            outcome.findings.append(Finding(_MEASURE, found, "", name, f"{one} and {other}", both))
+    return outcome
+
+
+def _distance(one: tuple[Array, Labels], other: tuple[Array, Labels], seed: int) -> Estimate:
+    if not one[0].size or not other[0].size:
+        return not_estimable("constant")
+    return compare_dynamics(one[0], other[0], (one[1], other[1]), draws=_DRAWS, seed=seed).distance

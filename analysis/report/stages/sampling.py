@@ -1,0 +1,38 @@
+"""Which of the recorded steps a stage takes, and how its table says so."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.report.source import Source
+
+
+def whole_episodes(source: Source, task: str, most_steps: int, seed: int, fewest: int = 2) -> NDArray[np.int64]:
+    """The steps of episodes of a task that are drawn at random, of the fewest and then as many as fit."""
+    rows = source.of_task(task)
+    chosen: list[int] = []
+    steps = 0
+    for episode in np.random.default_rng(seed).permutation(np.unique(source.episodes[rows])).tolist():
+        steps += int(source.lengths[episode])
+        if len(chosen) >= fewest and steps > most_steps:
+            break
+        chosen.append(episode)
+    return rows[np.isin(source.episodes[rows], chosen)]
+
+
+def even_steps(source: Source, most_steps: int, seed: int) -> NDArray[np.int64]:
+    """Steps drawn at random, as many of each task where it has so many, in the order of the session."""
+    rng, each = np.random.default_rng(seed), max(most_steps // len(source.task_names), 1)
+    parts = [source.of_task(task) for task in source.task_names]
+    return np.sort(np.concatenate([rng.permutation(part)[:each] for part in parts]))
+
+
+def told(source: Source, rows: NDArray[np.int64]) -> str:
+    """How much of the session that is: steps, and how many of the episodes of the tasks that they are from."""
+    taken = np.unique(source.episodes[rows])
+    there = np.unique(source.episodes[np.isin(source.tasks, np.unique(source.tasks[rows]))])
+    whole = source.lengths[taken].sum() == len(rows)
+    steps = "all" if whole else f"{len(rows):,} random"
+    episodes = f"all {len(there)}" if len(taken) == len(there) else f"{len(taken)} of {len(there)} random"
+    return f"{steps} steps of {episodes} episodes"
