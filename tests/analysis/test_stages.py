@@ -9,7 +9,7 @@ import pytest
 from analysis.dealing import CONTROL
 from analysis.report.source import Source
 from analysis.report.stages import STAGES
-from analysis.report.stages.decoding import gain
+from analysis.report.stages.decoding import decoding, gain
 from analysis.report.stages.families import behaviour_family, families
 from analysis.report.stages.untrained import UNIT_GAIN, unit_gain
 from rodent.errors import UsageError
@@ -79,7 +79,8 @@ def without_body(monkeypatch):
 def run_stage(name, source):
     stages = {stage.name: stage for stage in STAGES}
     steps = len(source.episodes)
-    earlier = {"gait": {"phase": np.full(steps, np.nan)}, "behaviour": {"labels": np.zeros(steps, dtype=int)}}
+    doing = {"labels": np.zeros(steps, dtype=int), "names": np.array(["1: walk"])}
+    earlier = {"gait": {"phase": np.full(steps, np.nan)}, "behaviour": doing}
     if name == "information":
         earlier["tuning"] = run_stage("tuning", source).arrays
     return stages[name].work(source, earlier, 0)
@@ -106,6 +107,21 @@ def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
         if each.measure == "balanced accuracy" and each.variable == "task" and each.layer == "policy.0"
     )
     assert told.value > 0.95 and np.median(told.nulls[CONTROL]) < 0.8 and told.beat == (CONTROL,)
+
+
+def test_behaviours_are_told_apart_by_name_and_those_that_are_too_rare_are_not_estimable(without_body):
+    made, labels = Made(), np.tile(np.repeat([0, 1], 30), 12)
+    labels[:25], labels[[100, 200]], labels[300:310] = 2, 3, -1
+    doing = {"labels": labels, "names": np.array(["1: walk", "2: run", "3: rest", "4: rear"])}
+    found = {
+        (each.variable, each.layer): each.estimate
+        for each in decoding(made, {"behaviour": doing}, 0).findings
+        if each.measure == "balanced accuracy" and each.variable.startswith("behaviour")
+    }
+    assert found.pop(("behaviour 3: rest", "")).reason == "25 steps in 1 episode; needs 20 in two"
+    assert found.pop(("behaviour 4: rear", "")).reason == "2 steps in 2 episodes; needs 20 in two"
+    assert {variable for variable, _ in found} == {"behaviour"}  # of those that are left
+    assert found["behaviour", "policy.0"].estimable
 
 
 # ---- the untrained network -------------------------------------------------------------------------------------------
