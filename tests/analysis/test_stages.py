@@ -11,7 +11,8 @@ from analysis.report.source import Source
 from analysis.report.stages import STAGES
 from analysis.report.stages.decoding import decoding, gain
 from analysis.report.stages.families import behaviour_family, families
-from analysis.report.stages.untrained import UNIT_GAIN, unit_gain
+from analysis.report.stages.tuning import MEASURE
+from analysis.report.stages.untrained import GAIN, MIXED, UNIT_GAIN, share_slower, unit_gain
 from rodent.errors import UsageError
 
 
@@ -80,7 +81,8 @@ def run_stage(name, source):
     stages = {stage.name: stage for stage in STAGES}
     steps = len(source.episodes)
     doing = {"labels": np.zeros(steps, dtype=int), "names": np.array(["1: walk"])}
-    earlier = {"gait": {"phase": np.full(steps, np.nan)}, "behaviour": doing}
+    standing = getattr(source, "standing", np.ones((steps, 4), dtype=bool))
+    earlier = {"gait": {"phase": np.full(steps, np.nan), "standing": standing}, "behaviour": doing}
     if name == "information":
         earlier["tuning"] = run_stage("tuning", source).arrays
     return stages[name].work(source, earlier, 0)
@@ -141,6 +143,66 @@ def test_units_of_a_trained_network_gain_over_those_of_an_untrained_one_and_alik
     assert unit_gain(rng.random(3), np.empty(0), 0).reason == "no unit of the untrained layer is estimable"
 
 
+def test_slower_units_are_slower_in_most_pairs_whether_or_not_they_decay():
+    rng = np.random.default_rng(0)
+    own, other = np.append(1 + rng.random(30), [np.inf, np.nan]), np.append(0.9 + rng.random(25), np.inf)
+    found = share_slower(own, other, 0)
+    counted = [(a > b) + 0.5 * (a == b) for a in own[:-1] for b in other]
+    assert found.value == pytest.approx(np.mean(counted)) and found.interval[0] < found.value < found.interval[1]
+    assert share_slower(own + 1, other, 0).beat == (MIXED,)
+    assert np.median(found.nulls[MIXED]) == pytest.approx(0.5, abs=0.02)
+    alike = [share_slower(rng.random(20), rng.random(20), seed, draws=200) for seed in range(100)]
+    assert sum(bool(each.beat) for each in alike) < 12
+    assert share_slower(np.full(2, np.nan), other, 0).reason == "no unit of the layer is estimable"
+
+
+class Standing(Made):
+    """Sways slowly, in two groups of units, and beats time with the left foot."""
+
+    def __init__(self):
+        super().__init__()
+        steps, rng = np.arange(720), np.random.default_rng(4)
+        self.standing = np.repeat((steps % 20 < 10)[:, None], 4, axis=1)
+        beat = np.cos(2 * np.pi * (steps[:, None] / 20 - np.arange(8) / 8))
+        of_task = np.where((self.tasks[:, None] == "run") == (np.arange(8) < 4), 1.0, 0.1)
+        self.activity = of_task * (beat + 0.05 * rng.normal(size=(720, 8)))
+
+    def series(self, name):
+        return self.senses
+
+
+@pytest.mark.parametrize(
+    ("name", "measures"),
+    [
+        ("timescales", ["slower than an untrained network's units (share of pairs)"]),
+        (
+            "sequences",
+            [
+                f"reliability of the order (rank correlation), {GAIN}",
+                f"fall of the variance over events (share of its mean), {GAIN}",
+            ],
+        ),
+        ("task_variance", [f"silhouette of unit groups, {GAIN}"]),
+        ("information", [f"{UNIT_GAIN} (nats, KSG)"]),
+    ],
+)
+def test_timescales_sequences_groups_and_information_stand_beside_an_untrained_network(
+    name, measures, without_body, monkeypatch
+):
+    reasons = {each.measure: each.estimate.reason for each in run_stage(name, Standing()).findings}
+    assert reasons[GAIN if name == "sequences" else measures[0]] == "no network"
+
+    def noise(session, rows, seed):
+        return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), 8)).astype(np.float32)}
+
+    monkeypatch.setattr(import_module("analysis.report.stages.untrained"), "untrained_activity", noise)
+    found = [each for each in run_stage(name, Standing()).findings if each.measure in measures]
+    assert {each.measure for each in found} == set(measures) and {each.layer for each in found} == {"policy.0"}
+    known = [each.estimate for each in found if each.estimate.estimable]
+    assert known and all(list(each.nulls) == [MIXED] for each in known)
+    assert any(each.beat for each in known)  # noise has no time, no order, no groups and no information
+
+
 @pytest.mark.parametrize(("name", "about"), [("tuning", "speed (m/s)"), ("encoding", "all families")])
 def test_single_units_stand_beside_those_of_an_untrained_network(name, about, without_body, monkeypatch):
     def noise(session, rows, seed):
@@ -175,7 +237,9 @@ class Placed(Made):
 
 def test_units_are_tuned_to_the_distance_where_the_task_has_one_and_where_not_the_table_says_so(without_body):
     outcome = run_stage("tuning", Placed())
-    (units,) = (each.estimates for each in outcome.units if each.variable == "distance to gap (m)")
+    (units,) = (
+        each.estimates for each in outcome.units if (each.measure, each.variable) == (MEASURE, "distance to gap (m)")
+    )
     assert units.value.argmax() == 0 and units.value[0] > 0.5
     missing = {(each.task, each.variable): each.estimate.reason for each in outcome.findings if each.task}
     assert missing == {
