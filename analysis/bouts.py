@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from analysis.drawing import axes_or_new
-from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inference import (
+    UNKNOWN,
+    Estimate,
+    bootstrap_weights,
+    ends,
+    episode_sums,
+    not_estimable,
+    percentile_interval,
+)
 from analysis.inputs import Array, Labels, codes
 
 
@@ -64,6 +72,38 @@ def bouts(
         transitions = counts / counts.sum(axis=1, keepdims=True)
     predictability = _predictability(label, episode, counts, draws, seed)
     return Bouts(names, label, start, length, episode, transitions, predictability, timestep)
+
+
+def share_of_time(
+    inside: ArrayLike, episodes: ArrayLike, tasks: ArrayLike, draws: int = 500, seed: int = 0
+) -> dict[str, Estimate]:
+    """The share of the steps that are in a behaviour, over all and in each task.
+
+    Args:
+        inside: (steps,) whether a step is in it.
+        episodes: (steps,) labels.
+        tasks: (steps,) names, one an episode.
+        draws: of the null and of episodes for the interval.
+        seed: of both.
+
+    Returns:
+        "" for all steps, which have nothing to be held against; where there are several tasks, each one's name besides,
+        against the tasks dealt to other episodes. One-sided: it tells what is done more in a task than in others.
+    """
+    values, names = np.asarray(inside, dtype=np.float64), np.asarray(tasks)
+    groups, rng = codes(episodes, len(values), "episodes"), np.random.default_rng(seed)
+    hits, steps = episode_sums(values, groups), episode_sums(np.ones(len(values)), groups)
+    task = names[np.unique(groups, return_index=True)[1]]
+    found = {"": Estimate(float(hits.sum() / steps.sum()), {}, _share_interval(hits, steps, draws, rng))}
+    kinds = np.unique(task)
+    for name in kinds if len(kinds) > 1 else ():
+        of = task == name
+        dealt = [rng.permutation(of) for _ in range(draws)]
+        null = np.array([hits[each].sum() / steps[each].sum() for each in dealt])
+        interval = _share_interval(hits[of], steps[of], draws, rng)
+        value = float(hits[of].sum() / steps[of].sum())
+        found[str(name)] = Estimate(value, {"tasks dealt to other episodes": null}, interval)
+    return found
 
 
 def plot_ethogram(result: Bouts, ax: Axes | None = None) -> Axes:
@@ -132,3 +172,11 @@ def _predictability(label: Labels, episode: Labels, counts: Array, draws: int, s
 def _permuted(label: Labels, episode: Labels, rng: np.random.Generator) -> Labels:
     """The bouts of each episode in another order."""
     return label[np.lexsort([rng.random(len(label)), episode])]
+
+
+def _share_interval(hits: Array, steps: Array, draws: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Of the share of steps, from each episode's hits and steps."""
+    if len(hits) < 2:
+        return UNKNOWN
+    weights = bootstrap_weights(len(hits), draws, rng)
+    return ends((weights @ hits) / (weights @ steps))

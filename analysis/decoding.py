@@ -72,7 +72,7 @@ def classify(
 
     Args:
         layers: name to activity (steps, units).
-        labels: (steps,) of any kind. Each class must be in two episodes at least.
+        labels: (steps,) of any kind, the names of the classes. Each must be in two episodes at least.
         episodes: (steps,) labels.
         folds: at most the number of episodes.
         draws: of the null, which takes the labels from other episodes. Steps are never shuffled, since neighbours
@@ -84,7 +84,7 @@ def classify(
     names = np.asarray(labels)
     classes = codes(names, len(names), "labels")
     groups, rng = codes(episodes, len(classes), "episodes"), np.random.default_rng(seed)
-    reason = _reason(groups) or _class_reason(classes, groups)
+    reason = _reason(groups) or _class_reason(np.unique(names), classes, groups)
     found, dealing = {}, Dealing.of(groups, tasks)
     for name, activity in layers.items():
         units = matrix(activity, name)
@@ -108,11 +108,11 @@ def _reason(groups: Labels) -> str:
     return "one episode: nothing to hold out" if groups.max() < 1 else ""
 
 
-def _class_reason(classes: Labels, groups: Labels) -> str:
-    if classes.max() < 1:
+def _class_reason(names: NDArray, classes: Labels, groups: Labels) -> str:
+    if len(names) < 2:
         return "one class"
-    episodes = [len(np.unique(groups[classes == name])) for name in range(classes.max() + 1)]
-    return "" if min(episodes) > 1 else f"class {int(np.argmin(episodes))} is in one episode; needs two"
+    episodes = [len(np.unique(groups[classes == index])) for index in range(len(names))]
+    return "" if min(episodes) > 1 else f"class {names[np.argmin(episodes)]} is in one episode; needs two"
 
 
 def _explained(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import signal, stats
 
 from analysis.drawing import axes_or_new
-from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, percentile_interval
 from analysis.inputs import Array, Labels, codes, matrix
 from rodent.errors import UsageError
 
@@ -48,6 +48,7 @@ class Gait:
             speeds. The interval draws episodes.
         phase: (limbs, limbs) circular mean of the phase in the row's stride at which the column's limb touches down,
             0 to 1; NaN where there is none.
+        phase_interval: (2, limbs, limbs) its ends, over episodes; around the phase, so that they may leave 0 to 1.
         coupling: (limbs, limbs) to the resultant length of these phases, 1 where each stride is alike; the null draws
             phases at random (Rayleigh).
     """
@@ -55,6 +56,7 @@ class Gait:
     strides: Strides
     against_speed: Mapping[str, Estimate]
     phase: Array
+    phase_interval: Array
     coupling: Mapping[tuple[int, int], Estimate]
 
 
@@ -105,12 +107,13 @@ def gait(
         name: _against_speed(getattr(strides, name), strides, draws, rng) for name in ("frequency", "length", "duty")
     }
     limbs = down.shape[1]
-    phase, coupling = np.full((limbs, limbs), np.nan), {}
+    phase, interval, coupling = np.full((limbs, limbs), np.nan), np.full((2, limbs, limbs), np.nan), {}
     for one in range(limbs):
         for other in range(limbs):
             if one != other:
-                phase[one, other], coupling[one, other] = _coupling(strides, touch, one, other, timestep, draws, rng)
-    return Gait(strides, against, phase, coupling)
+                found = _coupling(strides, touch, one, other, timestep, draws, rng)
+                phase[one, other], interval[:, one, other], coupling[one, other] = found
+    return Gait(strides, against, phase, interval, coupling)
 
 
 def oscillation_phase(
@@ -220,8 +223,8 @@ def _rank_correlation(first: Array, second: Array) -> float:
 
 def _coupling(
     strides: Strides, touch: list[Labels], one: int, other: int, timestep: float, draws: int, rng: np.random.Generator
-) -> tuple[float, Estimate]:
-    """Phase at which the other limb first touches down within each stride of the one."""
+) -> tuple[float, tuple[float, float], Estimate]:
+    """Phase at which the other limb first touches down within each stride of the one, its interval, its coupling."""
     of = strides.limb == one
     start, period = strides.start[of], np.rint(1 / (strides.frequency[of] * timestep))
     place = np.searchsorted(touch[other], start)
@@ -230,13 +233,17 @@ def _coupling(
     kept = phases < 1
     phases, episode = phases[kept], strides.episode[of][some][kept]
     if len(phases) < 5:
-        return float("nan"), not_estimable(f"{len(phases)} strides; needs at least 5")
+        return float("nan"), UNKNOWN, not_estimable(f"{len(phases)} strides; needs at least 5")
     mean, length, _ = circular_mean(2 * np.pi * phases)
     null = np.abs(np.exp(2j * np.pi * rng.random((draws, len(phases)))).mean(axis=1))
     names = np.unique(episode)
     sums = np.array([np.exp(2j * np.pi * phases[episode == name]).sum() for name in names])
     counts = np.array([(episode == name).sum() for name in names])
     drawn = rng.integers(len(names), size=(draws, len(names)))
-    samples = np.abs(sums[drawn].sum(axis=1)) / counts[drawn].sum(axis=1)
-    low, high = percentile_interval(samples) if len(names) > 1 else (np.nan, np.nan)
-    return mean / (2 * np.pi), Estimate(length, {"random phases": null}, (float(low), float(high)))
+    resultants = sums[drawn].sum(axis=1)
+    around, within = UNKNOWN, UNKNOWN
+    if len(names) > 1:
+        off = np.angle(resultants * np.exp(-1j * mean))  # from the mean, so that no turn is cut in two
+        around = ends((mean + off) / (2 * np.pi))
+        within = ends(np.abs(resultants) / counts[drawn].sum(axis=1))
+    return mean / (2 * np.pi), around, Estimate(length, {"random phases": null}, within)

@@ -112,6 +112,12 @@ def percentile_interval(samples: Array) -> Array:
     return np.stack([low, high])
 
 
+def ends(samples: Array) -> tuple[float, float]:
+    """The middle 95 % of (draws,), as `Estimate.interval` has it."""
+    low, high = percentile_interval(samples)
+    return float(low), float(high)
+
+
 def bootstrap_weights(groups: int, draws: int, rng: np.random.Generator) -> Array:
     """(draws, groups) how often each group is drawn when as many groups are drawn with replacement."""
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=draws).astype(np.float64)

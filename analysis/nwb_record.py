@@ -32,6 +32,7 @@ def record(
     threads: int = 0,
     film: bool = False,
     spikes: float | None = None,
+    untrained: int | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Path:
     """Record the first episodes of a seed of each task as one session; docs/recordings.md says what it holds.
@@ -51,6 +52,7 @@ def record(
         threads: worker threads, 0 for every core; nothing recorded depends on it.
         film: draw each episode, too, into the folder NAME_films beside the session.
         spikes: add synthetic spikes with this mean rate, Hz.
+        untrained: let an untrained network of the policy's architecture act instead, with fresh weights of this seed.
         progress: called with the share that is done, 0 to 1.
 
     Raises:
@@ -59,6 +61,8 @@ def record(
     _check(output, episodes, seed, steps, threads, spikes)
     name = "policy" if isinstance(policy, Policy) else Path(policy).resolve().name
     actor = policy if isinstance(policy, Policy) else Policy.load(policy)
+    if untrained is not None:
+        name, actor = f"{name}-untrained-{untrained}", actor.untrained(untrained)
     chosen = [make_task(task) if isinstance(task, str) else task for task in tasks or actor.tasks]
     if len({task.name for task in chosen}) < len(chosen):
         raise UsageError(f"each task can be recorded once: {', '.join(task.name for task in chosen)} repeats one")
@@ -117,6 +121,11 @@ def _remarks(policy: Policy, tasks: Sequence[Task], conditions: Conditions) -> l
     """What a reader of the session must know."""
     action = "Actions are the policy's means." if conditions.deterministic else "Actions are sampled."
     remarks = [f"Physics preset {conditions.physics}.", action]
+    if "untrained_seed" in policy.facts:
+        remarks.append(
+            f"The network never learnt anything: fresh weights of seed {policy.facts['untrained_seed']}, the trained "
+            "one's normalisation of the senses. Its values are those of an untrained critic."
+        )
     if conditions.physics != "paper":
         remarks.append("Only behaviour under the preset paper is meant for science.")
     if policy.senses.privileged:

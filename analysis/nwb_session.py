@@ -159,7 +159,7 @@ def _describe(about: About) -> NWBFile:
         experimenter=["Rodent, Virtual"],
         institution="none (simulated)",
         lab="virtual-rodent",
-        experiment_description="A trained network moves dm_control's rat in MuJoCo and is recorded like a brain.",
+        experiment_description="A neural network moves dm_control's rat in MuJoCo and is recorded like a brain.",
         keywords=["simulation", "virtual rodent", "MuJoCo", "artificial neural network"],
         notes=about.card,
         protocol=json.dumps(about.protocol),
@@ -175,7 +175,7 @@ def _describe(about: About) -> NWBFile:
         species="Rattus norvegicus",
         sex="U",
         age="P0D",
-        description="Simulated, no animal: dm_control's rodent model in MuJoCo, moved by a trained network. It has no "
+        description="Simulated, no animal: dm_control's rodent model in MuJoCo, moved by a neural network. It has no "
         "age; P0D stands for that.",
     )
     return nwb

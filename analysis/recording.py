@@ -19,6 +19,8 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.recorded_events import Footfalls, RecordedSpikes, Spikes
+from rodent.body import PREFIX, TOUCH_SENSORS
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
 
@@ -31,7 +33,9 @@ _LAYERS = "acquisition"
 _BEHAVIOUR = "processing/behavior"
 _POSE = "pose."
 _PROTOCOL = "general/protocol"
+_PAWS = tuple(name.removeprefix(PREFIX) for name in TOUCH_SENSORS)
 _HALF = CONTROL_TIMESTEP / 2  # s; tells neighbouring time stamps apart
+_ROUNDING = 1e-6  # steps, by which a time stamp may miss its own step
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,17 @@ class Session:
         return _Series(self, own | pose, "series")
 
     @property
+    def footfalls(self) -> Mapping[str, Footfalls]:
+        """When each paw felt contact, by its name; one that never did has none."""
+        table = self._file.get("intervals/footfalls")
+        return {paw: Footfalls(self, paw, table) for paw in _PAWS}
+
+    @property
+    def spikes(self) -> Mapping[str, Spikes]:
+        """Synthetic spikes of each layer's units, by its name; none of a session that was recorded without."""
+        return RecordedSpikes(self, self._file.get("units"))
+
+    @property
     def films(self) -> dict[int, Path]:
         """The film of each trial that was filmed, by the trial's index; the file itself may have gone."""
         found = {}
@@ -192,6 +207,35 @@ class Session:
                 )
             selection = replace(selection, behaviour=behaviour)
         return self._with(selection)
+
+    def shows(self, times: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(events,) whether the control step in which an event begins is among what the session shows.
+
+        Args:
+            times: (events,) s, each in a trial of the file or at its end. A behaviour's label is of the steps alone.
+        """
+        starts, kept = self._table["start_time"], self._selection
+        trial = np.searchsorted(starts - _HALF, times, side="right") - 1
+        shown: NDArray[np.bool_] = np.isin(trial, kept.trials)
+        if kept.labels is not None and kept.behaviour is not None:
+            step = np.floor((times - starts[trial]) / CONTROL_TIMESTEP + _ROUNDING).astype(np.int64)
+            within = step < self._lengths[trial]
+            place = np.cumsum(self._lengths)[trial] - self._lengths[trial] + np.where(within, step, 0)
+            shown &= within & (kept.labels[place] == kept.behaviour)
+        return shown
+
+    def stretches(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where that which the session shows begins and ends, s: trials, or runs of a behaviour's steps in them."""
+        starts, stops, kept = self._table["start_time"], self._table["stop_time"], self._selection
+        if kept.labels is None or kept.behaviour is None:
+            return starts[kept.trials], stops[kept.trials]
+        ends, found = np.cumsum(self._lengths), []
+        for trial in kept.trials:
+            inside = kept.labels[ends[trial] - self._lengths[trial] : ends[trial]] == kept.behaviour
+            edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]])))
+            found.append(starts[trial] + CONTROL_TIMESTEP * edges.reshape(-1, 2))
+        first, last = np.concatenate(found).T
+        return first, last
 
     def close(self) -> None:
         """Close the file, for sessions that share it, too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,17 @@ class Sequence:
     variability: Array
     fall: Estimate
     offsets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SequenceGain:
+    """What a layer has more of than another one around the same events; the fields are those of `Sequence`.
+
+    The null deals the units of both to two layers; the interval draws events, the same for both.
+    """
+
+    reliability: Estimate
+    fall: Estimate
 
 
 def around_events(activity: ArrayLike, events: ArrayLike, episodes: ArrayLike, before: int, after: int) -> Array:
@@ -112,6 +124,40 @@ def sequence(
     return Sequence(mean, order, reliability, variability, _fall(windows, variability, draws, rng), offsets)
 
 
+def compare_sequences(
+    own: ArrayLike,
+    other: ArrayLike,
+    events: ArrayLike,
+    episodes: ArrayLike,
+    before: int,
+    after: int,
+    control: str,
+    draws: int = 200,
+    seed: int = 0,
+) -> SequenceGain:
+    """How much more reliable a layer's order is than another's, and how much deeper its variance falls.
+
+    Args:
+        own: (steps, units).
+        other: (steps, units) of the other layer, such as an untrained network's.
+        events: (events,) steps.
+        episodes: (steps,) labels.
+        before: steps shown ahead of the event.
+        after: steps from the event on.
+        control: what the null is called.
+        draws: of the null, and of events for the interval.
+        seed: of the draws.
+    """
+    pair = [_of_known_units(around_events(each, events, episodes, before, after)) for each in (own, other)]
+    if reason := next(filter(None, (_reason(windows, windows.shape[2]) for windows in pair)), ""):
+        return SequenceGain(not_estimable(reason), not_estimable(reason))
+    rng = np.random.default_rng(seed)
+    return SequenceGain(
+        _gain(pair, _order_kept, "every unit peaks at the same offset", control, draws, rng),
+        _gain(pair, _deepest, "every event is alike", control, draws, rng),
+    )
+
+
 def plot_variability(result: Sequence, ax: Axes | None = None, timestep: float | None = None) -> Axes:
     """Variance over the events, against its mean; `timestep` s are a step."""
     ax = axes_or_new(ax)
@@ -161,6 +207,50 @@ def _fall(windows: Array, variability: Array, draws: int, rng: np.random.Generat
     samples = [1 - _variability(_drawn(windows, rng)).min() for _ in range(draws)]
     low, high = percentile_interval(np.array(samples)) if events > 3 else UNKNOWN
     return Estimate(float(1 - variability.min()), {"rolled events": null}, (float(low), float(high)))
+
+
+def _of_known_units(windows: Array) -> Array:
+    """Windows of the units that are finite and not constant."""
+    if not len(windows):
+        return windows
+    return windows[:, :, [not reason for reason in column_reasons(windows.reshape(-1, windows.shape[2]))]]
+
+
+def _order_kept(windows: Array) -> float:
+    return _reliability(windows[1::2], windows[0::2])
+
+
+def _deepest(windows: Array) -> float:
+    return float(1 - _variability(windows).min())
+
+
+def _gain(
+    pair: list[Array], statistic: Callable[[Array], float], why: str, control: str, draws: int, rng: np.random.Generator
+) -> Estimate:
+    """The statistic of the first layer's windows less that of the second's; `why` where either has none."""
+
+    def difference(own: Array, other: Array) -> float:
+        return statistic(own) - statistic(other)
+
+    value = difference(*pair)
+    if not np.isfinite(value):
+        return not_estimable(why)
+    both, count, events = np.concatenate(pair, axis=2), pair[0].shape[2], len(pair[0])
+    orders = (rng.permutation(both.shape[2]) for _ in range(draws))
+    null = np.array([difference(both[:, :, order[:count]], both[:, :, order[count:]]) for order in orders])
+    low, high = UNKNOWN
+    if events > 3:
+        drawn = (_drawn_in_halves(events, rng) for _ in range(draws))
+        low, high = percentile_interval(np.array([difference(*(windows[rows] for windows in pair)) for rows in drawn]))
+    return Estimate(value, {control: null}, (float(low), float(high)))
+
+
+def _drawn_in_halves(events: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Events drawn with replacement, odd ones in odd places: no event comes into both halves."""
+    rows = np.arange(events)
+    for half in (0, 1):
+        rows[half::2] = rng.choice(rows[half::2], size=len(rows[half::2]))
+    return rows
 
 
 def _rolled(windows: Array, rng: np.random.Generator) -> Array:

@@ -13,7 +13,7 @@ from sklearn.metrics import silhouette_score
 from analysis.controls import rotate_units
 from analysis.drawing import axes_or_new
 from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval, resampled_rows
-from analysis.inputs import Array, Labels, codes, matrix
+from analysis.inputs import Array, Labels, codes, matrix, same_length
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,50 @@ def task_variance(
     return TaskVariance(variance, share, clusters, Estimate(value, {"rotated units": np.array(null)}, interval))
 
 
+def compare_groups(
+    own: ArrayLike,
+    other: ArrayLike,
+    tasks: ArrayLike,
+    episodes: ArrayLike,
+    control: str,
+    most_clusters: int = 8,
+    draws: int = 20,
+    seed: int = 0,
+) -> Estimate:
+    """How much more separate the groups of a layer's units are than those of another layer's, by their silhouettes.
+
+    Args:
+        own: (steps, units).
+        other: (steps, units) of the other layer, such as an untrained network's.
+        tasks: (steps,) labels.
+        episodes: (steps,) labels, for the interval.
+        control: what the null is called, which deals the units of both to two layers.
+        most_clusters: as in `task_variance`.
+        draws: of the null, and of episodes for the interval, the same for both layers.
+        seed: of the draws and k-means.
+    """
+    pair = [matrix(own, "own"), matrix(other, "other")]
+    steps, rng = same_length(own=pair[0], other=pair[1]), np.random.default_rng(seed)
+    names, groups = codes(tasks, steps, "tasks"), codes(episodes, steps, "episodes")
+    shares = [_active(_shares(_variances(units, names))) for units in pair]
+    if reason := next(filter(None, (_reason(names, len(share)) for share in shares)), ""):
+        return not_estimable(reason)
+    first, second = (_separation(share, most_clusters, seed) for share in shares)
+    if not np.isfinite(first - second):
+        return not_estimable("too few unlike units: no groups to separate")
+    both, count = np.concatenate(shares), len(shares[0])
+    null = np.empty(draws)
+    for draw in range(draws):
+        mixed = rng.permutation(both)
+        null[draw] = _separation(mixed[:count], most_clusters, seed) - _separation(mixed[count:], most_clusters, seed)
+    low, high = UNKNOWN
+    if groups.max() > 0:
+        rows = (resampled_rows(groups, rng) for _ in range(draws))
+        drawn = [[_again(units[r], names[r], most_clusters, seed) for units in pair] for r in rows]
+        low, high = percentile_interval(np.subtract(*np.transpose(drawn)))
+    return Estimate(first - second, {control: null}, (float(low), float(high)))
+
+
 def plot_task_variance(result: TaskVariance, ax: Axes | None = None) -> Axes:
     """Shares of variance, the units in the order of their groups."""
     ax = axes_or_new(ax)
@@ -105,9 +149,19 @@ def _cluster(share: Array, most: int, seed: int) -> tuple[Labels, float]:
 
 def _again(units: Array, names: Labels, most: int, seed: int) -> float:
     """The silhouette of surrogate or resampled activity; NaN where it has no groups to separate."""
-    share = _shares(_variances(units, names))
-    share = share[np.isfinite(share).all(axis=1)]
-    enough = len(np.unique(names)) > 1 and len(np.unique(share, axis=0)) > 1 and len(share) > 2
+    if len(np.unique(names)) < 2:
+        return np.nan
+    return _separation(_active(_shares(_variances(units, names))), most, seed)
+
+
+def _active(share: Array) -> Array:
+    """The shares of the units that are active and finite."""
+    return share[np.isfinite(share).all(axis=1)]
+
+
+def _separation(share: Array, most: int, seed: int) -> float:
+    """The silhouette of the groups of shares (units, tasks); NaN where there are none to separate."""
+    enough = len(share) > 2 and len(np.unique(share, axis=0)) > 1
     return _cluster(share, most, seed)[1] if enough else np.nan
 
 

@@ -14,13 +14,14 @@ from sklearn.feature_selection import mutual_info_regression
 
 from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.drawing import axes_or_new
-from analysis.inference import UnitEstimates, explained_interval
+from analysis.inference import UnitEstimates, bootstrap_weights, explained_interval, percentile_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length
 from rodent.errors import UsageError
 
 _CHUNK = 128  # units at a time: bounds the memory
 _ROWS = 512  # steps at a time: they stay in the processor's cache
 _PAIRS = 2**25  # sums of pairs of episodes at a time: bounds the memory
+_NO_CURVES = "fewer than three bins that both halves visited, or a curve that is flat"
 _THREADS = 2  # that work on chunks of units; sparse products let each other run
 
 
@@ -46,12 +47,13 @@ class Tuning:
     Attributes:
         strength: variance of held-out episodes that the binned curve explains, against the variable of
             other episodes.
-        stability: (units,) correlation of the curves of two halves of the episodes, over bins that both visited.
+        stability: correlation of the curves of two halves of the episodes, over bins that both visited, against the
+            variable of other episodes; the interval draws the episodes of each half.
         curves: over all episodes.
     """
 
     strength: UnitEstimates
-    stability: Array
+    stability: UnitEstimates
     curves: TuningCurves
 
 
@@ -117,19 +119,22 @@ def tuning(
     if not len(known):
         empty = np.full((1, total), np.nan)
         strength = UnitEstimates(empty[0], CONTROL, empty, np.repeat(empty, 2, 0), reasons)
-        return Tuning(strength, empty[0], curves)
+        return Tuning(strength, strength, curves)
     episode = np.unique(groups, return_inverse=True)[1]
     dealing, rng, size = Dealing.of(episode, task), np.random.default_rng(seed), curves.occupancy.size
-    occupancy = np.bincount(episode % 2 * size + index, minlength=2 * size).reshape(2, size)
     standard = _standardised(units, known)
-    null = _dealt_strength(standard, index, size, dealing, dealing.orders(draws, rng))
-    errors, totals, stability = _held_out(standard, index, episode, occupancy)
-    interval = explained_interval(errors, totals, draws, rng)
+    null, null_stability = _dealt(standard, index, size, dealing, dealing.orders(draws, rng))
+    sums, visits = _episode_sums(standard, index, episode, size)
+    errors, totals = _held_out(standard, sums, visits, episode)
     value = 1 - errors.sum(axis=0) / totals.sum(axis=0)
-    strength = UnitEstimates(
-        _spread(value, known, total), CONTROL, _spread(null, known, total), _spread(interval, known, total), reasons
+    interval = explained_interval(errors, totals, draws, rng)
+    stability = _agreement(*_halves(sums, visits))
+    steady = tuple(
+        reason or ("" if np.isfinite(each) else _NO_CURVES)
+        for reason, each in zip(reasons, _spread(stability, known, total), strict=True)
     )
-    return Tuning(strength, _spread(stability, known, total), curves)
+    steadiness = (stability, null_stability, _stability_interval(sums, visits, draws, rng))
+    return Tuning(_of_units(value, null, interval, known, reasons), _of_units(*steadiness, known, steady), curves)
 
 
 def spatial_information(curves: ArrayLike, occupancy: ArrayLike) -> tuple[Array, Array, tuple[str, ...]]:
@@ -177,7 +182,8 @@ def mutual_information(
         variable: (steps,).
         episodes: (steps,) labels.
         samples: steps drawn without replacement.
-        draws: of the null, which takes the variable from other episodes, and subsamples for the interval.
+        draws: of the null, which takes the variable from other episodes, and subsamples for the interval, which needs
+            two of them.
         seed: of the draws.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
@@ -205,7 +211,7 @@ def mutual_information(
     # Half of the steps, without replacement: repeated points would look like information to a nearest neighbour.
     halves = np.array([information(target, rng.choice(rows, max(count // 2, 1), replace=False)) for _ in range(draws)])
     value = information(target, rows)
-    spread = 1.96 * halves.std(axis=0, ddof=1) / np.sqrt(2)
+    spread = 1.96 * halves.std(axis=0, ddof=1) / np.sqrt(2) if draws > 1 else np.full(len(reasons), np.nan)
     return UnitEstimates(value, CONTROL, null, np.stack([value - spread, value + spread]), reasons)
 
 
@@ -279,6 +285,14 @@ def _spread(values: Array, known: NDArray[np.int64], total: int) -> Array:
     return spread
 
 
+def _of_units(
+    value: Array, null: Array, interval: Array, known: NDArray[np.int64], reasons: tuple[str, ...]
+) -> UnitEstimates:
+    """The estimates of all units, from those of the units that are known."""
+    value, null, interval = (_spread(each, known, len(reasons)) for each in (value, null, interval))
+    return UnitEstimates(value, CONTROL, null, interval, reasons)
+
+
 def _standardised(units: NDArray, known: NDArray[np.int64]) -> NDArray[np.float32]:
     """(steps, known) of mean 0 and variance 1, which single precision is enough for."""
     mean = units.mean(axis=0, dtype=np.float64)[known]
@@ -292,22 +306,25 @@ def _standardised(units: NDArray, known: NDArray[np.int64]) -> NDArray[np.float3
     return standard
 
 
-def _dealt_strength(
+def _dealt(
     standard: NDArray[np.float32], index: Labels, bins: int, dealing: Dealing, orders: NDArray[np.int64]
-) -> Array:
-    """(draws, units) explained variance with the variable's bins dealt to other episodes."""
+) -> tuple[Array, Array]:
+    """Explained variance and stability, (draws, units) each, with the variable's bins dealt to other episodes."""
     halves, steps = np.arange(len(dealing.rows)) % 2, len(standard)
     occupancy = dealt_sums(np.ones((steps, 1)), index, bins, dealing, orders, halves)[..., 0]
     squares = np.einsum("tu,tu->u", standard, standard, dtype=np.float64)
-    chunk = int(np.clip(_PAIRS // (bins * sum(len(block) ** 2 for block in dealing.blocks)), 1, _CHUNK))
+    numbers = bins * max(sum(len(block) ** 2 for block in dealing.blocks), 2 * len(orders))
+    chunk = int(np.clip(_PAIRS // numbers, 1, _CHUNK))
 
-    def strength(at: int) -> Array:
+    def of_chunk(at: int) -> tuple[Array, Array]:
         part = np.ascontiguousarray(standard[:, at : at + chunk])
         sums = dealt_sums(part, index, bins, dealing, orders, halves)
-        return _explained(sums, occupancy, squares[at : at + chunk])
+        return _explained(sums, occupancy, squares[at : at + chunk]), _agreement(sums, occupancy)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return np.concatenate(list(pool.map(strength, range(0, standard.shape[1], chunk))), axis=1)
+        found = list(pool.map(of_chunk, range(0, standard.shape[1], chunk)))
+    strength, stability = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
+    return strength, stability
 
 
 def _explained(sums: NDArray, occupancy: NDArray, squares: Array) -> Array:
@@ -328,27 +345,62 @@ def _prediction(sums: NDArray, occupancy: NDArray) -> tuple[NDArray, NDArray]:
     return np.where(count > 0, sums / np.maximum(count, 1), overall[..., None, :]), overall
 
 
-def _held_out(
-    standard: NDArray[np.float32], index: Labels, episode: Labels, occupancy: Labels
-) -> tuple[Array, Array, Array]:
-    """Squared errors and totals of each episode (episodes, units), and the halves' correlation (units,)."""
-    count, size = int(episode.max()) + 1, occupancy.shape[1]
-    sums = _sums(standard, episode * size + index, count * size).reshape(count, size, -1)
-    visits = np.bincount(episode * size + index, minlength=count * size).reshape(count, size, 1)
+def _episode_sums(standard: NDArray[np.float32], index: Labels, episode: Labels, bins: int) -> tuple[Array, Labels]:
+    """Sums of each episode's steps in each bin (episodes, bins, units), and how many they are (episodes, bins)."""
+    count, place = int(episode.max()) + 1, episode * bins + index
+    sums = _sums(standard, place, count * bins).reshape(count, bins, -1)
+    return sums, np.bincount(place, minlength=count * bins).reshape(count, bins)
+
+
+def _halves(sums: Array, visits: Labels) -> tuple[Array, Labels]:
+    """The same of even and odd episodes: (2, bins, units) and (2, bins)."""
+    parts = [slice(half, None, 2) for half in (0, 1)]
+    return np.stack([sums[part].sum(axis=0) for part in parts]), np.stack([visits[part].sum(axis=0) for part in parts])
+
+
+def _held_out(standard: NDArray[np.float32], sums: Array, visits: Labels, episode: Labels) -> tuple[Array, Array]:
+    """Squared errors and totals of each episode, (episodes, units) each."""
     squares = np.stack([np.einsum("tu,tu->u", part, part, dtype=np.float64) for part in _parts(standard, episode)])
-    halves = np.stack([sums[0::2].sum(axis=0), sums[1::2].sum(axis=0)])
+    halves, occupancy = _halves(sums, visits)
     errors, totals = np.empty_like(squares), np.empty_like(squares)
     for test in (0, 1):
         mean, overall = _prediction(halves[1 - test], occupancy[1 - test])
-        of, n = slice(test, None, 2), visits[test::2]
+        of, n = slice(test, None, 2), visits[test::2, :, None]
         errors[of] = squares[of] + (n * mean**2 - 2 * mean * sums[of]).sum(axis=1)
         totals[of] = squares[of] + n.sum(axis=1) * overall**2 - 2 * overall * sums[of].sum(axis=1)
-    both = (occupancy > 0).all(axis=0)
+    return errors, totals
+
+
+def _agreement(sums: NDArray, occupancy: NDArray) -> Array:
+    """(..., units) correlation of the curves of two halves over the bins that both visited; NaN of fewer than three.
+
+    Args:
+        sums: (..., 2, bins, units).
+        occupancy: (..., 2, bins).
+    """
+    both = np.all(occupancy > 0, axis=-2, keepdims=True)[..., None]
+    count = both.sum(axis=-2, keepdims=True)
+    curves = np.where(both, sums / np.maximum(occupancy, 1)[..., None], 0.0)
+    curves = np.where(both, curves - curves.sum(axis=-2, keepdims=True) / np.maximum(count, 1), 0.0)
+    first, second = curves[..., 0, :, :], curves[..., 1, :, :]
     with np.errstate(invalid="ignore", divide="ignore"):
-        first, second = halves[:, both] / occupancy[:, both][:, :, None]
-        first, second = first - first.mean(axis=0), second - second.mean(axis=0)
-        stability = (first * second).sum(axis=0) / np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
-    return errors, totals, stability if both.sum() > 2 else np.full(standard.shape[1], np.nan)
+        found = (first * second).sum(axis=-2) / np.sqrt((first**2).sum(axis=-2) * (second**2).sum(axis=-2))
+    return np.where(count[..., 0, 0, :] > 2, found, np.nan)
+
+
+def _stability_interval(sums: Array, visits: Labels, draws: int, rng: np.random.Generator) -> Array:
+    """(2, units) interval of the halves' agreement, from (episodes, bins, units), over the episodes of each half."""
+    units, halves = sums.shape[2], [slice(half, None, 2) for half in (0, 1)]
+    if len(sums) < 4:  # a half of one episode has nothing to draw
+        return np.full((2, units), np.nan)
+    weights = [bootstrap_weights(len(sums[half]), draws, rng) for half in halves]
+    occupancy = np.stack([weight @ visits[half] for weight, half in zip(weights, halves, strict=True)], axis=1)
+    found = []
+    for at in range(0, units, _CHUNK):
+        part = sums[:, :, at : at + _CHUNK]
+        drawn = [np.tensordot(weight, part[half], 1) for weight, half in zip(weights, halves, strict=True)]
+        found.append(percentile_interval(_agreement(np.stack(drawn, axis=1), occupancy)))
+    return np.concatenate(found, axis=1)
 
 
 def _parts(standard: NDArray[np.float32], episode: Labels) -> list[NDArray[np.float32]]:

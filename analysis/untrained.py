@@ -28,7 +28,7 @@ def untrained_activity(session: Session, rows: NDArray[np.int64], seed: int = 0)
     Args:
         session: whole, not restricted.
         rows: (n,) ascending steps of the session to keep, counted over all trials.
-        seed: of the weights.
+        seed: of the weights; the next one where the network that was recorded is itself an untrained one of this seed.
 
     Returns:
         A layer's name to (n, units).
@@ -48,7 +48,7 @@ def untrained_activity(session: Session, rows: NDArray[np.int64], seed: int = 0)
             f"the session does not hold the sense {missing[0]}: nothing to drive an untrained network with"
         )
     observations = np.concatenate([_flat(session, series) for series in senses.values()], axis=1, dtype=np.float32)
-    agent = _fresh(description, spec, seed)
+    agent = _fresh(description, spec, seed + (description.get("untrained_seed") == seed))
     known = torch.from_numpy(observations)
     # What only the critic reads is not recorded, and nothing that is kept follows from it.
     agent.normaliser.update(torch.nn.functional.pad(known, (0, spec.critic_size)))

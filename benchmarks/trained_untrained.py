@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import tyro
 from numpy.typing import NDArray
 from scipy import stats
@@ -44,7 +43,6 @@ from analysis.timescales import unit_timescales
 from analysis.tuning import tuning
 from analysis.untrained import untrained_activity
 from policies.policy import Policy
-from policies.registry import make_agent
 from rodent.machine import describe_machine
 
 Key = tuple[str, str]  # measure, layer
@@ -89,16 +87,6 @@ class Body:
             {name: values for name, values in known.items() if np.isfinite(values).sum() >= 200},
             {name: values for name, values in features.items() if "kinematics" in name},
         )
-
-
-def untrained_policy(trained: Policy, seed: int) -> Policy:
-    """The same architecture with fresh weights, its senses normalised and mirrored as the trained one's."""
-    senses, names = trained.senses, trained.action_names
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        agent = make_agent(trained.agent.name, senses.size, len(names), trained.settings, senses.critic_size)
-    agent.load_state_dict(dict(trained.agent.named_buffers()), strict=False)
-    return Policy(agent.eval().requires_grad_(False), trained.settings, senses, names, trained.facts)
 
 
 def measures(body: Body, layers: Mapping[str, NDArray], draws: int, seed: int) -> dict[Key, Estimate]:
@@ -215,7 +203,7 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def recorded(flags: Flags, folder: Path) -> dict[str, Source]:
     """Sessions of the trained policy and of an untrained one."""
     policy = Policy.load(flags.policy)
-    actors = {"trained": (policy, False), "untrained": (untrained_policy(policy, flags.seed), True)}
+    actors = {"trained": (policy, False), "untrained": (policy.untrained(flags.seed), True)}
     return {
         name: Source(
             record(

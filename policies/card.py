@@ -13,6 +13,7 @@ _TOLD = (
     "machine",
     "seed",
     "seeds",
+    "untrained_seed",
     "init_from",
     "experts",
     "privileged",

@@ -28,6 +28,8 @@ WEIGHTS_FILE = "policy.safetensors"
 DESCRIPTION_FILE = "policy.json"
 CARD_FILE = "README.md"
 _FORMAT = 1
+# What an untrained network shares with the trained one, of what its card tells: the rest is of training.
+_KEPT = ("tasks", "privileged", "picture_every", "discount", "reward_scale", "value_mean", "value_std")
 
 
 @dataclass
@@ -114,6 +116,35 @@ class Policy:
         output, state = self.agent.step(flat, state, self.senses.look(observation), probe)
         action = output.mean if deterministic else output.sample(generator or torch.default_generator)
         return self.agent.controls(output, action).numpy(), state
+
+    def untrained(self, seed: int) -> Policy:
+        """The same architecture with fresh weights; what it senses is normalised and mirrored as before.
+
+        Its values are read as the trained critic's, in the same unit, though it never learnt any.
+
+        Args:
+            seed: of the weights.
+
+        Raises:
+            UsageError: the seed is negative, or a part of the network is a policy that was trained before it.
+        """
+        if seed < 0:
+            raise UsageError(f"the seed of an untrained network must be 0 or more, not {seed}")
+        if self.agent.PARTS:
+            raise UsageError(
+                f"agent {self.agent.name} is built on a trained {' and '.join(self.agent.PARTS)}, without which it is "
+                f"another architecture: give the policy that its {self.agent.PARTS[0]} was made of"
+            )
+        shape = self.senses.picture[1] if self.senses.picture else None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            agent = make_agent(
+                self.agent.name, self.senses.size, len(self.action_names), self.settings, self.senses.critic_size,
+                shape, self.agent.tasks, self.senses,
+            )  # fmt: skip
+        agent.load_state_dict(dict(self.agent.named_buffers()), strict=False)
+        facts = {name: self.facts[name] for name in _KEPT if name in self.facts} | {"untrained_seed": seed}
+        return Policy(agent.eval().requires_grad_(False), self.settings, self.senses, self.action_names, facts)
 
     def save(self, folder: Path | str) -> None:
         """Write `policy.safetensors`, `policy.json` and the card, each atomically.

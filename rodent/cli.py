@@ -69,6 +69,7 @@ class RecordFlags:
     threads: int = 0  # worker threads; 0: every core
     film: bool = False  # draw each episode, too, into NAME_films beside the session
     spikes: float | None = None  # add synthetic Poisson spikes with this mean rate, Hz
+    untrained: int | None = None  # an untrained network of its architecture acts, of this seed; best with --sample
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from analysis.inference import Estimate, not_estimable
-from policies.policy import Policy
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "trained_untrained.py"
 
@@ -26,17 +24,6 @@ def script():
         sys.path.remove(str(SCRIPT.parent))
     yield module
     del sys.modules[spec.name]
-
-
-def test_an_untrained_policy_shares_all_but_the_weights(script):
-    trained = Policy.load("run")
-    fresh, again = (script.untrained_policy(trained, 3) for _ in range(2))
-    for name, value in trained.agent.named_buffers():
-        assert torch.equal(dict(fresh.agent.named_buffers())[name], value), name
-    weights = dict(fresh.agent.named_parameters())
-    for name, value in trained.agent.named_parameters():
-        assert weights[name].shape == value.shape and not torch.equal(weights[name], value), name
-        assert torch.equal(weights[name], dict(again.agent.named_parameters())[name])
 
 
 def test_one_case_is_held_against_a_small_sample(script):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.report.cache import Kept
 from analysis.report.findings import UnitFinding
 from analysis.report.source import TIMESTEP, Source
+from analysis.report.stages.tuning import MEASURE
 
 UNITS = 10
 _CLOUD = 1500  # points of the other episodes
@@ -123,7 +124,7 @@ def _units(source: Source, rows: NDArray[np.int64], kept: Mapping[str, Kept]) ->
 def _strongest(units: list[UnitFinding]) -> list[tuple[str, int, str]]:
     """(layer, unit, variable) of the units that beat their null, the best of each variable in turns, each unit once."""
     ranked: dict[str, list[tuple[float, str, int]]] = {}
-    for each in units:
+    for each in (each for each in units if each.measure == MEASURE):
         for unit in np.flatnonzero(each.estimates.beat).tolist():
             ranked.setdefault(each.variable, []).append((float(each.estimates.value[unit]), each.layer, unit))
     queues = {variable: sorted(found, reverse=True) for variable, found in ranked.items()}

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.bouts import bouts, plot_ethogram
+from analysis.bouts import bouts, plot_ethogram, share_of_time
 
 
 def test_bouts_end_with_their_label_and_with_their_episode():
@@ -41,3 +41,17 @@ def test_bouts_cover_every_step_once(pairs, shortest):
     assert found.length.sum() == len(labels)
     assert (found.start == np.concatenate([[0], np.cumsum(found.length)[:-1]])).all()
     assert np.isfinite(found.predictability.value) == found.predictability.estimable
+
+
+def test_what_is_done_more_in_a_task_beats_tasks_that_are_dealt_to_other_episodes():
+    episodes, rng = np.repeat(np.arange(12), 40), np.random.default_rng(0)
+    tasks = np.where(episodes < 6, "run", "two-tap")
+    inside = rng.random(480) < np.where(tasks == "run", 0.6, 0.2)
+    found = share_of_time(inside, episodes, tasks)
+    assert list(found) == ["", "run", "two-tap"]
+    assert found[""].value == inside.mean() and not found[""].nulls
+    assert found["run"].value == inside[tasks == "run"].mean() and not found["two-tap"].beat
+    assert found["run"].beat == ("tasks dealt to other episodes",)
+    assert all(each.interval[0] < each.value < each.interval[1] for each in found.values())
+    alone = share_of_time(inside[:40], episodes[:40], tasks[:40])
+    assert list(alone) == [""] and np.isnan(alone[""].interval).all()

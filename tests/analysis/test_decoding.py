@@ -41,7 +41,7 @@ def test_chance_equals_that_of_scikit_learn():
 
 def test_too_few_episodes_or_classes_have_a_reason():
     layer = np.random.default_rng(0).normal(size=(200, 3))
-    alone = np.where(EPISODES == 0, 1, 0)
-    assert "one episode" in classify({"a": layer}, alone, EPISODES)["a"].reason
+    alone = np.where(EPISODES == 0, "rest", "walk")
+    assert classify({"a": layer}, alone, EPISODES)["a"].reason == "class rest is in one episode; needs two"
     assert classify({"a": layer}, np.zeros(200), EPISODES)["a"].reason == "one class"
     assert "nothing to hold out" in decode({"a": layer}, layer, np.zeros(200))["a"].reason

@@ -25,10 +25,22 @@ def test_strides_have_their_frequency_duty_length_and_phase():
     assert found.strides.duty.mean() == pytest.approx(0.6, abs=0.03)
     np.testing.assert_allclose(found.strides.length, found.strides.speed / found.strides.frequency)
     assert found.phase[0, 1] == pytest.approx(0.5, abs=0.02) and found.coupling[0, 1].value > 0.95
+    low, high = found.phase_interval[:, 0, 1]
+    assert low <= found.phase[0, 1] <= high < low + 0.1
     assert found.coupling[0, 1].beat == ("random phases",) and np.isnan(found.phase[0, 0])
     assert found.against_speed["frequency"].value > 0.9
     assert found.against_speed["length"].beat == ("permuted strides",)
     plot_gait(found)
+
+
+def test_the_interval_of_a_phase_near_zero_is_not_cut_by_the_turn():
+    standing, speed = walk()
+    together = np.stack([standing[:, 0], np.roll(standing[:, 0], 1)], axis=1)
+    together[::400, 1] = standing[::400, 0]
+    found = gait(together, speed, EPISODES, DT, draws=50)
+    low, high = found.phase_interval[:, 0, 1]
+    assert low <= found.phase[0, 1] <= high < low + 0.1
+    assert np.isnan(gait(together[:400], speed[:400], EPISODES[:400], DT, draws=5).phase_interval).all()
 
 
 def test_footfalls_ignore_what_stays_between_the_thresholds():

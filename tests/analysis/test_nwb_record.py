@@ -22,6 +22,7 @@ from analysis.nwb_record import record
 from analysis.nwb_session import runs
 from analysis.nwb_sight import pictures_seen
 from analysis.recording import Session
+from analysis.untrained import untrained_activity
 from policies.mlp import MLPAgent, MLPSettings
 from policies.observation import ObservationSpec
 from policies.plain import to_plain
@@ -384,6 +385,7 @@ def test_without_what_it_needs_the_prediction_error_is_left_out_and_the_session_
         (["-o", "s.nwb", "--threads", "-1"], "threads must be 0"),
         (["-o", "s.nwb", "--spikes", "0"], "spikes must be above 0"),
         (["-o", "s.nwb", "--spikes", "nan"], "spikes must be above 0"),
+        (["-o", "s.nwb", "--untrained", "-1"], "seed of an untrained network must be 0 or more"),
         (["-o", "s.nwb", "--task", "fly"], "unknown task 'fly'"),
         (["-o", "s.nwb", "--task", "run", "run"], "each task can be recorded once"),
         (["-o", "s.nwb", "--physics", "quick"], "unknown physics preset 'quick'"),
@@ -401,6 +403,21 @@ def test_what_cannot_be_recorded_is_refused_in_one_line_and_leaves_nothing(
     out, err = capsys.readouterr()
     assert exit_.value.code == 2 and out == "" and err.count("\n") == 1 and words in err
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "policy", "there.nwb"]
+
+
+def test_an_untrained_network_acts_with_the_trained_ones_senses_and_the_session_says_so(mlp, tmp_path):
+    path = record(
+        mlp, tmp_path / "session.nwb", ["run"], 1, steps=4, threads=1, physics="fast", sample=True, untrained=5
+    )
+    fresh = mlp.untrained(5)
+    with Session(path) as session:
+        seen, rows = fresh.agent.normaliser(flat(fresh, session)), np.arange(4)
+        np.testing.assert_allclose(session.layers["policy.0"].read(), fresh.agent.actor[:2](seen), atol=1e-5)
+        assert np.abs(session.behaviour["action"].read()).mean() > 0.05  # the noise of its actions moves it
+        assert session.protocol["policy"]["untrained_seed"] == 5 and "prediction_error" in session.behaviour
+        assert "never learnt anything: fresh weights of seed 5" in session.description
+        other, next_one = (untrained_activity(session, rows, seed)["policy.0"] for seed in (5, 6))
+        np.testing.assert_array_equal(other, next_one)  # a network is no control of itself
 
 
 def test_a_policy_that_reads_other_senses_is_refused_and_leaves_nothing(tmp_path):

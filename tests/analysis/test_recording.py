@@ -64,6 +64,52 @@ def test_a_behaviour_keeps_its_steps_alone(session):
     assert np.array_equal(mine.layers["policy.0"].read(), expected)
 
 
+def test_footfalls_are_those_of_the_file_and_of_what_the_session_shows(session):
+    with h5py.File(session.path) as file:
+        table = file["intervals/footfalls"]
+        paws, starts = table["paw"].asstr()[:], table["start_time"][:]
+    assert list(session.footfalls) == ["palm_L", "palm_R", "sole_L", "sole_R"] and len(starts) > 3
+    for paw, found in session.footfalls.items():
+        np.testing.assert_array_equal(found.read()[:, 0], starts[paws == paw])
+    first = session.trials.start_time[3]
+    mine = session.where(task="two-tap").footfalls
+    kept = [starts[(paws == paw) & (starts > first - 0.01)] for paw in mine]
+    assert all(np.array_equal(mine[paw].read()[:, 0], each) for paw, each in zip(mine, kept, strict=True))
+    touched = max(mine, key=lambda paw: len(mine[paw].read()))
+    intervals = mine[touched].pynapple()
+    assert isinstance(intervals, nap.IntervalSet) and np.array_equal(intervals.values, mine[touched].read())
+    # Labels by whether a paw begins to touch: each of its footfalls begins in a step of that behaviour.
+    times = session.layers["policy.0"].times()
+    labels = np.where(np.isin(np.rint(times / 0.02), np.rint(starts[paws == touched] / 0.02)), "falls", "else")
+    at_steps = [start for start in starts[paws == touched] if np.abs(times - start).min() < 1e-3]
+    np.testing.assert_array_equal(
+        session.label(labels).where(behaviour="falls").footfalls[touched].read()[:, 0], at_steps
+    )
+    assert not len(session.label(labels).where(behaviour="else").footfalls[touched].read())
+
+
+def test_spikes_are_those_of_the_file_and_of_what_the_session_shows(session, lstm_session):
+    theirs = nap.load_file(str(session.path))["units"]
+    spikes = session.spikes
+    assert list(spikes) == list(session.layers) and len(spikes["policy.1"]) == 8
+    of_layer = np.flatnonzero(theirs["layer"] == "policy.1")
+    group = spikes["policy.1"].pynapple()
+    assert isinstance(group, nap.TsGroup) and len(group.time_support) == 6
+    for unit, key in enumerate(of_layer):
+        np.testing.assert_allclose(spikes["policy.1"].of_unit(unit), theirs[int(theirs.index[key])].times())
+        np.testing.assert_allclose(group[unit].times(), spikes["policy.1"].of_unit(unit))
+    steps, unit = int(session.trials.steps.sum()), 3
+    labels = np.where(np.arange(steps) % 3 == 0, "rear", "groom")
+    parts = [session.label(labels).where(behaviour=each).spikes["policy.1"] for each in ("rear", "groom")]
+    counts = [len(part.of_unit(unit)) for part in parts]
+    assert min(counts) > 0 and sum(counts) == len(spikes["policy.1"].of_unit(unit))
+    assert len(parts[0].pynapple()[unit]) == counts[0]
+    frame = session.label(labels).where(behaviour="rear").layers["policy.1"].pynapple()
+    assert len(parts[0].pynapple().time_support) == len(frame.time_support)
+    with Session(lstm_session) as silent, pytest.raises(UsageError, match="record it with --spikes"):
+        assert not len(silent.spikes) and silent.spikes["core.h"]
+
+
 def test_pynapple_frames_keep_every_row_and_know_the_trials(session):
     frame = session.where(task="run").layers["policy.0"].pynapple()
     assert isinstance(frame, nap.TsdFrame) and len(frame.time_support) == 3
@@ -106,6 +152,8 @@ def test_a_session_of_one_episode_has_a_rate_for_a_clock(lstm, tmp_path):
     [
         (lambda s: s.layers["core.h"], "no layer 'core.h' in .* there are policy.0, policy.1"),
         (lambda s: s.behaviour["whiskers"], "no series 'whiskers'"),
+        (lambda s: s.spikes["core.h"], "no spikes of 'core.h' in .* there are those of policy.0, policy.1"),
+        (lambda s: s.spikes["policy.1"].of_unit(8), "policy.1 has no unit 8: there are 0 to 7"),
         (lambda s: s.where(task="fly"), "no trial has task 'fly': there are run, two-tap"),
         (lambda s: s.where(task="run", outcome="cut"), "no trial has outcome 'cut': there are fell"),
         (lambda s: s.where(behaviour="rear"), "give labels first"),

@@ -10,10 +10,11 @@ import pytest
 from analysis.dealing import CONTROL
 from analysis.report.source import Source
 from analysis.report.stages import STAGES
-from analysis.report.stages.decoding import gain
+from analysis.report.stages.decoding import decoding, gain
 from analysis.report.stages.families import behaviour_family, families
 from analysis.report.stages.sampling import even_steps, told, whole_episodes
-from analysis.report.stages.untrained import UNIT_GAIN, UNTRAINED, unit_gain
+from analysis.report.stages.tuning import MEASURE
+from analysis.report.stages.untrained import GAIN, MIXED, UNIT_GAIN, UNTRAINED, share_slower, unit_gain
 from rodent.errors import UsageError
 
 
@@ -82,7 +83,9 @@ def without_body(monkeypatch):
 def run_stage(name, source):
     stages = {stage.name: stage for stage in STAGES}
     steps = len(source.episodes)
-    earlier = {"gait": {"phase": np.full(steps, np.nan)}, "behaviour": {"labels": np.zeros(steps, dtype=int)}}
+    doing = {"labels": np.zeros(steps, dtype=int), "names": np.array(["1: walk"])}
+    standing = getattr(source, "standing", np.ones((steps, 4), dtype=bool))
+    earlier = {"gait": {"phase": np.full(steps, np.nan), "standing": standing}, "behaviour": doing}
     if name == "information":
         earlier["tuning"] = run_stage("tuning", source).arrays
     return stages[name].work(source, earlier, 0)
@@ -126,6 +129,21 @@ def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
     assert told.value > 0.95 and np.median(told.nulls[CONTROL]) < 0.8 and told.beat == (CONTROL,)
 
 
+def test_behaviours_are_told_apart_by_name_and_those_that_are_too_rare_are_not_estimable(without_body):
+    made, labels = Made(), np.tile(np.repeat([0, 1], 30), 12)
+    labels[:25], labels[[100, 200]], labels[300:310] = 2, 3, -1
+    doing = {"labels": labels, "names": np.array(["1: walk", "2: run", "3: rest", "4: rear"])}
+    found = {
+        (each.variable, each.layer): each.estimate
+        for each in decoding(made, {"behaviour": doing}, 0).findings
+        if each.measure == "balanced accuracy" and each.variable.startswith("behaviour")
+    }
+    assert found.pop(("behaviour 3: rest", "")).reason == "25 steps in 1 episode; needs 20 in two"
+    assert found.pop(("behaviour 4: rear", "")).reason == "2 steps in 2 episodes; needs 20 in two"
+    assert {variable for variable, _ in found} == {"behaviour"}  # of those that are left
+    assert found["behaviour", "policy.0"].estimable
+
+
 # ---- the untrained network -------------------------------------------------------------------------------------------
 
 
@@ -145,6 +163,63 @@ def test_units_of_a_trained_network_gain_over_those_of_an_untrained_one_and_alik
 
 def noise(session, rows, seed):
     return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), 8)).astype(np.float32)}
+
+
+def test_slower_units_are_slower_in_most_pairs_whether_or_not_they_decay():
+    rng = np.random.default_rng(0)
+    own, other = np.append(1 + rng.random(30), [np.inf, np.nan]), np.append(0.9 + rng.random(25), np.inf)
+    found = share_slower(own, other, 0)
+    counted = [(a > b) + 0.5 * (a == b) for a in own[:-1] for b in other]
+    assert found.value == pytest.approx(np.mean(counted)) and found.interval[0] < found.value < found.interval[1]
+    assert share_slower(own + 1, other, 0).beat == (MIXED,)
+    assert np.median(found.nulls[MIXED]) == pytest.approx(0.5, abs=0.02)
+    alike = [share_slower(rng.random(20), rng.random(20), seed, draws=200) for seed in range(100)]
+    assert sum(bool(each.beat) for each in alike) < 12
+    assert share_slower(np.full(2, np.nan), other, 0).reason == "no unit of the layer is estimable"
+
+
+class Standing(Made):
+    """Sways slowly, in two groups of units, and beats time with the left foot."""
+
+    def __init__(self):
+        super().__init__()
+        steps, rng = np.arange(720), np.random.default_rng(4)
+        self.standing = np.repeat((steps % 20 < 10)[:, None], 4, axis=1)
+        beat = np.cos(2 * np.pi * (steps[:, None] / 20 - np.arange(8) / 8))
+        of_task = np.where((self.tasks[:, None] == "run") == (np.arange(8) < 4), 1.0, 0.1)
+        self.activity = of_task * (beat + 0.05 * rng.normal(size=(720, 8)))
+
+    def series(self, name):
+        return self.senses
+
+
+@pytest.mark.parametrize(
+    ("name", "measures"),
+    [
+        ("timescales", ["slower than an untrained network's units (share of pairs)"]),
+        (
+            "sequences",
+            [
+                f"reliability of the order (rank correlation), {GAIN}",
+                f"fall of the variance over events (share of its mean), {GAIN}",
+            ],
+        ),
+        ("task_variance", [f"silhouette of unit groups, {GAIN}"]),
+        ("information", [f"{UNIT_GAIN} (nats, KSG)"]),
+    ],
+)
+def test_timescales_sequences_groups_and_information_stand_beside_an_untrained_network(
+    name, measures, without_body, monkeypatch
+):
+    reasons = {each.measure: each.estimate.reason for each in run_stage(name, Standing()).findings}
+    assert reasons[GAIN if name == "sequences" else measures[0]] == "no network"
+
+    monkeypatch.setattr(import_module("analysis.report.stages.untrained"), "untrained_activity", noise)
+    found = [each for each in run_stage(name, Standing()).findings if each.measure in measures]
+    assert {each.measure for each in found} == set(measures) and {each.layer for each in found} == {"policy.0"}
+    known = [each.estimate for each in found if each.estimate.estimable]
+    assert known and all(list(each.nulls) == [MIXED] for each in known)
+    assert any(each.beat for each in known)  # noise has no time, no order, no groups and no information
 
 
 @pytest.mark.parametrize(("name", "about"), [("tuning", "speed (m/s)"), ("encoding", "all families")])
@@ -281,7 +356,9 @@ class Placed(Made):
 
 def test_units_are_tuned_to_the_distance_where_the_task_has_one_and_where_not_the_table_says_so(without_body):
     outcome = run_stage("tuning", Placed())
-    (units,) = (each.estimates for each in outcome.units if each.variable == "distance to gap (m)")
+    (units,) = (
+        each.estimates for each in outcome.units if (each.measure, each.variable) == (MEASURE, "distance to gap (m)")
+    )
     assert units.value.argmax() == 0 and units.value[0] > 0.5
     missing = {(each.task, each.variable): each.estimate.reason for each in outcome.findings if each.task}
     assert missing == {

@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from analysis.task_variance import plot_task_variance, task_variance
+from analysis.task_variance import compare_groups, plot_task_variance, task_variance
 
 TASKS, EPISODES = np.repeat(np.arange(3), 100), np.arange(300) // 20
 
@@ -38,3 +38,14 @@ def test_one_task_or_too_few_units_have_a_reason():
     alike = np.repeat(activity[:, :1], 6, axis=1)
     assert "no groups to separate" in task_variance(alike, TASKS, EPISODES).silhouette.reason
     assert "active units" in task_variance(activity[:, :2], TASKS, EPISODES).silhouette.reason
+
+
+def test_planted_groups_are_more_separate_than_those_of_alike_units_and_two_of_a_kind_are_not():
+    activity, _ = planted()
+    rng = np.random.default_rng(3)
+    one, other = (rng.normal(size=(300, 30)) * (0.5 + rng.random(30)) for _ in range(2))
+    found = compare_groups(activity, one, TASKS, EPISODES, "mixed", 5)
+    assert found.value > 0.2 and found.beat == ("mixed",) and found.interval[0] < found.value < found.interval[1]
+    assert not compare_groups(one, other, TASKS, EPISODES, "mixed", 5).beat
+    assert compare_groups(activity, one, np.zeros(300), EPISODES, "mixed").reason == "one task"
+    assert "active units" in compare_groups(activity, one[:, :2], TASKS, EPISODES, "mixed").reason

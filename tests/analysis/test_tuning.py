@@ -64,7 +64,7 @@ def test_curves_equal_those_of_pynapple(recording):
 
 def test_strength_tells_a_tuned_unit_from_a_slow_one(recording):
     result = tuning(*recording)
-    assert result.strength.value[0] > 0.5 and result.stability[0] > 0.9
+    assert result.strength.value[0] > 0.5 and result.stability.value[0] > 0.9
     assert result.strength.beat.tolist() == [True, False, False, False]
     low, high = result.strength.interval[:, 0]
     assert low < result.strength.value[0] < high
@@ -75,15 +75,32 @@ def test_strength_tells_a_tuned_unit_from_a_slow_one(recording):
 
 def test_the_null_equals_dealing_the_variable_by_hand(recording):
     activity, variable, episodes = (part[:370] for part in recording)
-    null = tuning(activity[:, :1], variable, episodes, bins=5, draws=50).strength.null[:, 0]
+    found = tuning(activity[:, :1], variable, episodes, bins=5, draws=50)
+    null, steady = found.strength.null[:, 0], found.stability.null[:, 0]
     dealing = Dealing.of(episodes)
     edges = [np.histogram_bin_edges(variable, 5)]
     by_hand = [
-        tuning(activity[:, :1], variable[dealing.steps(order)], episodes, bins=edges, draws=0).strength.value
+        tuning(activity[:, :1], variable[dealing.steps(order)], episodes, bins=edges, draws=0)
         for order in dealing.orders(50, np.random.default_rng(0))
     ]
     assert len(null) == 23
-    np.testing.assert_allclose(null, np.concatenate(by_hand), atol=1e-5)
+    np.testing.assert_allclose(null, [each.strength.value[0] for each in by_hand], atol=1e-5)
+    np.testing.assert_allclose(steady, [each.stability.value[0] for each in by_hand], atol=1e-4)
+
+
+def test_curves_are_stable_beyond_those_of_other_episodes_where_a_unit_is_tuned(recording):
+    stability = tuning(*recording).stability
+    assert stability.beat.tolist() == [True, False, False, False]
+    low, high = stability.interval[:, 0]
+    assert 0.8 < low < stability.value[0] < high <= 1
+    assert stability.reasons[2:] == ("constant", "NaN or infinite")
+    activity, variable, episodes = recording
+    by_hand = [tuning_curves(activity[episodes % 2 == half, :1], variable[episodes % 2 == half], [edges]).curves[0]
+               for edges in [np.histogram_bin_edges(variable, 20)] for half in (0, 1)]  # fmt: skip
+    both = np.isfinite(by_hand).all(axis=0)
+    assert stability.value[0] == pytest.approx(np.corrcoef(*np.array(by_hand)[:, both])[0, 1], abs=1e-5)
+    two = tuning(activity[:, :1], variable > 0, episodes, bins=2, draws=5).stability
+    assert "fewer than three bins" in two.reasons[0] and np.isnan(two.value[0])
 
 
 def test_skaggs_information_of_half_an_arena_is_one_bit():

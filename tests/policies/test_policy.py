@@ -54,6 +54,32 @@ def test_a_saved_policy_acts_as_before(name: str, tmp_path: Path) -> None:
     assert theirs.settings == SETTINGS[name]
 
 
+@pytest.mark.parametrize("name", [name for name in AGENTS if not AGENTS[name].PARTS])
+def test_an_untrained_policy_shares_all_but_the_weights_and_what_tells_of_training(name: str, tmp_path: Path) -> None:
+    trained = make(name, tasks=["run"], discount=0.9, reward_scale=0.5, seed=3, steps=10, evaluations=[])
+    fresh, again = (trained.untrained(4) for _ in range(2))
+    for buffer, value in trained.agent.named_buffers():
+        assert torch.equal(dict(fresh.agent.named_buffers())[buffer], value), buffer
+    weights = dict(fresh.agent.named_parameters())
+    for parameter, value in trained.agent.named_parameters():
+        assert weights[parameter].shape == value.shape, parameter
+        assert torch.equal(weights[parameter], dict(again.agent.named_parameters())[parameter])
+    drawn = [parameter for parameter, value in trained.agent.named_parameters() if value.ndim > 1]
+    assert not any(torch.equal(weights[each], dict(trained.agent.named_parameters())[each]) for each in drawn)
+    assert fresh.facts == {"tasks": ["run"], "discount": 0.9, "reward_scale": 0.5, "untrained_seed": 4}
+    fresh.save(tmp_path)
+    assert Policy.load(tmp_path).facts["untrained_seed"] == 4
+    card = (tmp_path / "README.md").read_text()
+    assert "| untrained seed | 4 |" in card and "Not measured yet." in card
+
+
+def test_a_policy_has_no_untrained_one_of_a_negative_seed_or_where_a_part_of_it_was_trained_before() -> None:
+    with pytest.raises(UsageError, match="must be 0 or more, not -1"):
+        make().untrained(-1)
+    with pytest.raises(UsageError, match="give the policy that its runner was made of"):
+        make("modulated").untrained(0)
+
+
 def test_the_description_says_what_the_network_reads_and_does(tmp_path: Path) -> None:
     make(tasks=["run"], seed=3, steps=10, physics=["fast"]).save(tmp_path)
     told = json.loads((tmp_path / "policy.json").read_text())

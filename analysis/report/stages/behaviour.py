@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from analysis.behavioural_features import BehaviouralFeatures, behavioural_features
-from analysis.bouts import Bouts, bouts, plot_ethogram
+from analysis.bouts import Bouts, bouts, plot_ethogram, share_of_time
 from analysis.clips import choose_clips, plot_clips
 from analysis.embedding import Regions, embed, map_into, plot_regions, regions
-from analysis.inference import UNKNOWN, Estimate, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, ends
 from analysis.inputs import Array, Labels
 from analysis.postures import eigenpostures, plot_postures
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
@@ -78,7 +78,7 @@ def _map(source: Source, features: BehaviouralFeatures, outcome: Outcome, seed: 
     located = bouts(found.locate(places), source.episodes, TIMESTEP, _SHORTEST, draws=2, seed=seed)
     labels, names = _named(np.repeat(located.names[located.label], located.length), source)
     outcome.arrays |= {"labels": labels, "names": names, "places": places.astype(np.float32)}
-    _bouts(bouts(labels, source.episodes, TIMESTEP, seed=seed), labels, names, outcome)
+    _bouts(bouts(labels, source.episodes, TIMESTEP, seed=seed), labels, names, source, outcome, seed)
     _map_pictures(found, outcome)
     outcome.pictures["clips"] = Picture(_strips(source, labels, names), _STRIPS)
 
@@ -120,14 +120,14 @@ def _named(located: Labels, source: Source) -> tuple[Labels, NDArray[np.str_]]:
     return labels, np.array(names, dtype=str)
 
 
-def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], outcome: Outcome) -> None:
+def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], source: Source, outcome: Outcome, seed: int) -> None:
     outcome.findings.append(Finding(_PREDICTABILITY, found.predictability))
     present = found.names >= 0
     for index in np.flatnonzero(present):
-        length = TIMESTEP * found.length[found.label == index]
-        outcome.findings += _bout_findings(
-            str(names[found.names[index]]), length, (labels == found.names[index]).mean()
-        )
+        name, length = str(names[found.names[index]]), TIMESTEP * found.length[found.label == index]
+        shares = share_of_time(labels == found.names[index], source.episodes, source.tasks, seed=seed)
+        outcome.findings += [Finding("share of time", each, task, variable=name) for task, each in shares.items()]
+        outcome.findings.append(_median_bout(name, length))
     outcome.arrays["transitions"] = found.transitions
     outcome.pictures["ethogram"] = Picture(
         _ethogram(found, names),
@@ -141,19 +141,13 @@ def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], outcome: Outco
     )
 
 
-def _bout_findings(name: str, length: Array, share: float) -> list[Finding]:
-    rng, low, high = np.random.default_rng(0), *UNKNOWN
+def _median_bout(name: str, length: Array) -> Finding:
+    interval = UNKNOWN
     if len(length) > 1:
-        low, high = percentile_interval(np.median(length[rng.integers(len(length), size=(500, len(length)))], axis=1))
-    return [
-        Finding("share of time", Estimate(float(share), {}), variable=name),
-        Finding(
-            "median bout (s)",
-            Estimate(float(np.median(length)), {}, (float(low), float(high))),
-            variable=name,
-            interval_over="bouts",
-        ),
-    ]
+        rng = np.random.default_rng(0)
+        interval = ends(np.median(length[rng.integers(len(length), size=(500, len(length)))], axis=1))
+    median = Estimate(float(np.median(length)), {}, interval)
+    return Finding("median bout (s)", median, variable=name, interval_over="bouts")
 
 
 def _strips(source: Source, labels: Labels, names: NDArray[np.str_]) -> Figure:

@@ -18,7 +18,7 @@ from analysis.report.stages.families import families
 from analysis.report.stages.untrained import GAIN, untrained_layers
 
 _STEPS, _COMPONENTS, _TARGETS, _FOLDS, _DRAWS = 2000, 16, 6, 3, 20
-_CLASS_STEPS, _CLASS_COMPONENTS = 1000, 12
+_CLASS_STEPS, _CLASS_COMPONENTS, _CLASS_FEWEST = 1000, 12, 20
 _INPUTS = "senses (inputs alone)"
 _EXPLAINED, _ACCURACY = "variance explained", "balanced accuracy"
 
@@ -40,8 +40,7 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         for layer, estimate in found.items():
             outcome.findings.append(Finding(_EXPLAINED, estimate, layer=layer, variable=name))
         _gains(layers, fresh, name, target, episodes, outcome, seed)
-    labels = earlier["behaviour"]["labels"][rows]
-    named = np.where(labels < 0, "", labels.astype(str))
+    named = np.array(["", *earlier["behaviour"]["names"]])[earlier["behaviour"]["labels"][rows] + 1]
     _classes(layers | fresh, "behaviour", named, episodes, tasks, outcome, seed)
     _classes(layers | fresh, "task", tasks.astype(str), episodes, None, outcome, seed)
     outcome.pictures["families"] = Picture(
@@ -139,14 +138,19 @@ def _classes(
     outcome: Outcome,
     seed: int,
 ) -> None:
-    """Classify labels that are in two episodes at least; the empty one is none. The null deals within the tasks."""
-    often = [
-        n for n in np.unique(labels) if n and len(np.unique(episodes[labels == n])) > 1 and (labels == n).sum() > 19
-    ]
+    """Classify labels, by their names, that are common enough, and say why each other one is not among them.
+
+    The empty one is none. The null deals within the tasks.
+    """
+    reasons = {str(name): _too_rare(episodes[labels == name]) for name in np.unique(labels[labels != ""])}
+    for name, reason in reasons.items():
+        if reason:
+            outcome.missing(_ACCURACY, reason, variable=f"{what} {name}")
+    often = [name for name, reason in reasons.items() if not reason]
     rows = np.flatnonzero(np.isin(labels, often))
     rows = rows[:: max(1, -(-len(rows) // _CLASS_STEPS))]
     if len(often) < 2:
-        reason = f"{'one' if often else 'no'} {what} is in two episodes or more; needs two"
+        reason = f"{'one' if often else 'no'} {what} is common enough; needs two"
         outcome.missing(_ACCURACY, reason, variable=what)
         return
     few = {name: values[rows, :_CLASS_COMPONENTS] for name, values in layers.items()}
@@ -154,6 +158,14 @@ def _classes(
     found = classify(few, labels[rows], episodes[rows], folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=within)
     for layer, estimate in found.items():
         outcome.findings.append(Finding(_ACCURACY, estimate, layer=layer, variable=what))
+
+
+def _too_rare(episodes: Labels) -> str:
+    """Why a class that is in these steps, each with its episode, cannot be told from others; empty where it can."""
+    count = len(np.unique(episodes))
+    if count > 1 and len(episodes) >= _CLASS_FEWEST:
+        return ""
+    return f"{len(episodes)} steps in {count} {'episode' if count == 1 else 'episodes'}; needs {_CLASS_FEWEST} in two"
 
 
 def _curves(outcome: Outcome, layers: list[str], targets: list[str]) -> Figure:

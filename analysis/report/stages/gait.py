@@ -76,7 +76,8 @@ def _record(found: Gait, task: str, outcome: Outcome, seed: int) -> None:
         coupling = found.coupling[one, other]
         outcome.findings.append(Finding("coupling (resultant length)", coupling, task, variable=about))
         if coupling.estimable:
-            phase = Estimate(float(found.phase[one, other]), {})
+            low, high = found.phase_interval[:, one, other]
+            phase = Estimate(float(found.phase[one, other]), {}, (float(low), float(high)))
             outcome.findings.append(Finding("mean phase (strides)", phase, task, variable=about))
 
 

@@ -13,10 +13,13 @@ from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome
 from analysis.report.source import Source
 from analysis.report.stages.tuning import BINS, variables
+from analysis.report.stages.untrained import UNIT_GAIN, unit_gain, untrained_layers
 from analysis.tuning import mutual_information, spatial_information, tuning_curves
 
 _UNITS, _SAMPLES, _DRAWS, _SKAGGS_DRAWS = 3, 1500, 20, 40
+_GAIN_STEPS, _GAIN_UNITS = 10_000, 8  # that the comparison with an untrained network takes
 UNIT = ", unit "  # in the name of a layer: the number is of that unit alone
+_GAIN = f"{UNIT_GAIN} (nats, KSG)"
 _MUTUAL, _SKAGGS = "mutual information (nats, KSG)", "Skaggs information (bits per unit of activity)"
 
 
@@ -24,10 +27,12 @@ def information(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
     """KSG information of the units with the greatest modulation by each variable; Skaggs' of nowhere negative ones.
 
     Units are chosen in every other episode of a task and estimated in those between: of many unrelated units, some go
-    with any variable in the very steps in which they were chosen.
+    with any variable in the very steps in which they were chosen. As many of an untrained network are chosen alike,
+    and what the recorded ones gain over them is told. (Rates have no such control: fresh units are signed.)
     """
     outcome, choosing = Outcome(), _every_other_episode(source)
-    wanted = variables(source, earlier["gait"]["phase"])
+    wanted, rows = variables(source, earlier["gait"]["phase"]), source.thinned(_GAIN_STEPS)
+    fresh = untrained_layers(source, rows, seed, outcome, _GAIN)
     for layer in source.layers:
         activity = source.layer(layer)
         positive = np.flatnonzero((activity.min(axis=0) >= 0) & (np.ptp(activity, axis=0) > 0))
@@ -42,7 +47,12 @@ def information(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
                 reason = "one episode of each task: none is left once units are chosen"
                 outcome.missing(_MUTUAL, reason, layer=layer, variable=name)
                 continue
-            units = _most_modulated(activity[first], values[first])
+            if layer in fresh:
+                own, other = (
+                    _informed(source, of, rows, values, choosing, seed) for of in (activity[rows], fresh[layer])
+                )
+                outcome.findings.append(Finding(_GAIN, unit_gain(own, other, seed), "", layer, name, "units"))
+            units = _most_modulated(activity[first], values[first], _UNITS)
             found = mutual_information(
                 activity[np.ix_(known, units)], values[known], source.episodes[known],
                 samples=_SAMPLES, draws=_DRAWS, seed=seed, tasks=source.tasks[known],
@@ -67,11 +77,31 @@ def _every_other_episode(source: Source) -> NDArray[np.bool_]:
     return first
 
 
-def _most_modulated(activity: NDArray, values: Array) -> Labels:
+def _informed(
+    source: Source,
+    activity: NDArray,
+    rows: NDArray[np.int64],
+    values: Array,
+    choosing: NDArray[np.bool_],
+    seed: int,
+) -> Array:
+    """(units,) information of a layer's most modulated units, from its activity at some rows; none of too few."""
+    finite = np.isfinite(values[rows])
+    first, known = np.flatnonzero(finite & choosing[rows]), np.flatnonzero(finite & ~choosing[rows])
+    if not (len(first) and len(known)):
+        return np.empty(0)
+    units, at = _most_modulated(activity[first], values[rows][first], _GAIN_UNITS), rows[known]
+    found = mutual_information(
+        activity[np.ix_(known, units)], values[at], source.episodes[at], _SAMPLES, draws=0, seed=seed
+    )
+    return found.value
+
+
+def _most_modulated(activity: NDArray, values: Array, count: int) -> Labels:
     """The units whose curves vary most, in units of their own spread."""
     curves = tuning_curves(activity, values, BINS).curves
     strength = np.nan_to_num(np.nanstd(curves, axis=1) / (activity.std(axis=0) + 1e-12))
-    return np.argsort(-strength, kind="stable")[:_UNITS].astype(np.int64)
+    return np.argsort(-strength, kind="stable")[:count].astype(np.int64)
 
 
 def _skaggs(activity: NDArray, positive: Labels, layer: str, source: Source, outcome: Outcome, seed: int) -> None:

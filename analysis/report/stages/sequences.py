@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from analysis.drawing import axes_or_new
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source
-from analysis.sequences import plot_sequence, plot_variability, sequence
+from analysis.report.stages.untrained import GAIN, MIXED, untrained_layers
+from analysis.sequences import compare_sequences, plot_sequence, plot_variability, sequence
 
 _MOST, _DRAWS = 150, 60  # events, and draws of null and interval
 _WINDOWS = {"touch-down of the left foot": (5, 10)}  # steps before and after; 50 and 50 for rewards
@@ -21,8 +22,12 @@ _FALL = "fall of the variance over events (share of its mean)"
 
 
 def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Order each layer's units by their peak in half of the events and correlate with the other half."""
+    """Order each layer's units by their peak in half of the events and correlate with the other half.
+
+    What a layer gains over that of an untrained network is told around the same events.
+    """
     outcome, wanted = Outcome(), _events(source, earlier["gait"]["standing"][:, 2])
+    fresh = untrained_layers(source, np.arange(len(source.episodes)), seed, outcome, GAIN)
     variability: dict[str, Axes] = {}
     for layer in source.layers:
         activity = source.layer(layer)
@@ -32,6 +37,12 @@ def sequences(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
             found = sequence(activity, few, source.episodes, before, after, _DRAWS, seed)
             outcome.findings.append(Finding(_MEASURE, found.reliability, "", layer, name, "events"))
             outcome.findings.append(Finding(_FALL, found.fall, "", layer, name, "events"))
+            if layer in fresh:
+                gain = compare_sequences(
+                    activity, fresh[layer], few, source.episodes, before, after, MIXED, _DRAWS, seed
+                )
+                for measure, estimate in ((_MEASURE, gain.reliability), (_FALL, gain.fall)):
+                    outcome.findings.append(Finding(f"{measure}, {GAIN}", estimate, "", layer, name, "events"))
             if found.fall.estimable:
                 if name not in variability:
                     variability[name] = axes_or_new(None, (5.2, 3.2))

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source
-from analysis.task_variance import plot_task_variance
+from analysis.report.stages.untrained import GAIN, MIXED, untrained_layers
+from analysis.task_variance import compare_groups, plot_task_variance
 from analysis.task_variance import task_variance as measure
 
 _STEPS, _CLUSTERS = 2000, 6
@@ -17,11 +18,19 @@ _MEASURE = "silhouette of unit groups"
 
 
 def task_variance(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Variance of each unit in each task, and whether units form groups. Leaves `share.LAYER` and `clusters.LAYER`."""
+    """Variance of each unit in each task, and whether units form groups, more so than those of an untrained network.
+
+    Leaves `share.LAYER` and `clusters.LAYER`.
+    """
     outcome, rows = Outcome(), source.thinned(_STEPS)
+    fresh = untrained_layers(source, rows, seed, outcome, f"{_MEASURE}, {GAIN}")
     for layer in source.layers:
-        found = measure(source.layer(layer, rows), source.tasks[rows], source.episodes[rows], _CLUSTERS, seed=seed)
+        activity, tasks, episodes = source.layer(layer, rows), source.tasks[rows], source.episodes[rows]
+        found = measure(activity, tasks, episodes, _CLUSTERS, seed=seed)
         outcome.findings.append(Finding(_MEASURE, found.silhouette, layer=layer))
+        if layer in fresh:
+            gain = compare_groups(activity, fresh[layer], tasks, episodes, MIXED, _CLUSTERS, seed=seed)
+            outcome.findings.append(Finding(f"{_MEASURE}, {GAIN}", gain, layer=layer))
         outcome.arrays |= {f"share.{layer}": found.share, f"clusters.{layer}": found.clusters}
         if found.silhouette.estimable:
             ax = plot_task_variance(found)

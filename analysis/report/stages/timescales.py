@@ -6,42 +6,57 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from analysis.inference import Estimate, not_estimable
+from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.inputs import Array
 from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding
 from analysis.report.source import TIMESTEP, Source
+from analysis.report.stages.untrained import share_slower, untrained_layers
 from analysis.timescales import NO_DECAY, unit_timescales
 
 _DRAWS = 20
+_SLOWER = "slower than an untrained network's units (share of pairs)"
 
 
 def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """The decay time of every unit; the median of each layer."""
-    outcome, values = Outcome(), {}
+    """The decay time of every unit; the median of each layer, and how it stands to that of an untrained network."""
+    outcome = Outcome()
+    fresh = untrained_layers(source, np.arange(len(source.episodes)), seed, outcome, _SLOWER)
+    values: dict[str, Array] = {}
     for name in [*source.layers, "senses", "joint angles"]:
         activity = source.layer(name) if name in source.layers else _body(source, name)
-        found = unit_timescales(activity, source.episodes, TIMESTEP, draws=_DRAWS, seed=seed).tau
+        found = _measured(activity, name, source, outcome, values, seed)
         outcome.units.append(UnitFinding("timescale (s)", found, layer=name))
-        outcome.findings.append(
-            Finding(
-                "median timescale (s)",
-                median_of_units(found.value, found.null, found.reasons, seed),
-                "",
-                name,
-                "",
-                "units",
-            )
-        )
-        if (known := found.value[np.isfinite(found.value)]).size:
-            values[name] = known
+        if name in fresh:
+            other = _measured(fresh[name], f"untrained {name}", source, outcome, values, seed)
+            share = share_slower(_with_the_slowest(found), _with_the_slowest(other), seed)
+            outcome.findings.append(Finding(_SLOWER, share, "", name, "", "units"))
     if values:
         caption = (
-            "Timescales of each layer's units (boxes: quartiles), beside those of the senses and the joints. Dotted: "
-            "one control step; what lies below has forgotten itself within one."
+            "Timescales of each layer's units (boxes: quartiles), beside those of an untrained network that was driven "
+            "through the same episodes, of the senses and of the joints. Dotted: one control step; what lies below has "
+            "forgotten itself within one."
         )
         outcome.pictures["layers"] = Picture(_boxes(values), caption)
     return outcome
+
+
+def _measured(
+    activity: NDArray, name: str, source: Source, outcome: Outcome, values: dict[str, Array], seed: int
+) -> UnitEstimates:
+    """The decay times, whose median is told; those that are known go into `values`."""
+    found = unit_timescales(activity, source.episodes, TIMESTEP, draws=_DRAWS, seed=seed).tau
+    median = median_of_units(found.value, found.null, found.reasons, seed)
+    outcome.findings.append(Finding("median timescale (s)", median, "", name, "", "units"))
+    if (known := found.value[np.isfinite(found.value)]).size:
+        values[name] = known
+    return found
+
+
+def _with_the_slowest(found: UnitEstimates) -> Array:
+    """(units,) s, infinite where a unit never decays."""
+    return np.where([reason == NO_DECAY for reason in found.reasons], np.inf, found.value)
 
 
 def _body(source: Source, name: str) -> Array:

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.gait import oscillation_phase
-from analysis.inference import Estimate, not_estimable, percentile_interval
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
 from analysis.report.source import TIMESTEP, Source
@@ -22,8 +21,9 @@ _GAIN_STEPS = 10_000  # that the comparison with an untrained network takes
 _EVENT_WINDOW = 2.0  # s after an event
 _JOINT = "hip_L_extend"  # whose phase counts
 _DISTANCE, _SINCE = "distance to gap or target", "time since tap or another rare reward"
-_REWARD, _STABILITY = "reward", "mean stability (correlation of the curves of two halves of the episodes)"
+_REWARD = "reward"
 MEASURE = "tuning strength (held-out variance explained)"
+STABILITY = "stability (correlation of the curves of two halves of the episodes)"
 
 
 def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
@@ -53,7 +53,9 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
             outcome.units.append(UnitFinding(MEASURE, found.strength, layer=layer, variable=name))
             mean = mean_over_units(found.strength)
             outcome.findings.append(Finding(f"mean {MEASURE}", mean, "", layer, name, "units"))
-            outcome.findings.append(Finding(_STABILITY, _stability(found, seed), "", layer, name, "units"))
+            outcome.units.append(UnitFinding(STABILITY, found.stability, layer=layer, variable=name))
+            steady = mean_over_units(found.stability)
+            outcome.findings.append(Finding(f"mean {STABILITY}", steady, "", layer, name, "units"))
             if layer in fresh:
                 own = _strengths(source, some, rows, values, bins)
                 other = _strengths(source, fresh[layer], rows, values, bins)
@@ -83,14 +85,6 @@ def _strengths(
 ) -> Array:
     """(units,) of activity at these steps, without a null."""
     return tune(activity, values[rows], source.episodes[rows], bins, draws=0).strength.value
-
-
-def _stability(found: Tuning, seed: int) -> Estimate:
-    known, rng = found.stability[np.isfinite(found.stability)], np.random.default_rng(seed)
-    if not len(known):
-        return not_estimable(next(filter(None, found.strength.reasons), "no unit has a curve in both halves"))
-    low, high = percentile_interval(known[rng.integers(len(known), size=(200, len(known)))].mean(axis=1))
-    return Estimate(float(known.mean()), {}, (float(low), float(high)))
 
 
 def _bins(name: str, values: Array) -> int | list[Array]:

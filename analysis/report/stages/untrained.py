@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
 from analysis.inputs import Array
 from analysis.report.findings import Finding, Outcome
 from analysis.report.source import Source
@@ -17,6 +18,8 @@ from analysis.untrained import untrained_activity
 from rodent.errors import UsageError
 
 GAIN, UNIT_GAIN = "gain over an untrained network", "gain over an untrained network, mean over units"
+MIXED = "units mixed with an untrained network's"
+"""The control that deals the units of both networks to two layers."""
 NETWORKS = 20  # the fewest that a number can beat at 5 %
 UNTRAINED = "untrained networks"
 Layers = Mapping[str, NDArray[np.float32]]
@@ -88,13 +91,40 @@ def unit_gain(own: Array, other: Array, seed: int, draws: int = 1000) -> Estimat
         draws: of both.
     """
     own, other = (np.maximum(each[np.isfinite(each)], 0.0) for each in (own, other))
-    if not len(own) or not len(other):
-        return not_estimable(f"no unit of the {'untrained ' if len(own) else ''}layer is estimable")
+    if reason := _none_known(own, other):
+        return not_estimable(reason)
     rng, both = np.random.default_rng(seed), np.concatenate([own, other])
     mixed = rng.permuted(np.tile(both, (draws, 1)), axis=1)
     null = mixed[:, : len(own)].mean(axis=1) - mixed[:, len(own) :].mean(axis=1)
     drawn = [rng.choice(each, size=(draws, len(each))).mean(axis=1) for each in (own, other)]
     low, high = percentile_interval(drawn[0] - drawn[1])
-    return Estimate(
-        float(own.mean() - other.mean()), {"units mixed with an untrained network's": null}, (float(low), float(high))
-    )
+    return Estimate(float(own.mean() - other.mean()), {MIXED: null}, (float(low), float(high)))
+
+
+def share_slower(own: Array, other: Array, seed: int, draws: int = 1000) -> Estimate:
+    """In which share of the pairs of a layer's unit and one of the untrained network the layer's is slower.
+
+    Half where both are alike (Mann and Whitney 1947). Ranks alone count, so units that never decay may take part.
+
+    Args:
+        own: (units,) timescales of the recorded layer, infinite where a unit never decays; NaN where there is none.
+        other: (units,) of the untrained one.
+        seed: of the null, which deals the units of both to two layers, and of the units drawn for the interval.
+        draws: of both.
+    """
+    own, other = (each[~np.isnan(each)] for each in (own, other))
+    if reason := _none_known(own, other):
+        return not_estimable(reason)
+    rng, slower = np.random.default_rng(seed), (own[:, None] > other) + 0.5 * (own[:, None] == other)
+    mixed = rng.permuted(np.tile(stats.rankdata(np.concatenate([own, other])), (draws, 1)), axis=1)
+    null = (mixed[:, : len(own)].sum(axis=1) - len(own) * (len(own) + 1) / 2) / slower.size
+    drawn = [bootstrap_weights(len(each), draws, rng) for each in (own, other)]
+    low, high = percentile_interval(((drawn[0] @ slower) * drawn[1]).sum(axis=1) / slower.size)
+    return Estimate(float(slower.mean()), {MIXED: null}, (float(low), float(high)))
+
+
+def _none_known(own: Array, other: Array) -> str:
+    """Why two layers cannot be compared; empty where they can."""
+    if len(own) and len(other):
+        return ""
+    return f"no unit of the {'untrained ' if len(own) else ''}layer is estimable"
