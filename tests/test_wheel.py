@@ -18,9 +18,12 @@ env = gymnasium.make_vec("rodent/Run-v0", num_envs=2)
 observation, _ = env.reset(seed=0)
 env.step(env.action_space.sample())
 from policies.policy import Policy, shipped_policies
+from rodent.env import RodentVectorEnv
 for name in shipped_policies():
-    action, _ = Policy.load(name).act(observation)
-    assert action.shape == (2, 38)
+    policy = Policy.load(name)
+    env = RodentVectorEnv(policy.task, 2, privileged=policy.senses.privileged, vision=policy.sight)
+    observation, _ = env.reset(seed=0)
+    env.step(policy.act(observation)[0])
 from analysis.recording import Session, shipped_sessions
 for name, path in shipped_sessions().items():
     assert site in path.parents, path

@@ -1,5 +1,6 @@
 """Stages on made sessions: what belongs to the null, what units follow in a task, and the network that never learnt."""
 
+from functools import partial
 from importlib import import_module
 from itertools import combinations
 from types import SimpleNamespace
@@ -161,8 +162,8 @@ def test_units_of_a_trained_network_gain_over_those_of_an_untrained_one_and_alik
     assert unit_gain(rng.random(3), np.empty(0), 0).reason == "no unit of the untrained layer is estimable"
 
 
-def noise(session, rows, seed):
-    return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), 8)).astype(np.float32)}
+def noise(session, rows, seed, units=8):
+    return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), units)).astype(np.float32)}
 
 
 def test_slower_units_are_slower_in_most_pairs_whether_or_not_they_decay():
@@ -179,15 +180,15 @@ def test_slower_units_are_slower_in_most_pairs_whether_or_not_they_decay():
 
 
 class Standing(Made):
-    """Sways slowly, in two groups of units, and beats time with the left foot."""
+    """Beats time with the left foot, in two groups of units; enough of them that noise keeps no order by chance."""
 
     def __init__(self):
         super().__init__()
         steps, rng = np.arange(720), np.random.default_rng(4)
         self.standing = np.repeat((steps % 20 < 10)[:, None], 4, axis=1)
-        beat = np.cos(2 * np.pi * (steps[:, None] / 20 - np.arange(8) / 8))
-        of_task = np.where((self.tasks[:, None] == "run") == (np.arange(8) < 4), 1.0, 0.1)
-        self.activity = of_task * (beat + 0.05 * rng.normal(size=(720, 8)))
+        beat = np.cos(2 * np.pi * (steps[:, None] / 20 - np.arange(24) / 24))
+        of_task = np.where((self.tasks[:, None] == "run") == (np.arange(24) < 12), 1.0, 0.1)
+        self.activity = of_task * (beat + 0.05 * rng.normal(size=(720, 24)))
 
     def series(self, name):
         return self.senses
@@ -214,7 +215,9 @@ def test_timescales_sequences_groups_and_information_stand_beside_an_untrained_n
     reasons = {each.measure: each.estimate.reason for each in run_stage(name, Standing()).findings}
     assert reasons[GAIN if name == "sequences" else measures[0]] == "no network"
 
-    monkeypatch.setattr(import_module("analysis.report.stages.untrained"), "untrained_activity", noise)
+    monkeypatch.setattr(
+        import_module("analysis.report.stages.untrained"), "untrained_activity", partial(noise, units=24)
+    )
     found = [each for each in run_stage(name, Standing()).findings if each.measure in measures]
     assert {each.measure for each in found} == set(measures) and {each.layer for each in found} == {"policy.0"}
     known = [each.estimate for each in found if each.estimate.estimable]
