@@ -5,12 +5,14 @@
 Of a run of several seeds the one with the highest return is published, and the card tells the returns of all. Whole
 episodes of the mean action in dm_control's own environment; of the published one also in ours under `paper`, of its
 mean and of its sampled actions, and at half the step, since a gait that needs its step is an artefact. With learning
-curve, film and the run's configuration beside it.
+curve, film, a strip of its frames and the run's configuration beside it.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
 import tyro
 
 from policies.assessment import assess
@@ -48,6 +50,14 @@ def measure(policy: Policy, setting: tuple[str, str, bool], flags: Flags) -> dic
     return {"steps": policy.facts["steps"], **report}
 
 
+def draw_strip(film: Path, output: Path, count: int = 5, every: float = 0.16) -> None:
+    """A row of a film's frames, `every` seconds one, from the middle of the film on."""
+    frames = iio.imread(film)
+    step = round(every / (iio.immeta(film)["duration"] / 1000))
+    first = max(0, min(len(frames) // 2, len(frames) - step * (count - 1) - 1))
+    iio.imwrite(output, np.concatenate(list(frames[first::step][:count]), axis=1))
+
+
 def main(flags: Flags) -> None:
     policies = [Policy.load(folder) for folder in seed_folders(flags.run)]
     firsts = [measure(policy, SETTINGS[0], flags) for policy in policies]
@@ -70,6 +80,7 @@ def main(flags: Flags) -> None:
     (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
     draw_curves([flags.run], home / "curve.png")
     film_policy(str(home), home / "film.gif", seconds=flags.film_seconds, width=320, height=240, fps=12.5)
+    draw_strip(home / "film.gif", home / "strip.png")
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def test_unrolling_is_stepping_with_pictures_and_any_cell(wiring: str, cell: str
     unrolled = agent.unroll(observations, state, starts, seen)
     for t in range(T):
         output, state = agent.step(observations[t], reset_state(state, starts[t]), seen[t])
-        for ours, theirs in zip(output, unrolled, strict=True):
+        for ours, theirs in zip(output[:3], unrolled[:3], strict=True):
             torch.testing.assert_close(ours, theirs[t])
     assert agent.recurrent == bool(state)
 
