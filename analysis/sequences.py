@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from analysis.drawing import axes_or_new
-from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, ends, not_estimable
 from analysis.inputs import Array, codes, column_reasons, matrix
 from rodent.errors import UsageError
 
@@ -113,9 +113,9 @@ def sequence(
     odd, even = windows[1::2], windows[0::2]
     null = [_reliability(*(_rolled(half, rng) for half in (odd, even))) for _ in range(draws)]
     samples = [_reliability(_drawn(odd, rng), _drawn(even, rng)) for _ in range(draws)]
-    low, high = percentile_interval(np.array(samples)) if len(windows) > 3 else UNKNOWN
+    interval = ends(np.array(samples)) if len(windows) > 3 else UNKNOWN
     value = _reliability(odd, even)
-    reliability = Estimate(value, {"rolled events": np.array(null)}, (float(low), float(high)))
+    reliability = Estimate(value, {"rolled events": np.array(null)}, interval)
     if not np.isfinite(value):
         reliability = not_estimable("every unit peaks at the same offset")
     mean[:, known] = even.mean(axis=0)
@@ -205,8 +205,8 @@ def _fall(windows: Array, variability: Array, draws: int, rng: np.random.Generat
     at = np.arange(events)[:, None]
     null = np.array([1 - _variability(windows[at, lags]).min() for lags in steps])
     samples = [1 - _variability(_drawn(windows, rng)).min() for _ in range(draws)]
-    low, high = percentile_interval(np.array(samples)) if events > 3 else UNKNOWN
-    return Estimate(float(1 - variability.min()), {"rolled events": null}, (float(low), float(high)))
+    interval = ends(np.array(samples)) if events > 3 else UNKNOWN
+    return Estimate(float(1 - variability.min()), {"rolled events": null}, interval)
 
 
 def _of_known_units(windows: Array) -> Array:
@@ -238,11 +238,11 @@ def _gain(
     both, count, events = np.concatenate(pair, axis=2), pair[0].shape[2], len(pair[0])
     orders = (rng.permutation(both.shape[2]) for _ in range(draws))
     null = np.array([difference(both[:, :, order[:count]], both[:, :, order[count:]]) for order in orders])
-    low, high = UNKNOWN
+    interval = UNKNOWN
     if events > 3:
         drawn = (_drawn_in_halves(events, rng) for _ in range(draws))
-        low, high = percentile_interval(np.array([difference(*(windows[rows] for windows in pair)) for rows in drawn]))
-    return Estimate(value, {control: null}, (float(low), float(high)))
+        interval = ends(np.array([difference(*(windows[rows] for windows in pair)) for rows in drawn]))
+    return Estimate(value, {control: null}, interval)
 
 
 def _drawn_in_halves(events: int, rng: np.random.Generator) -> NDArray[np.int64]:

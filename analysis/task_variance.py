@@ -12,7 +12,7 @@ from sklearn.metrics import silhouette_score
 
 from analysis.controls import rotate_units
 from analysis.drawing import axes_or_new
-from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, resampled_rows
 from analysis.inputs import Array, Labels, codes, matrix, same_length
 
 
@@ -67,10 +67,7 @@ def task_variance(
     interval = UNKNOWN
     if groups.max() > 0:
         rows = [resampled_rows(groups, rng) for _ in range(draws)]
-        low, high = percentile_interval(
-            np.array([_again(units[r][:, active], names[r], most_clusters, seed) for r in rows])
-        )
-        interval = (float(low), float(high))
+        interval = ends(np.array([_again(units[r][:, active], names[r], most_clusters, seed) for r in rows]))
     return TaskVariance(variance, share, clusters, Estimate(value, {"rotated units": np.array(null)}, interval))
 
 
@@ -110,12 +107,12 @@ def compare_groups(
     for draw in range(draws):
         mixed = rng.permutation(both)
         null[draw] = _separation(mixed[:count], most_clusters, seed) - _separation(mixed[count:], most_clusters, seed)
-    low, high = UNKNOWN
+    interval = UNKNOWN
     if groups.max() > 0:
         rows = (resampled_rows(groups, rng) for _ in range(draws))
         drawn = [[_again(units[r], names[r], most_clusters, seed) for units in pair] for r in rows]
-        low, high = percentile_interval(np.subtract(*np.transpose(drawn)))
-    return Estimate(first - second, {control: null}, (float(low), float(high)))
+        interval = ends(np.subtract(*np.transpose(drawn)))
+    return Estimate(first - second, {control: null}, interval)
 
 
 def plot_task_variance(result: TaskVariance, ax: Axes | None = None) -> Axes:

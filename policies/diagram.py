@@ -14,7 +14,7 @@ from policies.agent import Agent
 from policies.config import TrainConfig, load_yaml
 from policies.observation import ObservationSpec
 from policies.policy import Policy
-from policies.registry import AGENTS, make_agent
+from policies.registry import AGENTS, make_agent_for
 from policies.storage import write_atomically
 from policies.wiring import Edge, Node, Wiring, read_wiring
 from rodent.env import RodentVectorEnv
@@ -67,10 +67,8 @@ def _make(config: TrainConfig) -> Agent:
     senses = ObservationSpec.of(env.single_observation_space, config.privileged_critic)
     if AGENTS[config.agent].sees:
         senses = replace(senses, picture=(PICTURE, (SIZE, SIZE, 3)))
-    actions, picture = len(env.body.actuators), senses.picture[1] if senses.picture else None
-    settings, tasks = config.agent_settings, len(config.task)
     with torch.random.fork_rng():
-        return make_agent(config.agent, senses.size, actions, settings, senses.critic_size, picture, tasks, senses)
+        return make_agent_for(senses, config.agent, len(env.body.actuators), config.agent_settings, len(config.task))
 
 
 @dataclass

@@ -88,6 +88,25 @@ class FeedForwardAgent(Agent):
         reflected = observation[..., self.sense_index[:size]] * self.sense_sign[:size]
         return [self.normaliser(observation), self.normaliser(reflected)]
 
+    def senses(self, views: list[Tensor], probe: Probe) -> list[Tensor]:
+        """What the policy reads of each view, which a probe sees."""
+        size = self.observation_size
+        return [probe(f"{w}senses", view[..., :size].contiguous()) for w, view in zip(WHERE, views, strict=False)]
+
+    def run_on(self, network: str, seen: list[Tensor], probe: Probe) -> list[Tensor]:
+        """What the `actor` or the `critic` makes of each view."""
+        layers = getattr(self, network)
+        return [run_layers(layers, each, f"{w}{network}", probe) for w, each in zip(WHERE, seen, strict=False)]
+
+    def mean_value(self, seen: list[Tensor], probe: Probe = NOTHING) -> Tensor:
+        """What the critic says of all views, as `Output.value`."""
+        return self._as_value(mean_of(self.run_on("critic", seen, probe)))
+
+
+def mean_of(views: list[Tensor]) -> Tensor:
+    """The mean of what was made of each view."""
+    return sum(views[1:], views[0]) / len(views)
+
 
 class MLPAgent(FeedForwardAgent):
     """Two separate multi-layer perceptrons, for the mean action and for the value.
@@ -114,28 +133,15 @@ class MLPAgent(FeedForwardAgent):
             self.look_twice()
 
     def value(self, observations: Tensor) -> Tensor:
-        return self._value(self.views(observations))
+        return self.mean_value(self.views(observations))
 
     def say(self, observation: Tensor, probe: Probe = NOTHING) -> Output:
-        size = self.observation_size
         views = self.views(observation)
-        seen = [
-            probe(f"{where}senses", view[..., :size].contiguous()) for where, view in zip(WHERE, views, strict=False)
-        ]
-        mean = probe("mean", self._mean(seen, probe))
-        log_std = (self.log_std + self.log_std[self.action_index]) / 2 if self.symmetric else self.log_std
-        told = self._critic_is_told(observation)
-        value = self._value(views, probe) if told else self._unknown_value(mean)
-        return Output(mean, log_std.expand_as(mean), value)
-
-    def _mean(self, seen: list[Tensor], probe: Probe) -> Tensor:
-        means = [run_layers(self.actor, each, f"{where}actor", probe) for where, each in zip(WHERE, seen, strict=False)]
+        means = self.run_on("actor", self.senses(views, probe), probe)
         if self.symmetric:
             means[1] = means[1][..., self.action_index] * self.action_sign
-        return sum(means[1:], means[0]) / len(means)
-
-    def _value(self, views: list[Tensor], probe: Probe = NOTHING) -> Tensor:
-        values = [
-            run_layers(self.critic, seen, f"{where}critic", probe) for where, seen in zip(WHERE, views, strict=False)
-        ]
-        return self._as_value(sum(values[1:], values[0]) / len(values))
+        mean = probe("mean", mean_of(means))
+        log_std = (self.log_std + self.log_std[self.action_index]) / 2 if self.symmetric else self.log_std
+        told = self._critic_is_told(observation)
+        value = self.mean_value(views, probe) if told else self._unknown_value(mean)
+        return Output(mean, log_std.expand_as(mean), value)

@@ -10,8 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from policies.agent import Output, mlp, run_layers
-from policies.mlp import WHERE, FeedForwardAgent, MLPAgent, MLPSettings
+from policies.agent import Output, mlp
+from policies.mlp import WHERE, FeedForwardAgent, MLPAgent, MLPSettings, mean_of
 from policies.observation import ObservationSpec
 from policies.probe import NOTHING, Probe
 from rodent.errors import UsageError
@@ -42,12 +42,10 @@ class ModulatedSettings:
             raise UsageError(f"modulated.hidden must name at least one layer of one unit, not {self.hidden}")
         if self.synergies < _PHASES:
             raise UsageError(f"modulated.synergies must be {_PHASES} or more, not {self.synergies}")
-        if self.sideways < 0 or (self.sideways and not self.symmetric):
-            raise UsageError(
-                f"modulated.sideways must be 0 or more, not {self.sideways}"
-                if self.symmetric or self.sideways < 0
-                else "modulated.sideways needs to know what a mirror does: give --modulated.symmetric as well"
-            )
+        if self.sideways < 0:
+            raise UsageError(f"modulated.sideways must be 0 or more, not {self.sideways}")
+        if self.sideways and not self.symmetric:
+            raise UsageError("modulated.sideways needs to know what a mirror does: give --modulated.symmetric as well")
         for name in ("initial_std", "reach", "sideways_reach"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"modulated.{name} must be above 0 and finite, not {getattr(self, name)}")
@@ -137,16 +135,14 @@ class ModulatedAgent(FeedForwardAgent):
         return self.controls(output, output.mean), 0.5 * (variance + _LEAST_STD**2).log()
 
     def inputs(self, senses: ObservationSpec) -> Mapping[str, list[Hashable]]:
-        numbers = [(name, i) for name, size in senses.senses for i in range(size)]
+        numbers = senses.numbers("policy")
         labels: list[Hashable] = [numbers[i] for i in self._plain]
         labels += [(*numbers[i], phase) for phase in range(1 + _PHASES) for i in self._ahead]
-        of_critic = [(name, i) for name, size in senses.critic_senses for i in range(size)]
-        return {"actor.0.weight": labels, "critic.0.weight": [*labels, *of_critic]}
+        return {"actor.0.weight": labels, "critic.0.weight": [*labels, *senses.numbers("critic")]}
 
     def value(self, observations: Tensor) -> Tensor:
         views = self.views(observations)
-        own = [view[..., : self.observation_size] for view in views]
-        return self._value(self._features(own, self._driven(observations)), views)
+        return self._value(self._features(self.senses(views, NOTHING), self._driven(observations)), views)
 
     @property
     def _moves(self) -> Tensor:
@@ -168,22 +164,20 @@ class ModulatedAgent(FeedForwardAgent):
         return self.runner.step(observation[..., : self.observation_size], {}, probe=within)[0].mean.clamp(-1, 1)
 
     def say(self, observation: Tensor, probe: Probe = NOTHING) -> Output:
-        drive, views, size = self._driven(observation, probe), self.views(observation), self.observation_size
-        own = [probe(f"{w}senses", view[..., :size].contiguous()) for w, view in zip(WHERE, views, strict=False)]
-        seen = [probe(f"{w}features", x) for w, x in zip(WHERE, self._features(own, drive), strict=False)]
-        commands = [run_layers(self.actor, x, f"{w}actor", probe) for w, x in zip(WHERE, seen, strict=False)]
+        drive, views = self._driven(observation, probe), self.views(observation)
+        features = self._features(self.senses(views, probe), drive)
+        seen = [probe(f"{where}features", each) for where, each in zip(WHERE, features, strict=False)]
+        commands = self.run_on("actor", seen, probe)
         if self.looks_twice:
             commands[1] = commands[1] * self._parity(self.synergies)
-        mean = probe("mean", sum(commands[1:], commands[0]) / len(commands))
+        mean = probe("mean", mean_of(commands))
         told = self._critic_is_told(observation)
         value = self._value(seen, views, probe) if told else self._unknown_value(mean)
         return Output(mean, self.log_std.expand_as(mean), value, drive)
 
     def _value(self, seen: list[Tensor], views: list[Tensor], probe: Probe = NOTHING) -> Tensor:
         more = [view[..., self.observation_size :] for view in views]
-        inputs = [torch.cat(pair, -1) for pair in zip(seen, more, strict=True)]
-        values = [run_layers(self.critic, x, f"{w}critic", probe) for w, x in zip(WHERE, inputs, strict=False)]
-        return self._as_value(sum(values[1:], values[0]) / len(values))
+        return self.mean_value([torch.cat(pair, -1) for pair in zip(seen, more, strict=True)], probe)
 
     def _features(self, senses: list[Tensor], drive: Tensor) -> list[Tensor]:
         """What the modulator reads (..., features) of what is sensed as it is and, in a mirror, of a symmetric one."""

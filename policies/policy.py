@@ -19,7 +19,7 @@ from policies.estimates import Estimates
 from policies.observation import ObservationSpec
 from policies.plain import build, to_plain
 from policies.probe import NOTHING, Probe
-from policies.registry import find_agent, make_agent
+from policies.registry import find_agent, make_agent_for
 from policies.storage import DamagedFileError, read_tensors, write_atomically, write_tensors
 from rodent.errors import UsageError
 from rodent.vision import VisionSettings
@@ -135,13 +135,11 @@ class Policy:
                 f"agent {self.agent.name} is built on a trained {' and '.join(self.agent.PARTS)}, without which it is "
                 f"another architecture: give the policy that its {self.agent.PARTS[0]} was made of"
             )
-        shape = self.senses.picture[1] if self.senses.picture else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            agent = make_agent(
-                self.agent.name, self.senses.size, len(self.action_names), self.settings, self.senses.critic_size,
-                shape, self.agent.tasks, self.senses,
-            )  # fmt: skip
+            agent = make_agent_for(
+                self.senses, self.agent.name, len(self.action_names), self.settings, self.agent.tasks
+            )
         agent.load_state_dict(dict(self.agent.named_buffers()), strict=False)
         facts = {name: self.facts[name] for name in _KEPT if name in self.facts} | {"untrained_seed": seed}
         return Policy(agent.eval().requires_grad_(False), self.settings, self.senses, self.action_names, facts)
@@ -192,11 +190,8 @@ class Policy:
             )
             names = tuple(str(name) for name in description["actions"])
             settings = build(find_agent(description["agent"]).settings_type, description["settings"], "settings")
-            shape = senses.picture[1] if senses.picture else None
             values = int(description.get("values", 1))
-            agent = make_agent(
-                description["agent"], senses.size, len(names), settings, senses.critic_size, shape, values, senses
-            )
+            agent = make_agent_for(senses, description["agent"], len(names), settings, values)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedFileError(f"{folder / DESCRIPTION_FILE} is damaged: {_reason(error)}") from None
         weights, _ = read_tensors(folder / WEIGHTS_FILE)

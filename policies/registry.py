@@ -70,6 +70,12 @@ def make_agent(
     return agent
 
 
+def make_agent_for(senses: ObservationSpec, name: str, action_size: int, settings: Any, tasks: int = 1) -> Agent:
+    """A fresh agent that reads `senses`; see `make_agent`."""
+    shape = senses.picture[1] if senses.picture else None
+    return make_agent(name, senses.size, action_size, settings, senses.critic_size, shape, tasks, senses)
+
+
 def make_learner(name: str, agent: Agent, settings: Any, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> Learner:
     """A learner for an agent; `settings` is an instance of its `settings_type`, `tasks` are the run's."""
     return find_learner(name)(agent, settings, tasks, ranks)

@@ -35,7 +35,7 @@ from policies.modulated import ModulatedAgent
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.progress import RunProgress
-from policies.registry import make_agent, make_learner
+from policies.registry import make_agent_for, make_learner
 from policies.rollout import Rollout
 from policies.run_folder import CHECKPOINTS, POLICY, claim, hold
 from policies.schedule import Schedule
@@ -280,13 +280,8 @@ class TrainingRun:
     def _make_agent(self) -> Agent:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            actions = len(action_names(self.env))
-            senses = self.senses
-            shape = senses.picture[1] if senses.picture else None
-            settings, tasks = self.config.agent_settings, len(self.config.task)
-            agent = make_agent(
-                self.config.agent, senses.size, actions, settings, senses.critic_size, shape, tasks, senses
-            )
+            actions, tasks = len(action_names(self.env)), len(self.config.task)
+            agent = make_agent_for(self.senses, self.config.agent, actions, self.config.agent_settings, tasks)
         if agent.symmetric:
             sizes = dict(self.senses.senses + self.senses.critic_senses)
             agent.reflect(mirror_senses(self.env.body, sizes), mirror_actions(self.env.body))
@@ -299,17 +294,17 @@ class TrainingRun:
             if isinstance(self.agent, ModulatedAgent) and source.agent.name == self.agent.runner.name:
                 self._take_runner(self.agent, source)
             else:
-                self._copy_weights(source, self.agent)
+                self._copy_weights(source, self.agent, self.senses)
                 keep_values(source, self.agent, self.learner.value_facts(), self.config.task)
         return self.agent.state_dict()
 
     def _take_runner(self, agent: ModulatedAgent, source: Policy) -> None:
         """Make a policy the one that is modulated, along the synergies that it has in its own task."""
-        self._copy_weights(source, agent.runner)
+        self._copy_weights(source, agent.runner, of_policy(self.senses))
         mirror = mirror_actions(self.env.body) if agent.symmetric else None
         agent.adopt(*measure_synergies(source, self.config.physics, self.make_env, self.config.threads, mirror))
 
-    def _copy_weights(self, source: Policy, agent: Agent) -> None:
+    def _copy_weights(self, source: Policy, agent: Agent, senses: ObservationSpec) -> None:
         if source.agent.name != agent.name:
             raise UsageError(
                 f"{self.config.init_from} is of agent {source.agent.name}, not {self.config.agent}: "
@@ -320,7 +315,7 @@ class TrainingRun:
             advice = "give --vision" if source.senses.sees else "leave out --vision"
             raise UsageError(f"{self.config.init_from} and the run differ in what they see: {advice}")
         try:
-            copy_weights(source, agent, self.senses if agent is self.agent else of_policy(self.senses))
+            copy_weights(source, agent, senses)
         except ValueError:
             raise UsageError(
                 f"{self.config.init_from} is a network of other sizes: it has {source.settings}, "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
+from analysis.inference import Estimate, bootstrap_weights, ends, not_estimable
 from analysis.inputs import Array
 from analysis.report.findings import Finding, Outcome
 from analysis.report.source import Source
@@ -97,8 +97,7 @@ def unit_gain(own: Array, other: Array, seed: int, draws: int = 1000) -> Estimat
     mixed = rng.permuted(np.tile(both, (draws, 1)), axis=1)
     null = mixed[:, : len(own)].mean(axis=1) - mixed[:, len(own) :].mean(axis=1)
     drawn = [rng.choice(each, size=(draws, len(each))).mean(axis=1) for each in (own, other)]
-    low, high = percentile_interval(drawn[0] - drawn[1])
-    return Estimate(float(own.mean() - other.mean()), {MIXED: null}, (float(low), float(high)))
+    return Estimate(float(own.mean() - other.mean()), {MIXED: null}, ends(drawn[0] - drawn[1]))
 
 
 def share_slower(own: Array, other: Array, seed: int, draws: int = 1000) -> Estimate:
@@ -119,8 +118,9 @@ def share_slower(own: Array, other: Array, seed: int, draws: int = 1000) -> Esti
     mixed = rng.permuted(np.tile(stats.rankdata(np.concatenate([own, other])), (draws, 1)), axis=1)
     null = (mixed[:, : len(own)].sum(axis=1) - len(own) * (len(own) + 1) / 2) / slower.size
     drawn = [bootstrap_weights(len(each), draws, rng) for each in (own, other)]
-    low, high = percentile_interval(((drawn[0] @ slower) * drawn[1]).sum(axis=1) / slower.size)
-    return Estimate(float(slower.mean()), {MIXED: null}, (float(low), float(high)))
+    return Estimate(
+        float(slower.mean()), {MIXED: null}, ends(((drawn[0] @ slower) * drawn[1]).sum(axis=1) / slower.size)
+    )
 
 
 def _none_known(own: Array, other: Array) -> str:
