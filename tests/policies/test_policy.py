@@ -227,3 +227,4 @@ def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
     ):
         assert line in card.splitlines(), line
     assert "## Film" not in card
+    assert "kg, makes 1.9 strides a second when it walks as it likes" in card and "and 5.2 where it changes" in card
