@@ -27,6 +27,7 @@ from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
 from rodent.machine import describe_machine, peak_memory_gib
 from rodent.physics import CONTROL_TIMESTEP
+from rodent.stopwatch import Places, Stopwatch
 from rodent.tasks import make_task
 
 _POOL = 64  # arenas, as training has them
@@ -67,7 +68,7 @@ def bench(
     rng = np.random.default_rng(0)
     env._limits[:] = rng.integers(1, env.task.step_limit + 1, envs)  # so that not all end at once
     limit = _BareSimulations(env)
-    phases = _Phases(env)
+    phases = Stopwatch(parts_of_a_step(env))
     ours = bare = pictures = 0.0
     steps = 0
     for _ in range(_SETTLING_STEPS):
@@ -147,47 +148,18 @@ class _BareSimulations:
                 self._forward(model, data)
 
 
-class _Phases:
-    """Time spent in parts of `env.step`, taken by wrapping them for as long as the context lasts.
+def parts_of_a_step(env: RodentVectorEnv) -> Places:
+    """Where the time of `env.step` goes, for a `Stopwatch`.
 
     What one part does for another, such as the first pictures of episodes in `resets`, counts as the outer one's.
     """
-
-    def __init__(self, env: RodentVectorEnv) -> None:
-        self._places: dict[str, tuple[Any, str]] = {
-            "physics": (env.engine, "step"),
-            "senses": (env, "_observe"),
-            "rewards": (env, "_score"),
-            "resets": (env, "_begin_next"),
-        }
-        if env.eyes:
-            self._places["pictures"] = (env.eyes, "look")
-        self._spent = dict.fromkeys(self._places, 0.0)
-        self._within = False
-
-    def __enter__(self) -> None:
-        for phase, (owner, method) in self._places.items():
-            setattr(owner, method, self._counted(phase, getattr(owner, method)))
-
-    def __exit__(self, *error: object) -> None:
-        for owner, method in self._places.values():
-            delattr(owner, method)  # the class's own shows again
-
-    def _counted(self, phase: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any) -> Any:
-            if self._within:
-                return call(*args)
-            self._within, start = True, time.perf_counter()
-            result = call(*args)
-            self._within = False
-            self._spent[phase] += time.perf_counter() - start
-            return result
-
-        return counted
-
-    def shares(self, total: float) -> dict[str, float]:
-        shares = {phase: round(spent / total, 4) for phase, spent in self._spent.items()}
-        return shares | {"other": round(1 - sum(shares.values()), 4)}
+    places: Places = {
+        "physics": (env.engine, "step"),
+        "senses": (env, "_observe"),
+        "rewards": (env, "_score"),
+        "resets": (env, "_begin_next"),
+    }
+    return places | {"pictures": (env.eyes, "look")} if env.eyes else places
 
 
 def _bare_pictures(env: RodentVectorEnv) -> float:

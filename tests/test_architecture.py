@@ -15,7 +15,7 @@ ORDER = [
     "tasks/parameters", "tasks/base", "tasks/run", "tasks/run_gaps", "tasks/escape_bowl", "tasks/two_tap",
     "tasks/maze_forage", "tasks/__init__", "aids", "symmetry", "rendering", "scenes", "pool", "randomisation", "vision",
     "env", "dm_control_env",
-    "measures", "machine", "describe", "bench", "video", "viewer", "doctor", "cli", "__main__",
+    "measures", "machine", "stopwatch", "describe", "bench", "video", "viewer", "doctor", "cli", "__main__",
 ]  # fmt: skip
 
 

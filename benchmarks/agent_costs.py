@@ -1,0 +1,182 @@
+"""What an agent costs beside the simulation: acting, interventions that are not used, and a student that sees.
+
+    python benchmarks/agent_costs.py [--seconds 60] [--output benchmarks/results/agent_costs.json]
+
+Acting: 256 environments of `run` under `fast` without vision; everything that lies between two steps of the
+environments while a rollout is collected, beside those steps, in the same iterations. Interventions: what handing every
+activation to a probe that gives it back costs, beside the step of the agent that it is a part of. The student: the
+training run of `assets/configs/student.yaml`, and where its time goes. Each in a process of its own.
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+import tyro
+from writing import write_result
+
+from policies.agent import Agent
+from policies.config import EvaluationSettings, TrainConfig, load_yaml
+from policies.environment import Mixture, make_rodent_env
+from policies.multitask import SharedSenses
+from policies.probe import NOTHING, Probe
+from policies.training import TrainingRun
+from rodent.bench import parts_of_a_step
+from rodent.env import RodentVectorEnv
+from rodent.machine import describe_machine, peak_memory_gib
+from rodent.stopwatch import Places, Stopwatch
+
+STUDENT = Path(__file__).parents[1] / "assets" / "configs" / "student.yaml"
+PARTS = ("acting", "interventions", "student")
+_WARM_UP = 2  # iterations that are not timed: the first rollout teaches nothing, and caches are cold
+
+
+@dataclass
+class Flags:
+    seconds: float = 60.0  # of measuring, a part
+    threads: int = 2  # of the simulation
+    output: Path = Path("benchmarks/results/agent_costs.json")
+    only: Literal["", "acting", "interventions", "student"] = ""  # measure this part, in this process, and print JSON
+
+
+def acting(flags: Flags) -> dict:
+    config = TrainConfig(agent="merel2020", envs=256, threads=flags.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        run = _run(config, folder)
+        watch = Stopwatch({"collecting": (run.collector, "collect")})
+        inner = Stopwatch({"stepping": (run.env, "step")})
+        steps = 0
+        for i in itertools.count():
+            if i < _WARM_UP:
+                run.iterate()
+                continue
+            with inner, watch:
+                run.iterate()
+            steps += run.rollout.rewards.numel()
+            if watch.seconds()["collecting"] > flags.seconds:
+                break
+    stepping = inner.seconds()["stepping"]
+    return {
+        "agent": "merel2020",
+        "task": "run",
+        "physics": "fast",
+        "envs": config.envs,
+        "threads": flags.threads,
+        "stepping_us_a_step": round(1e6 * stepping / steps, 1),
+        "acting_us_a_step": round(1e6 * (watch.seconds()["collecting"] - stepping) / steps, 1),
+        "acting_of_stepping": round(watch.seconds()["collecting"] / stepping - 1, 4),
+        "peak_memory_gib": round(peak_memory_gib(), 2),
+    }
+
+
+class Counting(Probe):
+    """Counts what it is handed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, name: str, activation: torch.Tensor) -> torch.Tensor:
+        self.count += 1
+        return activation
+
+
+@torch.inference_mode()
+def interventions(flags: Flags) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        agent: Agent = _run(TrainConfig(agent="merel2020", envs=256, threads=flags.threads), folder).agent
+    torch.set_num_threads(1)
+    observation, state = torch.randn(256, agent.observation_size), agent.initial(256)
+    counting = Counting()
+    agent.step(observation, state, probe=counting)
+    count, stepping, handing = 0, 0.0, 0.0
+    activation = observation
+    while stepping + handing < flags.seconds / 4:
+        began = time.perf_counter()
+        agent.step(observation, state)
+        between = time.perf_counter()
+        for _ in range(counting.count):
+            activation = NOTHING("name", activation)
+        handing += time.perf_counter() - between
+        stepping += between - began
+        count += 1
+    return {
+        "agent": "merel2020",
+        "envs": 256,
+        "activations": counting.count,
+        "step_us": round(1e6 * stepping / count, 1),
+        "handing_us": round(1e6 * handing / count, 2),
+        "handing_of_step": round(handing / stepping, 5),
+    }
+
+
+def student(flags: Flags) -> dict:
+    config = replace(load_yaml(STUDENT), threads=flags.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        run = _run(config, folder)
+        watch = Stopwatch(_places_of(run))
+        spent, steps = 0.0, 0
+        for i in itertools.count():
+            if i < _WARM_UP:
+                run.iterate()
+                continue
+            began = time.perf_counter()
+            with watch:
+                run.iterate()
+            spent += time.perf_counter() - began
+            steps += run.rollout.rewards.numel()
+            if spent > flags.seconds:
+                break
+    return {
+        "config": STUDENT.name,
+        "settings": asdict(config.agent_settings),
+        "envs": config.envs,
+        "threads": flags.threads,
+        "picture_every": config.picture_every,
+        "steps_per_s": round(steps / spent, 1),
+        "shares": watch.shares(spent),
+        "peak_memory_gib": round(peak_memory_gib(), 2),
+    }
+
+
+def _places_of(run: TrainingRun) -> Places:
+    """Where an iteration spends its time; environments of several tasks have parts of their own."""
+    envs = run.env.parts if isinstance(run.env, Mixture) else [run.env]
+    places: Places = {}
+    for each in envs:
+        env = each.env if isinstance(each, SharedSenses) else each
+        assert isinstance(env, RodentVectorEnv)
+        places |= {f"{env.task.name}.{part}": place for part, place in parts_of_a_step(env).items()}
+    return places | {
+        "inference": (run.agent, "step"),
+        "experts": (run.collector.experts, "advise"),
+        "learning": (run.learner, "update"),
+    }
+
+
+def _run(config: TrainConfig, folder: str) -> TrainingRun:
+    return TrainingRun(replace(config, run_dir=Path(folder), evaluation=EvaluationSettings(0)), make_rodent_env)
+
+
+def main(flags: Flags) -> None:
+    if flags.only:
+        print(json.dumps({"acting": acting, "interventions": interventions, "student": student}[flags.only](flags)))
+        return
+    result: dict = {"command": " ".join(["python", *sys.argv]), "machine": describe_machine()}
+    for part in PARTS:
+        command = [sys.executable, __file__, "--only", part, "--seconds", str(flags.seconds),
+                   "--threads", str(flags.threads)]  # fmt: skip
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        result[part] = json.loads(done.stdout)
+        print(part, json.dumps(result[part], indent=1))
+    write_result(flags.output, result)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Flags))
