@@ -35,6 +35,7 @@ class ModulatedSettings:
     reach: float = 2.2  # how far a command of 1 moves the controls along the leading synergy
     sideways_reach: float = 5.0  # what `reach` is to those that turn: more, as they disturb the stride less
     senses: tuple[str, ...] = ()  # what it reads besides privileged senses and what the runner does (none: every one)
+    withheld: tuple[str, ...] = ()  # senses that mean another thing here than to the runner, which is told their mean
     runner: MLPSettings = field(default_factory=MLPSettings)  # the network of the policy to modulate, see `init_from`
 
     def __post_init__(self) -> None:
@@ -81,7 +82,9 @@ class ModulatedAgent(FeedForwardAgent):
         count = min(settings.synergies + settings.sideways, action_size)
         super().__init__(observation_size, action_size, settings.initial_std, critic_size, tasks, commands=count)
         self.runner = MLPAgent(observation_size, action_size, settings.runner).requires_grad_(False)
-        self._plain, self._ahead = _sort_senses(settings.senses, senses or _nameless(observation_size, critic_size))
+        senses = senses or _nameless(observation_size, critic_size)
+        self._plain, self._ahead = _sort_senses(settings.senses, senses)
+        self._withheld = [i for name in settings.withheld for i in senses.units(name)]
         features = count + len(self._plain) + (1 + _PHASES) * len(self._ahead)
         self.actor = mlp((features, *settings.hidden), count, output_gain=0.01)
         self.critic = mlp((features + critic_size, *settings.hidden), tasks, output_gain=0.01)
@@ -161,7 +164,11 @@ class ModulatedAgent(FeedForwardAgent):
     def _driven(self, observation: Tensor, probe: Probe = NOTHING) -> Tensor:
         """What the runner says (..., A), clipped as the actuators do."""
         within = probe if probe is NOTHING else _Within("runner.", probe)
-        return self.runner.step(observation[..., : self.observation_size], {}, probe=within)[0].mean.clamp(-1, 1)
+        senses = observation[..., : self.observation_size]
+        if self._withheld:
+            senses = senses.clone()
+            senses[..., self._withheld] = self.runner.normaliser.mean[self._withheld].to(senses.dtype)
+        return self.runner.step(senses, {}, probe=within)[0].mean.clamp(-1, 1)
 
     def say(self, observation: Tensor, probe: Probe = NOTHING) -> Output:
         drive, views = self._driven(observation, probe), self.views(observation)

@@ -60,6 +60,18 @@ def test_without_commands_it_does_what_the_runner_does() -> None:
     torch.testing.assert_close(controls, runs.clamp(-1, 1))
 
 
+def test_what_is_withheld_reaches_the_modulator_and_not_the_runner() -> None:
+    agent = make(replace(SETTINGS, withheld=("gyro",)))
+    agent.runner.normaliser.update(torch.randn(50, SENSES.size) + 3)
+    observation = torch.randn(B, SENSES.size)
+    told = observation.clone()
+    told[:, :3] = agent.runner.normaliser.mean[:3].float()
+    output = say(agent, observation)
+    torch.testing.assert_close(output.drive, agent.runner.step(told, {})[0].mean.clamp(-1, 1))
+    assert not torch.equal(output.mean, say(agent, told).mean)
+    assert torch.equal(say(make(), observation).drive, make().runner.step(observation, {})[0].mean.clamp(-1, 1))
+
+
 def test_a_command_moves_the_controls_along_its_synergy_by_the_root_of_its_spread() -> None:
     agent = make()
     still = Output(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(1), drive=torch.zeros(1, A))
