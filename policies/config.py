@@ -177,10 +177,11 @@ class TrainConfig:
             raise UsageError(f"seeds must be different integers of 0 or more, not {self.seeds}")
         if self.privileged and self.privileged_critic:
             raise UsageError("privileged lets the critic read what privileged_critic lets it read: give one of them")
-        led = any(aids.approach for aids in (*(phase.aids for phase in self.phases), *self.task_aids.values()) if aids)
+        aids = [*(phase.aids for phase in self.phases), *self.task_aids.values()]
+        led = next((each.led for each in aids if each and each.led), None)
         if led and not (self.privileged or self.privileged_critic or self.expert):
             raise UsageError(
-                "aids.approach needs what privileged senses know: give --privileged or --privileged-critic as well"
+                f"aids.{led} needs what privileged senses know: give --privileged or --privileged-critic as well"
             )
         if self.vision and not find_agent(self.agent).sees:
             raise UsageError(f"agent {self.agent} can't see: leave out --vision, or give --agent merel2020")

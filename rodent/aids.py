@@ -38,6 +38,9 @@ class TrainingAids:
     backward: float = 0.0  # weight against speed (m/s) along negative x
     effort: float = 0.0  # weight against the mean square action
     approach: float = 0.0  # weight of the speed (m/s) towards where the task leads, for training with privileged senses
+    reach: float = (
+        0.0  # weight of how near a paw is to what it should touch, 0 to 1, for training with privileged senses
+    )
 
     def __post_init__(self) -> None:
         if self.episode_seconds is not None and not CONTROL_TIMESTEP <= self.episode_seconds < math.inf:
@@ -46,7 +49,8 @@ class TrainingAids:
             raise UsageError(f"end_on_head_below must be finite, not {self.end_on_head_below}")
         if not 0 <= self.fallen_starts <= 1:
             raise UsageError(f"fallen_starts must lie in [0, 1], not {self.fallen_starts}")
-        for name in ("upright", "jerk", "backward", "effort", "approach", "start_ahead", "start_offset", "start_yaw"):
+        weights = ("upright", "jerk", "backward", "effort", "approach", "reach")
+        for name in (*weights, "start_ahead", "start_offset", "start_yaw"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
 
@@ -72,6 +76,11 @@ class TrainingAids:
         qpos[body.hinge_qpos] = body.hinge_range[:, 0] + share * np.ptp(body.hinge_range, axis=1)
         return Start(qpos, start.qvel)
 
+    @property
+    def led(self) -> str | None:
+        """The aid that pays for what privileged senses alone know, if there is one."""
+        return next((name for name in ("approach", "reach") if getattr(self, name)), None)
+
     def shaping(self, task: Task, state: State, body: Body, action: Tensor, previous: Tensor) -> dict[str, Tensor]:
         """Named shaping terms, each (envs,), with their weights applied.
 
@@ -93,6 +102,8 @@ class TrainingAids:
             terms["effort"] = -self.effort * action.square().mean(1)
         if self.approach:
             terms["approach"] = self.approach * task.progress(state, body)
+        if self.reach:
+            terms["reach"] = self.reach * task.nearness(state, body)
         return terms
 
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:

@@ -92,9 +92,9 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self.task = make_task(task) if isinstance(task, str) else task
         self.physics = find_physics(physics) if isinstance(physics, str) else physics
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
-        if aids is not None and aids.approach and not privileged:
+        if aids is not None and aids.led and not privileged:
             raise UsageError(
-                "the aid approach needs what privileged senses know: add --privileged or --privileged-critic"
+                f"the aid {aids.led} needs what privileged senses know: add --privileged or --privileged-critic"
             )
         self.aids = aids
         self.render_mode = render_mode

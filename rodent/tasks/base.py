@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import mujoco
 import numpy as np
+import torch
 from torch import Tensor
 
 from rodent.arenas import compile_world, draw_any_arena, export, without_pictures
@@ -202,6 +203,11 @@ class Task(ABC):
     @abstractmethod
     def progress(self, state: State, body: Body) -> Tensor:
         """Speed (envs,) in m/s towards where the task leads, for training aids; it may read the `chart`."""
+
+    def nearness(self, state: State, body: Body) -> Tensor:
+        """How near a paw is to what it should touch now, (envs,) from 0 to 1, for training aids: 0 without such."""
+        del body
+        return torch.zeros_like(state.time)
 
     def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
         """What came of some episodes, at least one, in the task's own terms; None for what cannot be estimated."""

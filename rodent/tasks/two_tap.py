@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AREA = 1.5  # m; orbs stand within this of the origin along x and y
 REACH = 0.1  # m; so near the torso, along the ground, that a hand can be on the orb
+NEAR = 0.05  # m; over which a hand's nearness to the orb falls to 1/e
 DEBOUNCE = 0.2  # s; a touch so soon after the first one is not a second one
 TAP_REWARD = 25.0
 _ORB = "target_0_0/geom"  # the model's last geom
@@ -219,6 +220,15 @@ class TwoTap(Task):
         """Towards the orb; nothing where a hand can reach it."""
         offset = state.memory["orb"] - state.xpos[:, body.torso]
         return speed_along(offset, state, body) * (offset[:, :2].norm(dim=1) > REACH)
+
+    def nearness(self, state: State, body: Body) -> Tensor:
+        """Of a hand to the orb; nothing while a tap would be too soon, or one has been missed."""
+        memory = state.memory
+        waited = state.time - memory["first_time"]
+        open_ = (memory["phase"] == Phase.TAPPED_ONCE) & (waited >= memory["interval"] - memory["tolerance"])
+        hands = state.xpos[:, torch.from_numpy(body.paws[:2])]
+        distance = (hands - memory["orb"][:, None]).norm(dim=-1).amin(1)
+        return (-distance / NEAR).exp() * (open_ | (memory["phase"] == Phase.UNTAPPED))
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def orb(state: State) -> Tensor:

@@ -1,5 +1,7 @@
 """Privileged senses: what no animal senses, off unless asked for, and the same in both simulators."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -144,6 +146,31 @@ def test_it_pays_nothing_where_a_hand_reaches_the_orb():
     state.memory["orb"][0, :2] = state.xpos[0, env.body.torso, :2] + 0.03
     state.qvel[0, env.body.root_qpos] = 0.5
     assert env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["approach"] == 0
+
+
+@pytest.mark.parametrize(
+    ("phase", "waited", "due"),
+    [(Phase.UNTAPPED, 0, True), (Phase.TAPPED_ONCE, 0.3, False), (Phase.TAPPED_ONCE, 0.8, True),
+     (Phase.TAPPED_TOO_SOON, 0.8, False), (Phase.NO_SECOND_TAP, 1.5, False)],
+)  # fmt: skip
+def test_an_aid_pays_for_a_hand_near_the_orb_while_a_tap_is_due(phase, waited, due):
+    env = RodentVectorEnv("two-tap", 2, privileged=True, aids=TrainingAids(reach=0.5))
+    env.reset(seed=0)
+    state, hands = env.engine.state, torch.from_numpy(env.body.paws[:2])
+    state.memory["phase"][:] = int(phase)
+    state.memory["first_time"].copy_(state.time - waited)
+    state.memory["orb"].copy_(state.xpos[:, hands[1]] + torch.tensor([[0.05, 0, 0], [0, 0, 1]]))
+    near, far = env.task.nearness(state, env.body).tolist()
+    nearest = (state.xpos[:, hands] - state.memory["orb"][:, None]).norm(dim=-1).amin(1)
+    assert near == pytest.approx(math.exp(-float(nearest[0]) / 0.05) if due else 0)
+    assert far < 1e-6
+    assert "reach" in env.step(np.zeros((2, 38)))[-1]["shaping_terms"]
+
+
+def test_where_nothing_is_to_be_touched_nearness_pays_nothing():
+    env = RodentVectorEnv("run", 2)
+    env.reset(seed=0)
+    assert env.task.nearness(env.engine.state, env.body).tolist() == [0, 0]
 
 
 def test_it_needs_what_privileged_senses_know():
