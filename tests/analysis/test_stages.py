@@ -14,7 +14,10 @@ from analysis.report.stages import STAGES
 from analysis.report.stages.decoding import decoding, gain
 from analysis.report.stages.families import behaviour_family, families
 from analysis.report.stages.sampling import even_steps, told, whole_episodes
+from analysis.report.stages.strongest_units import FRESH, INPUTS, MATCHED, ROTATED
+from analysis.report.stages.strongest_units import MEASURE as STRONGEST
 from analysis.report.stages.tuning import MEASURE
+from analysis.report.stages.tuning_maps import MEASURE as MAP
 from analysis.report.stages.untrained import GAIN, MIXED, UNIT_GAIN, UNTRAINED, share_slower, unit_gain
 from rodent.errors import UsageError
 
@@ -408,3 +411,107 @@ def test_units_are_not_asked_in_the_steps_in_which_they_were_chosen(without_body
     ]
     chosen = {each.layer: each.estimate for each in found if each.estimate.estimable}
     assert "policy.0, unit 3" in chosen and chosen["policy.0, unit 3"].value < 0.2
+
+
+# ---- single units beside every control, and over two variables -------------------------------------------------------
+
+
+class Few(Made):
+    """Three units of twelve that follow the height; no direction of the layer follows it better than they do."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(5)
+        del self.kinematics["speed (m/s)"]
+        self.activity = rng.normal(size=(720, 12))
+        self.activity[:, :3] += 3 * np.sin(2 * self.kinematics["height (m)"])[:, None]
+        self.activity /= self.activity.std(axis=0)
+        self.senses = rng.normal(size=(720, 8))
+
+
+def strongest(made):
+    found = [each for each in run_stage("strongest_units", made).findings if each.measure == STRONGEST and each.layer]
+    return {each.variable: each.estimate for each in found}
+
+
+def test_the_strongest_units_beat_every_control_where_an_effect_is_of_single_units(without_body, monkeypatch):
+    monkeypatch.setattr(
+        import_module("analysis.report.stages.untrained"), "untrained_activity", partial(noise, units=12)
+    )
+    estimates = strongest(Few())
+    found, nothing = estimates["height (m)"], estimates["turning (rad/s)"]
+    assert set(found.beat) == {CONTROL, MATCHED, ROTATED, FRESH, INPUTS} and found.value > 0.5
+    assert found.interval[0] < found.value < found.interval[1]
+    assert abs(nothing.value) < 0.1 and not nothing.beat
+
+
+def test_an_effect_that_the_inputs_have_or_any_direction_of_the_layer_is_not_of_single_units(without_body):
+    made = Few()
+    made.senses = made.activity.copy()
+    assert INPUTS not in strongest(made)["height (m)"].beat
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(12, 12)))[0]
+    made.activity = made.activity @ turn  # the best direction is none of the units now
+    assert ROTATED not in strongest(made)["height (m)"].beat
+
+
+def test_units_that_cannot_be_chosen_and_asked_apart_say_why(without_body):
+    made = Few()
+    made.tasks = np.where(made.episodes < 3, "two-tap", np.where(made.episodes == 3, "one", "run"))
+    made.task_names = ("two-tap", "one", "run")
+    assert strongest(made)["height (m)"].reason.startswith("task one has one episode")
+    made = Few()
+    made.activity = made.activity[:, :5]
+    assert strongest(made)["height (m)"].reason == "5 units that vary; needs 6, to match those chosen"
+
+
+class Walking(Made):
+    """A unit that follows the product of speed and turning, in which neither alone tells it anything."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(6)
+        speed, turning = rng.uniform(-1, 1, size=(2, 720))
+        self.kinematics = {"speed (m/s)": speed, "turning (rad/s)": turning, "height (m)": rng.normal(size=720)}
+        self.activity = rng.normal(size=(720, 8))
+        self.activity[:, 2] = speed * turning + 0.05 * rng.normal(size=720)
+
+
+def test_a_unit_that_follows_two_variables_together_has_a_map_and_no_curve(without_body):
+    made = Walking()
+    outcome = run_stage("tuning_maps", made)
+    (units,) = (each.estimates for each in outcome.units if each.measure == MAP)
+    assert units.value.argmax() == 2 and units.value[2] > 0.7 and units.beat.tolist() == [k == 2 for k in range(8)]
+    assert units.interval[0, 2] < units.value[2] < units.interval[1, 2] and units.control == CONTROL
+    pair = "turning (rad/s) x speed (m/s)"
+    assert outcome.arrays[f"occupancy.{pair}"].sum() == 720 and list(outcome.pictures) == ["turning-x-speed"]
+    assert outcome.arrays[f"map.policy.0.{pair}"].shape == (8, 8, 8)
+    for each in run_stage("tuning", made).units:
+        if each.measure == MEASURE and each.variable in ("speed (m/s)", "turning (rad/s)"):
+            assert each.estimates.value[2] < 0.1
+
+
+def test_maps_of_too_few_steps_say_so(without_body):
+    made = Walking()
+    made.landmarks = {"distance to gap (m)": np.where(np.arange(720) < 90, 1.0, np.nan)}
+    reasons = {each.variable: each.estimate.reason for each in run_stage("tuning_maps", made).findings}
+    assert reasons["distance to gap (m) x speed (m/s)"] == "90 steps with both; needs at least 200"
+
+
+def test_information_of_rates_stands_beside_an_untrained_networks_rates_where_it_has_any(without_body, monkeypatch):
+    measure, untrained = f"{UNIT_GAIN} (bits per unit of activity, Skaggs)", "analysis.report.stages.untrained"
+
+    def gained(made):
+        return [each.estimate for each in run_stage("information", made).findings if each.measure == measure]
+
+    made = Made()
+    monkeypatch.setattr(import_module(untrained), "untrained_activity", noise)
+    assert [each.reason for each in gained(made)] == ["every unit of the untrained layer is negative somewhere"]
+
+    def rates(*given):
+        return {name: np.abs(values) for name, values in noise(*given).items()}
+
+    monkeypatch.setattr(import_module(untrained), "untrained_activity", rates)
+    (gain,) = gained(made)
+    assert gain.value > 0 and gain.beat == (MIXED,)
+    made.activity = made.activity - 5
+    assert gained(made) == []  # signed: there is nothing to gain

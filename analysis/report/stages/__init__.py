@@ -15,17 +15,21 @@ from analysis.report.stages.information import information
 from analysis.report.stages.overview import overview
 from analysis.report.stages.sequences import sequences
 from analysis.report.stages.similarity import similarity
+from analysis.report.stages.strongest_units import strongest_units
 from analysis.report.stages.tangling import tangling
 from analysis.report.stages.task_variance import task_variance
 from analysis.report.stages.timescales import timescales
 from analysis.report.stages.tuning import tuning
+from analysis.report.stages.tuning_maps import tuning_maps
 
 STAGES = (
     Stage("overview", "Episodes", overview),
     Stage("behaviour", "Behaviour", behaviour),
     Stage("gait", "Gait", gait),
     Stage("tuning", "Tuning of units", tuning, ("gait",)),
+    Stage("tuning_maps", "Tuning of units to two variables", tuning_maps, ("gait",)),
     Stage("information", "Information of units", information, ("gait", "tuning")),
+    Stage("strongest_units", "The strongest units beside every control", strongest_units, ("gait",)),
     Stage("encoding", "What units encode", encoding, ("behaviour",)),
     Stage("decoding", "What layers tell", decoding, ("behaviour",)),
     Stage("timescales", "Timescales of units", timescales),
