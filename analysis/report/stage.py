@@ -46,9 +46,14 @@ class Stage:
             "seed": seed,
             "code": code_digest(self.work.__module__),
             "needs": dict(sorted(needed.items())),
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "libraries": libraries(),
         }
         return hashlib.sha256(json.dumps([self.name, facts]).encode()).hexdigest()
+
+
+def libraries() -> dict[str, str]:
+    """The versions of the libraries that numbers follow from."""
+    return {name: version(name) for name in _LIBRARIES}
 
 
 @cache

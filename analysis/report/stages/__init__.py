@@ -1,5 +1,6 @@
 """The standard set, in the order in which it runs."""
 
+from analysis.report.behaviour_map import NAME as MAP
 from analysis.report.stage import Stage
 from analysis.report.stages.alignment import alignment
 from analysis.report.stages.axes import axes
@@ -24,7 +25,7 @@ from analysis.report.stages.tuning_maps import tuning_maps
 
 STAGES = (
     Stage("overview", "Episodes", overview),
-    Stage("behaviour", "Behaviour", behaviour),
+    Stage("behaviour", "Behaviour", behaviour, (MAP,)),
     Stage("gait", "Gait", gait),
     Stage("tuning", "Tuning of units", tuning, ("gait",)),
     Stage("tuning_maps", "Tuning of units to two variables", tuning_maps, ("gait",)),
