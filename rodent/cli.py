@@ -210,10 +210,14 @@ def record(arguments: list[str]) -> None:
     flags = _parse(RecordFlags, "record", arguments)
     with _needing_lab("recording"):
         from analysis.nwb_record import record as record_session
+        from analysis.recording import Session
 
     with _progress_bar("recording") as progress:
         given = asdict(flags)
-        print(record_session(tasks=given.pop("task"), **given, progress=progress))
+        path = record_session(tasks=given.pop("task"), **given, progress=progress)
+    with Session(path) as session:
+        print(session.description, file=sys.stderr)  # among it what was left out, and why
+    print(path)
 
 
 def analyze(arguments: list[str]) -> None:
