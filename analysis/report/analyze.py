@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from analysis.report.page import Found, write_page
 from analysis.report.source import Source
 from analysis.report.stage import Stage, code_digest, libraries
 from analysis.report.stages import STAGES
+from analysis.report.stages.untrained import UNTRAINED, beside_untrained
 from policies.storage import write_atomically
 from rodent.errors import UsageError
 from rodent.machine import peak_memory_gib
@@ -91,9 +93,14 @@ def analyze(
             progress(0.0, "map of behaviour")
             times.append(_run_map(sources, together, earlier, cache, seed))
         for i, (source, mine) in enumerate(zip(sources, found, strict=True)):
+            waiting: dict[str, _Waiting] = {}
             for j, stage in enumerate(chosen):
-                progress(0.95 * (i + j / len(chosen)) / len(sources), f"{source.name}: {stage.name}")
-                times.append(_run(source, mine, together.kept, stage, cache, seed))
+                progress(0.9 * (i + j / len(chosen)) / len(sources), f"{source.name}: {stage.name}")
+                times.append(_run(source, mine, together.kept, stage, cache, seed, waiting))
+            if waiting:
+                progress(0.9 * (i + 1) / len(sources), f"{source.name}: {UNTRAINED}")
+                times.append(_stand_beside(source, mine, waiting, seed))
+            mine.kept = {stage.name: mine.kept[stage.name] for stage in chosen if stage.name in mine.kept}
         if len(sources) > 1:
             progress(0.95, "over sessions")
             times.append(_run_across(sources, found, together, cache, seed))
@@ -151,8 +158,25 @@ def _make(output: Path) -> None:
         raise UsageError(f"cannot write a report to {output}: {error.strerror}") from None
 
 
+@dataclass
+class _Waiting:
+    """An outcome that untrained networks are to stand beside before it is kept."""
+
+    outcome: Outcome
+    folder: Path
+    facts: dict[str, Any]
+    row: dict[str, Any]
+    """Of the times."""
+
+
 def _run(
-    source: Source, mine: Found, together: Mapping[str, Kept], stage: Stage, cache: Path, seed: int
+    source: Source,
+    mine: Found,
+    together: Mapping[str, Kept],
+    stage: Stage,
+    cache: Path,
+    seed: int,
+    waiting: dict[str, _Waiting],
 ) -> dict[str, Any]:
     """Run one stage of one session or find what it left."""
     there = {**together, **mine.kept}
@@ -162,7 +186,21 @@ def _run(
     key = stage.key(source, seed, {name: there[name].folder.name for name in stage.needs})
     earlier = {name: there[name].arrays for name in stage.needs}
     facts = {"session_sha256": source.digest, "seed": seed, "key": key, "virtual_rodent": rodent.__version__}
-    return _kept(mine, stage.name, key, lambda: stage.work(source, earlier, seed), cache, facts)
+    return _kept(mine, stage.name, key, lambda: stage.work(source, earlier, seed), cache, facts, waiting)
+
+
+def _stand_beside(source: Source, mine: Found, waiting: Mapping[str, _Waiting], seed: int) -> dict[str, Any]:
+    """Drive untrained networks for the outcomes that wait for them, and keep these."""
+    before = time.perf_counter()
+    failures = beside_untrained(source, {name: each.outcome for name, each in waiting.items()}, seed)
+    for name, each in waiting.items():
+        try:
+            if name in failures:
+                raise failures[name]
+            mine.kept[name] = keep(each.outcome, each.folder, each.row["seconds"], each.facts)
+        except Exception as error:  # whatever it is, the other stages must not be lost
+            each.row["failure"] = mine.failures[name] = _line(error)
+    return _timed(source.name, UNTRAINED, time.perf_counter() - before)
 
 
 def _run_map(
@@ -197,21 +235,36 @@ def _run_across(
 
 
 def _kept(
-    mine: Found, name: str, key: str, work: Callable[[], Outcome], cache: Path, facts: dict[str, Any]
+    mine: Found,
+    name: str,
+    key: str,
+    work: Callable[[], Outcome],
+    cache: Path,
+    facts: dict[str, Any],
+    waiting: dict[str, _Waiting] | None = None,
 ) -> dict[str, Any]:
-    """Find an outcome in the cache, or make it."""
+    """Find an outcome in the cache, or make it; one that untrained networks are to stand beside waits for them."""
     before, folder = time.perf_counter(), cache / f"{name}-{key[:32]}"
     kept = find(folder)
     if kept is None:
         try:
             outcome = work()
             taken = time.perf_counter() - before
-            kept = keep(outcome, folder, taken, {"session": mine.name, "stage": name, **facts})
+            facts = {"session": mine.name, "stage": name, **facts}
+            if outcome.of_others is not None and waiting is not None:
+                row = _timed(mine.name, name, taken)
+                waiting[name] = _Waiting(outcome, folder, facts, row)
+                return row
+            kept = keep(outcome, folder, taken, facts)
         except Exception as error:  # whatever it is, the other stages must not be lost
-            mine.failures[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            mine.failures[name] = _line(error)
             return _timed(mine.name, name, time.perf_counter() - before, failure=mine.failures[name])
     mine.kept[name] = kept
     return _timed(mine.name, name, time.perf_counter() - before, cached=not kept.fresh)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _timed(session: str, stage: str, seconds: float, cached: bool = False, failure: str = "") -> dict[str, Any]:

@@ -33,8 +33,9 @@ from analysis.report.findings import (
 )
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stage import code_digest
-from analysis.report.stages import STAGES, conditions
+from analysis.report.stages import STAGES, conditions, untrained
 from analysis.report.stages.gait import stride_phase
+from analysis.report.stages.untrained import UNTRAINED
 from rodent.cli import main
 from rodent.errors import UsageError
 from tests.analysis.barcode import film_barcode, number
@@ -149,6 +150,38 @@ def test_what_was_found_of_the_same_content_is_found_again(report, mlp_session, 
     assert pd.read_csv(tmp_path / "report" / "tables" / "gait.csv").session.unique().tolist() == ["renamed"]
     other = analyze([renamed], tmp_path / "report", ("overview",), seed=1)
     assert not other["stages"][0]["cached"]
+
+
+def test_stages_are_kept_when_the_untrained_networks_beside_them_were_driven(mlp_session, tmp_path, monkeypatch):
+    monkeypatch.setattr(untrained, "NETWORKS", 2)
+    stages = ("tangling", "dimensions", "overview")
+    first, again = (analyze([mlp_session], tmp_path, stages) for _ in range(2))
+    names = ["overview", "dimensions", "tangling"]
+    assert [stage["stage"] for stage in first["stages"]] == [*names, UNTRAINED, "page"]
+    assert [stage["stage"] for stage in again["stages"] if stage["cached"]] == names  # and no network is driven again
+    table = pd.read_csv(tmp_path / "tables" / "dimensions.csv")
+    assert (table.control == UNTRAINED).any()
+    assert not any(stage["failure"] for stage in first["stages"] + again["stages"])
+
+
+def test_a_stage_that_fails_on_an_untrained_network_costs_its_own_results_alone(mlp_session, tmp_path, monkeypatch):
+    def fails(layers):
+        raise RuntimeError("no memory")
+
+    def work(source, earlier, seed):
+        return replace(dimensions.work(source, earlier, seed), of_others=fails)
+
+    (dimensions,) = (stage for stage in STAGES if stage.name == "dimensions")
+    stages = [replace(stage, work=work) if stage is dimensions else stage for stage in STAGES]
+    monkeypatch.setattr(module, "STAGES", stages)
+    monkeypatch.setattr(untrained, "NETWORKS", 2)
+    done = analyze([mlp_session], tmp_path, ("dimensions", "tangling"))
+    assert {stage["stage"]: stage["failure"] for stage in done["stages"] if stage["failure"]} == {
+        "dimensions": "RuntimeError: no memory"
+    }
+    (row,) = pd.read_csv(tmp_path / "tables" / "dimensions.csv").to_dict("records")
+    assert row["reason"] == "not estimable: RuntimeError: no memory"
+    assert "windows of a second" in pd.read_csv(tmp_path / "tables" / "tangling.csv").reason.iloc[0]
 
 
 def test_what_is_damaged_in_the_cache_is_computed_again(report, mlp_session, tmp_path):
