@@ -270,6 +270,7 @@ def test_one_short_episode_is_marked_as_not_estimable_throughout_and_fails_nothi
     assert [stage["stage"] for stage in done["stages"]] == [
         "behaviour_map",
         *(stage.name for stage in STANDARD),
+        UNTRAINED,
         "page",
     ]
     for stage in STANDARD:
