@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,44 @@ from sklearn.decomposition import PCA
 from analysis.drawing import axes_or_new
 from analysis.inputs import Array, codes, first_reason, matrix, same_length
 from analysis.wavelets import BANDS, morlet
+from rodent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The principal components that features are scores on: other recordings get the same features by them.
+
+    Attributes:
+        band: a name in `wavelets.BANDS`.
+        timestep: s.
+        components: of each set, by name ("angles", "angles, BAND", "positions", "positions, BAND"): the set's mean in a
+            row before its axes, (1 + components, columns).
+    """
+
+    band: str
+    timestep: float
+    components: Mapping[str, Array]
+
+    def features(self, angles: ArrayLike, positions: ArrayLike, episodes: ArrayLike) -> Array:
+        """(steps, 4 * components) of other steps, as `behavioural_features` gives them; NaN in short episodes.
+
+        Raises:
+            UsageError: where shapes do not fit, or there are other joints or positions than those of the basis.
+        """
+        sets = {"angles": matrix(angles, "angles"), "positions": matrix(positions, "positions")}
+        steps, columns = same_length(**sets), []
+        for name, values in sets.items():
+            wanted = self.components[name].shape[1]
+            if values.shape[1] != wanted:
+                raise UsageError(f"{name} have {values.shape[1]} columns; the basis is of {wanted}")
+            scores = self._scores(name, values)
+            amplitudes = morlet(scores, episodes, self.timestep, BANDS[self.band]).amplitudes.reshape(steps, -1)
+            columns += [scores, self._scores(f"{name}, {self.band}", amplitudes)]
+        return np.concatenate(columns, axis=1)
+
+    def _scores(self, name: str, values: Array) -> Array:
+        mean, axes = self.components[name][0], self.components[name][1:]
+        return (values - mean) @ axes.T
 
 
 @dataclass(frozen=True)
@@ -23,11 +62,13 @@ class BehaviouralFeatures:
             of positions. NaN in steps whose episode is shorter than the slowest period, and everywhere where there is
             a reason.
         names: of the columns.
+        basis: what they are scores on; None where there is a reason.
         reason: why there are none; empty where there are.
     """
 
     values: Array
     names: tuple[str, ...]
+    basis: Basis | None
     reason: str = ""
 
 
@@ -50,20 +91,20 @@ def behavioural_features(
     sets = {"angles": matrix(angles, "angles"), "positions": matrix(positions, "positions")}
     steps = same_length(**sets)
     codes(episodes, steps, "episodes")
-    columns, names = [], []
+    columns, names, kept = [], [], {}
     for name, values in sets.items():
         if reason := _reason(values, components):
             return _none(steps, components, f"{name}: {reason}")
-        scores = PCA(components, random_state=0).fit_transform(values)
+        scores, kept[name] = _principal(values, components)
         amplitudes = morlet(scores, episodes, timestep, BANDS[band]).amplitudes.reshape(steps, -1)
         known = np.isfinite(amplitudes).all(axis=1)
         if reason := _reason(amplitudes[known], components):
             return _none(steps, components, f"amplitudes of {name}: {reason}")
         spectral = np.full((steps, components), np.nan)
-        spectral[known] = PCA(components, random_state=0).fit_transform(amplitudes[known])
+        spectral[known], kept[f"{name}, {band}"] = _principal(amplitudes[known], components)
         columns += [scores, spectral]
         names += [f"{name} {i}" for i in range(components)] + [f"{name}, {band} {i}" for i in range(components)]
-    return BehaviouralFeatures(np.concatenate(columns, axis=1), tuple(names))
+    return BehaviouralFeatures(np.concatenate(columns, axis=1), tuple(names), Basis(band, timestep, kept))
 
 
 def plot_behavioural_features(result: BehaviouralFeatures, ax: Axes | None = None) -> Axes:
@@ -76,6 +117,12 @@ def plot_behavioural_features(result: BehaviouralFeatures, ax: Axes | None = Non
     return ax
 
 
+def _principal(values: Array, components: int) -> tuple[Array, Array]:
+    """Scores (steps, components), and the mean in a row before the axes (1 + components, columns)."""
+    found = PCA(components, random_state=0)
+    return found.fit_transform(values), np.concatenate([found.mean_[None], found.components_])
+
+
 def _reason(values: Array, components: int) -> str:
     if reason := first_reason(values, components + 1):
         return reason
@@ -84,4 +131,4 @@ def _reason(values: Array, components: int) -> str:
 
 
 def _none(steps: int, components: int, reason: str) -> BehaviouralFeatures:
-    return BehaviouralFeatures(np.full((steps, 4 * components), np.nan), (), reason)
+    return BehaviouralFeatures(np.full((steps, 4 * components), np.nan), (), None, reason)

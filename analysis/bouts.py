@@ -18,7 +18,6 @@ from analysis.inference import (
     ends,
     episode_sums,
     not_estimable,
-    percentile_interval,
 )
 from analysis.inputs import Array, Labels, codes
 
@@ -162,11 +161,11 @@ def _predictability(label: Labels, episode: Labels, counts: Array, draws: int, s
     rng, size = np.random.default_rng(seed), len(counts)
     null = np.array([_information(_counts(_permuted(label, episode, rng), episode, size)) for _ in range(draws)])
     each = np.array([_counts(label[episode == name], episode[episode == name], size) for name in np.unique(episode)])
-    low = high = np.nan
+    interval = UNKNOWN
     if len(each) > 1:
         drawn = [each[rng.integers(len(each), size=len(each))].sum(axis=0) for _ in range(draws)]
-        low, high = percentile_interval(np.array([_information(part) for part in drawn]))
-    return Estimate(_information(counts), {"permuted bouts": null}, (float(low), float(high)))
+        interval = ends(np.array([_information(part) for part in drawn]))
+    return Estimate(_information(counts), {"permuted bouts": null}, interval)
 
 
 def _permuted(label: Labels, episode: Labels, rng: np.random.Generator) -> Labels:

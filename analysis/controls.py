@@ -6,7 +6,8 @@ network or the inputs in place of the activity, is a *reference*: another array 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,11 +16,12 @@ from scipy import stats
 
 from analysis.dealing import Dealing
 from analysis.drawing import plot_estimates
-from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, resampled_rows
 from analysis.inputs import Array, Labels, codes, first_reason, matrix
 from rodent.errors import UsageError
 
-Control = Callable[[Array, np.random.Generator], Array]
+Control = Callable[[Array, int, np.random.Generator], Iterator[NDArray[Any]]]
+"""Of activity (steps, units) so many surrogates, each of as many steps; all that there are where they are fewer."""
 Statistic = Callable[[Array, NDArray[np.int64]], float]  # of activity (rows, units) and the steps that its rows are
 
 
@@ -40,8 +42,8 @@ def rotate_units(activity: Array, rng: np.random.Generator) -> Array:
     """Activity about its mean in a random orthonormal basis: the population's geometry without its units."""
     centre = activity.mean(axis=0)
     count = activity.shape[1]
-    rotation = stats.ortho_group.rvs(count, random_state=rng) if count > 1 else np.eye(1)
-    return (activity - centre) @ rotation + centre
+    turn = stats.ortho_group.rvs(count, random_state=rng) if count > 1 else np.eye(1)
+    return (activity - centre) @ turn + centre
 
 
 def matched_units(activity: ArrayLike, chosen: ArrayLike, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -71,21 +73,45 @@ def matched_units(activity: ArrayLike, chosen: ArrayLike, rng: np.random.Generat
 
 
 def other_episodes(episodes: ArrayLike, tasks: ArrayLike | None = None) -> Control:
-    """The control that gives each episode the activity of another one of its task (`analysis.dealing`).
+    """The control that deals each episode the activity of an episode of its task (`analysis.dealing`).
+
+    No order of the episodes is drawn twice and the recorded one never, so a p is right even of few. Single episodes may
+    keep their own: orders in which none does are no exact null (docs/decisions/0015-the-null-is-other-episodes.md).
 
     Args:
         episodes: (steps,) labels.
         tasks: (steps,) labels, one an episode; None where all episodes are exchangeable.
+
+    Raises:
+        UsageError: where a task has one episode alone, for which no other can stand in.
     """
     labels = np.asarray(episodes)
-    dealing = Dealing.of(codes(labels, len(labels), "episodes"), tasks)
-    return lambda activity, rng: activity[dealing.steps(dealing.order(rng))]
+    groups = codes(labels, len(labels), "episodes")
+    dealing = Dealing.of(groups, tasks)
+    if alone := [block[0] for block in dealing.blocks if len(block) < 2]:
+        whose = "the recording" if tasks is None else f"task {np.asarray(tasks)[groups == alone[0]][0]}"
+        raise UsageError(f"{whose} has one episode, for which no other can stand in; record two at least")
+
+    def dealt(activity: Array, draws: int, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
+        return (activity[dealing.steps(order)] for order in dealing.orders(draws, rng))
+
+    return dealt
 
 
 def time_shift(episodes: ArrayLike) -> Control:
     """The control that rolls each episode's activity by a random lag."""
     labels = np.asarray(episodes)
-    return lambda activity, rng: shift_within_episodes(activity, labels, rng)
+    return lambda activity, draws, rng: (shift_within_episodes(activity, labels, rng) for _ in range(draws))
+
+
+def rotation(activity: Array, draws: int, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
+    """The control that turns the units: random directions of the population in place of units."""
+    return (rotate_units(activity, rng) for _ in range(draws))
+
+
+def other_units(chosen: ArrayLike) -> Control:
+    """The control that leaves, in place of all units, such as are as variable as those chosen (`matched_units`)."""
+    return lambda activity, draws, rng: (activity[:, matched_units(activity, chosen, rng)] for _ in range(draws))
 
 
 def against_controls(
@@ -103,11 +129,14 @@ def against_controls(
         statistic: of activity (rows, units) and the indices of those rows; greater means more of an effect.
         activity: (steps, units).
         episodes: (steps,) labels; the interval comes from episodes drawn with replacement.
-        controls: name to what makes surrogate activity, drawn `draws` times.
+        controls: name to what makes surrogate activity.
         references: name to other activity of the same steps: an untrained network's, or the inputs. What stands for
             their null is the statistic over episodes drawn with replacement.
-        draws: of each.
+        draws: of each, but where a control has fewer.
         seed: of all draws.
+
+    Raises:
+        UsageError: a reference has other steps, or a control cannot be made of this activity.
     """
     array = matrix(activity, "activity")
     groups, rng = codes(episodes, len(array), "episodes"), np.random.default_rng(seed)
@@ -115,7 +144,7 @@ def against_controls(
         return not_estimable(reason)
     rows = np.arange(len(array))
     nulls = {
-        name: np.array([statistic(control(array, rng), rows) for _ in range(draws)])
+        name: np.array([statistic(surrogate, rows) for surrogate in control(array, draws, rng)])
         for name, control in controls.items()
     }
     samples = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
@@ -124,8 +153,8 @@ def against_controls(
         if len(reference) != len(array):
             raise UsageError(f"{name} has {len(reference)} steps, the activity {len(array)}; give the same steps")
         nulls[name] = np.array([statistic(reference[sample], sample) for sample in samples or [rows]])
-    interval = percentile_interval(np.array([statistic(array[sample], sample) for sample in samples] or [np.nan]))
-    return Estimate(statistic(array, rows), nulls, (float(interval[0]), float(interval[1])))
+    interval = ends(np.array([statistic(array[sample], sample) for sample in samples])) if samples else UNKNOWN
+    return Estimate(statistic(array, rows), nulls, interval)
 
 
 def plot_controls(estimate: Estimate, label: str, ax: Axes | None = None) -> Axes:

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.encoding import episode_errors
-from analysis.inference import Estimate, bootstrap_weights, not_estimable, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, not_estimable
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
 
 
@@ -121,11 +121,11 @@ def _explained(
     """Explained variance, and its interval over episodes where there is a generator to draw them."""
     errors = episode_errors(units, target, groups, folds).sum(axis=1)
     totals = episode_errors(np.empty((len(units), 0)), target, groups, folds).sum(axis=1)
-    low, high = np.nan, np.nan
+    interval = UNKNOWN
     if rng is not None:
         weights = bootstrap_weights(len(errors), 500, rng)
-        low, high = percentile_interval(1 - (weights @ errors) / (weights @ totals))
-    return float(1 - errors.sum() / totals.sum()), (float(low), float(high))
+        interval = ends(1 - (weights @ errors) / (weights @ totals))
+    return float(1 - errors.sum() / totals.sum()), interval
 
 
 def _accuracy(
@@ -138,10 +138,10 @@ def _accuracy(
             continue
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=500))
         predicted[test] = model.fit(units[train], classes[train]).predict(units[test])
-    low, high = np.nan, np.nan
+    interval = UNKNOWN
     if rng is not None:
-        low, high = percentile_interval(_resampled_recall(predicted == classes, classes, groups, rng))
-    return float(balanced_accuracy_score(classes, predicted)), (float(low), float(high))
+        interval = ends(_resampled_recall(predicted == classes, classes, groups, rng))
+    return float(balanced_accuracy_score(classes, predicted)), interval
 
 
 def _resampled_recall(right: NDArray[np.bool_], classes: Labels, groups: Labels, rng: np.random.Generator) -> Array:

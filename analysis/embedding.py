@@ -15,12 +15,13 @@ from sklearn.cluster import HDBSCAN
 from sklearn.metrics import adjusted_rand_score
 
 from analysis.drawing import axes_or_new
-from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inference import Estimate, ends, not_estimable, resampled_rows
 from analysis.inputs import Array, Labels, codes, first_reason, matrix
 from rodent.errors import UsageError
 
 _CELLS = 200  # of the density, in each direction
 _MARGIN = 0.15  # of the range, around the map
+_ROLLED = "rolled labels"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Regions:
 
     def locate(self, points: ArrayLike) -> Labels:
         """(steps,) regions of other points (steps, 2); -1 outside of the map or where they are NaN."""
-        return _locate(matrix(points, "points"), self.grid, self.edges)
+        return locate(points, self.grid, self.edges)
 
 
 def embed(features: ArrayLike, perplexity: float = 30.0, seed: int = 0) -> TSNEEmbedding:
@@ -64,7 +65,21 @@ def embed(features: ArrayLike, perplexity: float = 30.0, seed: int = 0) -> TSNEE
         raise UsageError(f"features cannot be embedded: {reason}; give finite features that vary")
     if len(values) <= 3 * perplexity:
         raise UsageError(f"{len(values)} steps for a perplexity of {perplexity:g}; give more than three times as many")
-    return TSNE(perplexity=perplexity, random_state=seed, n_jobs=1).fit(values)
+    return _optimiser(perplexity, seed).fit(values)
+
+
+def embedded(features: ArrayLike, points: ArrayLike, perplexity: float, seed: int) -> TSNEEmbedding:
+    """The embedding that `embed` gave once, from what it was of and where it put it: new sessions map into it alike.
+
+    Args:
+        features: (steps, features) that were embedded.
+        points: (steps, 2) where they came to lie.
+        perplexity: that they were embedded with.
+        seed: likewise.
+    """
+    again = _optimiser(perplexity, seed).prepare_initial(matrix(features, "features"))
+    again[:] = matrix(points, "points")
+    return again
 
 
 def map_into(embedding: TSNEEmbedding, features: ArrayLike) -> Array:
@@ -101,42 +116,21 @@ def regions(
         grid = np.full((_CELLS, _CELLS), -1)
         edge = np.full(_CELLS + 1, np.nan)
         return Regions(nothing, nothing, np.full(grid.shape, np.nan), grid, (edge, edge), not_estimable(reason))
-    density, edges = _density(places, bandwidth)
+    extent, edges = _cells(places)
+    spread = density(places, edges, bandwidth * extent)
     # Peaks that rise from less than a hundredth of the highest are stray points.
-    peaks = peak_local_max(density, min_distance=3, threshold_rel=0.01)
-    markers = np.zeros(density.shape, dtype=np.int64)
+    peaks = peak_local_max(spread, min_distance=3, threshold_rel=0.01)
+    markers = np.zeros(spread.shape, dtype=np.int64)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    grid = watershed(-density, markers) - 1
-    labels = _locate(places, grid, edges)
+    grid = watershed(-spread, markers) - 1
+    labels = locate(places, grid, edges)
     clusters = HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(places)
-    return Regions(labels, clusters, density, grid, edges, _agreement(labels, clusters, groups, draws, seed))
+    return Regions(labels, clusters, spread, grid, edges, _agreement(labels, clusters, groups, draws, seed))
 
 
-def plot_regions(result: Regions, ax: Axes | None = None) -> Axes:
-    """The density with the borders of its regions."""
-    ax = axes_or_new(ax)
-    # As vectors, each of some ten thousand cells would be a path of its own.
-    image = ax.pcolormesh(*result.edges, result.density.T, rasterized=True)
-    x, y = ((edge[1:] + edge[:-1]) / 2 for edge in result.edges)
-    for region in range(result.grid.max() + 1):
-        ax.contour(x, y, (result.grid == region).T, levels=[0.5], colors="white", linewidths=0.5)
-    ax.set_xlabel("t-SNE 1")
-    ax.set_ylabel("t-SNE 2")
-    ax.figure.colorbar(image, ax=ax, label="density of steps")
-    return ax
-
-
-def _density(places: Array, bandwidth: float) -> tuple[Array, tuple[Array, Array]]:
-    low, high = places.min(axis=0), places.max(axis=0)
-    extent = float((high - low).max())
-    edges = [
-        np.linspace(c - (0.5 + _MARGIN) * extent, c + (0.5 + _MARGIN) * extent, _CELLS + 1) for c in (low + high) / 2
-    ]
-    counts, (first, second) = np.histogramdd(places, bins=edges)
-    return ndimage.gaussian_filter(counts / len(places), bandwidth * extent / (first[1] - first[0])), (first, second)
-
-
-def _locate(places: Array, grid: Labels, edges: tuple[Array, Array]) -> Labels:
+def locate(points: ArrayLike, grid: Labels, edges: tuple[Array, Array]) -> Labels:
+    """(steps,) regions (cells, cells) of points (steps, 2); -1 outside of the map or where they are NaN."""
+    places = matrix(points, "points")
     cell = [np.searchsorted(edge, column, side="right") - 1 for edge, column in zip(edges, places.T, strict=True)]
     inside = np.isfinite(places).all(axis=1)
     for index in cell:
@@ -146,14 +140,85 @@ def _locate(places: Array, grid: Labels, edges: tuple[Array, Array]) -> Labels:
     return found
 
 
+def density(points: ArrayLike, edges: tuple[Array, Array], bandwidth: float) -> Array:
+    """(cells, cells) share of the points (steps, 2) in each cell, smoothed by a Gaussian of this width."""
+    places = matrix(points, "points")
+    counts, _ = np.histogramdd(places, bins=edges)
+    return ndimage.gaussian_filter(counts / len(places), bandwidth / (edges[0][1] - edges[0][0]))
+
+
+def in_one_cluster(
+    labels: ArrayLike, clusters: ArrayLike, episodes: ArrayLike, draws: int = 50, seed: int = 0
+) -> dict[int, Estimate]:
+    """Of each region, the share of its steps that are in its most frequent cluster: 1 where HDBSCAN draws it, too.
+
+    Args:
+        labels: (steps,) region of each step; negative in none.
+        clusters: (steps,) HDBSCAN's, negative for noise, which is no cluster.
+        episodes: (steps,) labels.
+        draws: of the null, which rolls the regions in time, and of episodes for the interval.
+        seed: of both.
+    """
+    of, other = np.asarray(labels), np.asarray(clusters)
+    groups, rng = codes(episodes, len(of), "episodes"), np.random.default_rng(seed)
+    rolled = [_rolled(of, rng) for _ in range(draws)]
+    rows = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
+    found = {}
+    for region in np.unique(of[of >= 0]).tolist():
+        null = np.array([_most_frequent(other[each == region]) for each in rolled])
+        drawn = np.array([_most_frequent(other[row][of[row] == region]) for row in rows] or [np.nan])
+        found[region] = Estimate(_most_frequent(other[of == region]), {_ROLLED: null}, ends(drawn))
+    return found
+
+
+def plot_regions(result: Regions, ax: Axes | None = None) -> Axes:
+    """The density with the borders of its regions."""
+    return draw_density(result.density, result.grid, result.edges, ax)
+
+
+def draw_density(values: Array, grid: Labels, edges: tuple[Array, Array], ax: Axes | None = None) -> Axes:
+    """A density (cells, cells) with the borders of regions (cells, cells)."""
+    ax = axes_or_new(ax)
+    # As vectors, each of some ten thousand cells would be a path of its own.
+    image = ax.pcolormesh(*edges, values.T, rasterized=True)
+    x, y = ((edge[1:] + edge[:-1]) / 2 for edge in edges)
+    for region in range(grid.max() + 1):
+        ax.contour(x, y, (grid == region).T, levels=[0.5], colors="white", linewidths=0.5)
+    ax.set_xlabel("t-SNE 1")
+    ax.set_ylabel("t-SNE 2")
+    ax.figure.colorbar(image, ax=ax, label="density of steps")
+    return ax
+
+
+def _optimiser(perplexity: float, seed: int) -> TSNE:
+    return TSNE(perplexity=perplexity, random_state=seed, n_jobs=1)
+
+
+def _cells(places: Array) -> tuple[float, tuple[Array, Array]]:
+    """The greater extent of a map, and the edges of its cells."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    extent = float((high - low).max())
+    first, second = (
+        np.linspace(c - (0.5 + _MARGIN) * extent, c + (0.5 + _MARGIN) * extent, _CELLS + 1) for c in (low + high) / 2
+    )
+    return extent, (first, second)
+
+
 def _agreement(labels: Labels, clusters: Labels, groups: Labels, draws: int, seed: int) -> Estimate:
     if groups.max() < 1:
         return not_estimable("one episode: nothing to resample")
     rng = np.random.default_rng(seed)
     null = np.array([adjusted_rand_score(_rolled(labels, rng), clusters) for _ in range(draws)])
     rows = [resampled_rows(groups, rng) for _ in range(draws)]
-    low, high = percentile_interval(np.array([adjusted_rand_score(labels[r], clusters[r]) for r in rows]))
-    return Estimate(float(adjusted_rand_score(labels, clusters)), {"rolled labels": null}, (float(low), float(high)))
+    interval = ends(np.array([adjusted_rand_score(labels[r], clusters[r]) for r in rows]))
+    return Estimate(float(adjusted_rand_score(labels, clusters)), {_ROLLED: null}, interval)
+
+
+def _most_frequent(clusters: Labels) -> float:
+    """Share of the most frequent of them that is not negative; NaN of none."""
+    if not len(clusters):
+        return float("nan")
+    return float(np.bincount(clusters[clusters >= 0], minlength=1).max() / len(clusters))
 
 
 def _rolled(labels: Labels, rng: np.random.Generator) -> Labels:

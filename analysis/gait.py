@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import signal, stats
 
 from analysis.drawing import axes_or_new
-from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels, codes, matrix
 from rodent.errors import UsageError
+
+_LABELS = {"frequency": "stride frequency (Hz)", "length": "stride length (m)", "duty": "duty factor"}
 
 
 @dataclass(frozen=True)
@@ -157,18 +159,50 @@ def oscillation_phase(
     return np.where(strong, np.angle(analytic) % (2 * np.pi), np.nan)
 
 
-def plot_gait(result: Gait, ax: Axes | None = None) -> Axes:
-    """Stride frequency against speed, a colour and size of ring a limb, since strides last whole steps and coincide."""
+def plot_gait(result: Gait, ax: Axes | None = None, measure: str = "frequency") -> Axes:
+    """Strides against speed, a colour and size of ring a limb, since strides last whole steps and coincide.
+
+    Args:
+        result: what was found.
+        ax: to draw into.
+        measure: "frequency", "length" or "duty".
+    """
     ax = axes_or_new(ax)
     for i, limb in enumerate(np.unique(result.strides.limb)):
         of = result.strides.limb == limb
-        (rings,) = ax.plot(result.strides.speed[of], result.strides.frequency[of], "o", label=f"limb {limb}")
+        (rings,) = ax.plot(result.strides.speed[of], getattr(result.strides, measure)[of], "o", label=f"limb {limb}")
         rings.set(mfc="none", mew=0.8, ms=3 + 2 * i)
-    ax.set_yscale("log")
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter("{x:g}")
+    if measure == "frequency":
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}")
     ax.set_xlabel("speed (m/s)")
-    ax.set_ylabel("stride frequency (Hz)")
+    ax.set_ylabel(_LABELS[measure])
+    return ax
+
+
+def plot_phases(result: Gait, reference: int, names: Sequence[str], ax: Axes | None = None) -> Axes:
+    """When each limb stands in the stride of one of them (Hildebrand 1989): a bar from its touch-down, in strides.
+
+    Args:
+        result: what was found.
+        reference: the limb whose strides count.
+        names: of the limbs.
+        ax: to draw into.
+    """
+    ax = axes_or_new(ax, (4.6, 2.2))
+    for limb, name in enumerate(names):
+        of = result.strides.limb == limb
+        start = 0.0 if limb == reference else float(result.phase[reference, limb])
+        if not of.any() or np.isnan(start):
+            ax.text(0.02, limb, "too few strides", va="center", fontsize="small")
+            continue
+        duty = float(np.median(result.strides.duty[of]))
+        ax.broken_barh([(start - turn, duty) for turn in (0, 1)], (limb - 0.35, 0.7), color=f"C{limb}", label=name)
+        if limb != reference:
+            ax.plot(result.phase_interval[:, reference, limb], [limb, limb], color="black")
+    ax.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel=f"phase in the stride of {names[reference]}")
+    ax.set_yticks(range(len(names)), names)
     return ax
 
 
@@ -207,12 +241,12 @@ def _against_speed(values: Array, strides: Strides, draws: int, rng: np.random.G
         return not_estimable("speed or measure constant or NaN")
     null = np.array([_rank_correlation(rng.permutation(values), strides.speed) for _ in range(draws)])
     names = np.unique(strides.episode)
-    low = high = np.nan
+    interval = UNKNOWN
     if len(names) > 1:
         of = {name: np.flatnonzero(strides.episode == name) for name in names}
         rows = [np.concatenate([of[name] for name in rng.choice(names, size=len(names))]) for _ in range(draws)]
-        low, high = percentile_interval(np.array([_rank_correlation(values[r], strides.speed[r]) for r in rows]))
-    return Estimate(value, {"permuted strides": null}, (float(low), float(high)))
+        interval = ends(np.array([_rank_correlation(values[r], strides.speed[r]) for r in rows]))
+    return Estimate(value, {"permuted strides": null}, interval)
 
 
 def _rank_correlation(first: Array, second: Array) -> float:

@@ -71,13 +71,15 @@ def jpca(
     if components < 2 or components % 2:
         raise UsageError(f"{components} components; give an even number, since rotations come in planes")
     conditions, steps, units = array.shape
-    if reason := _reason(array, components):
+    reason, basis = _reason(array), np.empty((0, units))
+    if not reason:
+        centred = array - array.mean(axis=0)
+        basis = _basis(centred.reshape(-1, units), components)
+        reason = "" if len(basis) == components else f"rank {len(basis)}; needs {components} for as many components"
+    if reason:
         none, planes = not_estimable(reason), components // 2
         nothing = np.full((planes, 2, units), np.nan)
         return JPCA(nothing, (none,) * planes, none, none, np.full((conditions, steps, 2), np.nan))
-    centred = array - array.mean(axis=0)
-    flat = centred.reshape(-1, units)
-    basis = np.linalg.eigh(flat.T @ flat)[1][:, ::-1][:, :components].T
     reduced = centred @ basis.T
     rng = np.random.default_rng(seed)
     nulls = _nulls(reduced, timestep, draws, rng) if draws else {}
@@ -118,16 +120,18 @@ def plot_jpca(result: JPCA, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _reason(states: Array, components: int) -> str:
+def _reason(states: Array) -> str:
     conditions, steps, units = states.shape
     if conditions < 2 or steps < 3:
         return f"{conditions} conditions of {steps} steps; needs 2 conditions of 3 steps"
-    if reason := first_reason(states.reshape(-1, units)):
-        return reason
-    flat = (states - states.mean(axis=0)).reshape(-1, units)
-    variances = np.linalg.eigvalsh(flat.T @ flat)
-    rank = int((variances > _TINY * variances[-1]).sum()) if variances[-1] > 0 else 0
-    return "" if rank >= components else f"rank {rank}; needs {components} for as many components"
+    return first_reason(states.reshape(-1, units))
+
+
+def _basis(states: Array, components: int) -> Array:
+    """(components, units) leading principal axes of centred states (rows, units); fewer where the rank is less."""
+    variances, axes = np.linalg.eigh(states.T @ states)
+    leading = variances[::-1][:components]
+    return axes.T[::-1][:components][(leading > _TINY * leading[0]) & (leading > 0)]
 
 
 def _moments(states: Array, timestep: float) -> tuple[Array, Array, float]:
@@ -149,9 +153,13 @@ def _numbers(covariance: Array, drive: Array, total: float) -> Array:
 
 def _nulls(states: Array, timestep: float, draws: int, rng: np.random.Generator) -> dict[str, Array]:
     """(draws, numbers) of `_numbers` under each null."""
-    entropy = MaximumEntropy.of(states)
+    turned, outside = MaximumEntropy.of(states).turned()
+    still = _moments(outside, timestep)
     shuffled = [_numbers(*_moments(_shuffled(states, rng), timestep)) for _ in range(draws)]
-    drawn = [_numbers(*_moments(entropy.draw(rng), timestep)) for _ in range(draws)]
+    drawn = []
+    for _ in range(draws):
+        covariance, drive, total = _moments(turned.draw(rng), timestep)
+        drawn.append(_numbers(covariance + still[0], drive + still[1], total + still[2]))
     return {"shuffled conditions": np.array(shuffled), "maximum entropy": np.array(drawn)}
 
 

@@ -7,7 +7,7 @@ conditions, these surrogates show, too. What they do not show is structure of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -65,6 +65,20 @@ class MaximumEntropy:
         for axis in (2, 0, 1):
             draw = np.moveaxis(np.tensordot(self.bases[axis], draw, (1, axis)), 0, axis)
         return self.mean + draw
+
+    def turned(self) -> tuple[MaximumEntropy, Array]:
+        """The same distribution over the directions of the conditions, and the part of the mean outside of these.
+
+        Of many conditions few directions vary. Whatever is summed over conditions and quadratic in the states is the
+        same of a surrogate as of the turned one, drawn from the same numbers, and of the part outside, added up.
+
+        Returns:
+            A distribution over (directions, steps, units), and (conditions, steps, units) of what never varies.
+        """
+        basis = self.bases[0]
+        mean = np.tensordot(basis, self.mean, (0, 0))
+        turned = replace(self, mean=mean, bases=(np.eye(basis.shape[1]), *self.bases[1:]))
+        return turned, self.mean - np.tensordot(basis, mean, 1)
 
 
 def covariance(rest: Array, axis: int) -> Array:

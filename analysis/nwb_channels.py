@@ -68,17 +68,20 @@ class Channels:
 
     Args:
         env: the environments.
+        felt: the senses that are recorded, by name: those that the policy reads.
         layers: of the agent.
         estimates: how the critic is read; None where it says nothing.
     """
 
-    def __init__(self, env: RodentVectorEnv, layers: Sequence[Layer], estimates: Estimates | None) -> None:
+    def __init__(
+        self, env: RodentVectorEnv, felt: Sequence[str], layers: Sequence[Layer], estimates: Estimates | None
+    ) -> None:
         model = env.engine.model
         self._env = env
         self._hinges = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE)
         self._angles, self._speeds = model.jnt_qposadr[self._hinges], model.jnt_dofadr[self._hinges]
         self._keypoints = {f"{POSE}{name}": model.body(f"{PREFIX}{name}").id for name in KEYPOINTS}
-        self._senses = {f"sense.{plain(sense.name)}": sense.name for sense in env.senses.list}
+        self._senses = {f"sense.{plain(sense.name)}": sense for sense in env.senses.list if sense.name in felt}
         self._shown = {f"{MEMORY}{env.task.name}.{name}": name for name in env.task.shown}
         self._force = env.engine.output("actuator_force")
         self._landmarks = {f"{LANDMARK}{each.name}": each for each in env.task.landmarks(env.body)}
@@ -101,7 +104,7 @@ class Channels:
         """What the rats feel and how they stand before an action."""
         state = self._env.engine.state
         xpos = state.xpos.numpy()
-        senses = {name: observation[sense] for name, sense in self._senses.items()}
+        senses = {name: observation[sense.name] for name, sense in self._senses.items()}
         pose = {name: xpos[:, body] for name, body in self._keypoints.items()}
         qpos, qvel = state.qpos.numpy(), state.qvel.numpy()
         joints = {"joint_angles": qpos[:, self._angles], "joint_velocities": qvel[:, self._speeds]}
@@ -139,9 +142,9 @@ class Channels:
         for name in self._keypoints:
             told = f"Where body part {name.removeprefix(POSE)} is in the world. {_BEFORE}"
             series.append(Series(name, "meters", told, ("x", "y", "z")))
-        for (name, sense), described in zip(self._senses.items(), self._env.senses.list, strict=True):
-            told = f"dm_control's observable {sense}, as the rat senses it. {_BEFORE}"
-            series.append(Series(name, described.unit, told, numbered(described.size)))
+        for name, sense in self._senses.items():
+            told = f"dm_control's observable {sense.name}, as the rat senses it. {_BEFORE}"
+            series.append(Series(name, sense.unit, told, numbered(sense.size)))
         for name, landmark in self._landmarks.items():
             told = f"Where the rat is in terms of its task, which no animal senses: {_words(landmark.name)}. {_BEFORE}"
             series.append(Series(name, landmark.unit, told))

@@ -85,7 +85,7 @@ def record(
     found = [(task, parts.find(task.name, k)) for task in chosen for k in range(episodes)]
     whole = [(task, part) for task, part in found if part is not None]
     films = [_film(task, part, output) for task, part in whole] if film else []
-    about = About(name, actor.card(), protocol, _remarks(actor, chosen, conditions))
+    about = About(name, actor.card(), protocol, _remarks(actor, whole, conditions))
     edges = skeleton(chosen[0].world(episode_rng(chosen[0], seed, 0)))
     joined = [part for _, part in whole]
     join(joined, about, output, films, edges, spikes)
@@ -117,7 +117,7 @@ def _check(output: Path, episodes: int, seed: int, steps: int | None, threads: i
         raise UsageError(f"the mean rate of spikes must be above 0 and at most 1000 Hz, not {spikes}")
 
 
-def _remarks(policy: Policy, tasks: Sequence[Task], conditions: Conditions) -> list[str]:
+def _remarks(policy: Policy, recorded: Sequence[tuple[Task, Part]], conditions: Conditions) -> list[str]:
     """What a reader of the session must know."""
     action = "Actions are the policy's means." if conditions.deterministic else "Actions are sampled."
     remarks = [f"Physics preset {conditions.physics}.", action]
@@ -132,15 +132,27 @@ def _remarks(policy: Policy, tasks: Sequence[Task], conditions: Conditions) -> l
         remarks.append("The policy reads privileged senses, which no animal has: never analyse it as one.")
     if getattr(policy.settings, "symmetric", False):
         remarks.append("The network also looks at the mirror image of its senses; activations are of the plain view.")
+    return remarks + _on_values(policy, recorded)
+
+
+def _on_values(policy: Policy, recorded: Sequence[tuple[Task, Part]]) -> list[str]:
+    """What the critic's values are of, and why there are none of a task."""
+    tasks = dict.fromkeys(task.name for task, _ in recorded)
+    valued = {task.name for task, part in recorded if any(series.name == "value" for series in part.series)}
+    learnt = [task for task in tasks if policy.estimates(task)]
+    remarks = []
     if policy.senses.critic_size:
-        remarks.append("Value and prediction error are left out: the critic reads privileged senses in training alone.")
-        return remarks
-    read = {task.name: policy.estimates(task.name) for task in tasks}
-    if strange := [task for task, estimates in read.items() if estimates is None]:
+        senses = ", ".join(name for name, _ in policy.senses.critic_senses)
+        remarks.append(f"The critic also reads what no animal senses ({senses}), so that its layers are left out.")
+    if deaf := [task for task in learnt if task not in valued]:
+        why = "the task does not offer what the critic reads"
+        remarks.append(f"Value and prediction error are left out in {', '.join(deaf)}: {why}.")
+    if strange := [task for task in tasks if task not in learnt]:
         remarks.append(f"Value and prediction error are left out in {', '.join(strange)}: the critic never learnt it.")
-    if any(estimates and estimates.discount is None for estimates in read.values()):
+    read = [estimates for task in tasks if task in valued and (estimates := policy.estimates(task))]
+    if any(estimates.discount is None for estimates in read):
         remarks.append("The prediction error is left out: the policy's card does not tell discount and reward scale.")
-    if any(estimates and estimates.normalised for estimates in read.values()):
+    if any(estimates.normalised for estimates in read):
         remarks.append("Values are denormalised, task by task: they are discounted sums of the task's own rewards.")
     return remarks
 

@@ -65,13 +65,14 @@ def play_and_record(
         conditions.physics,
         threads,
         "Disabled",
-        privileged=policy.senses.privileged,
+        privileged=policy.senses.privileged or policy.senses.critic_size > 0,
         vision=policy.sight,
         charted=True,
     )
-    policy.senses.check(ObservationSpec.of(env.single_observation_space))
+    offered = ObservationSpec.of(env.single_observation_space, privileged_critic=policy.senses.critic_size > 0)
+    policy.senses.check(offered)
     with ExitStack() as stack:
-        rollout = _Rollout(policy, env, conditions, parts, missing)
+        rollout = _Rollout(policy, env, conditions, parts, missing, policy.senses.critic_hears(offered))
         stack.callback(rollout.close)
         with torch_threads(1):  # such small products: more threads only wait for each other
             for done in rollout:
@@ -89,13 +90,16 @@ class _Rollout:
         conditions: Conditions,
         parts: Parts,
         missing: list[int],
+        hears: bool,
     ) -> None:
-        self._policy, self._env, self._layers = policy, env, Layers(policy.agent)
+        self._policy, self._env, self._layers, self._hears = policy, env, Layers(policy.agent), hears
         self._conditions, self._parts = conditions, parts
         self._limit = min(env.task.step_limit, conditions.steps or env.task.step_limit)
         self._waiting, self._count = list(missing), len(missing)
-        self._estimates = policy.estimates(env.task.name)
-        self._channels = Channels(env, self._layers.describe(), self._estimates)
+        self._estimates = policy.estimates(env.task.name) if hears else None
+        described = self._layers.describe()
+        self._recorded = {layer.name for layer in described}
+        self._channels = Channels(env, policy.senses.names, described, self._estimates)
         self._predicts = self._estimates is not None and self._estimates.discount is not None
         late = [prediction_error_series(self._estimates)] if self._estimates and self._predicts else []
         self._writers = PartWriters(self._channels.series, late, env.num_envs)
@@ -137,7 +141,10 @@ class _Rollout:
 
     def _think(self) -> tuple[Output, AgentState, dict[str, Tensor]]:
         senses = self._policy.senses
-        return self._layers.step(senses.flatten(self._observation), self._state, senses.look(self._observation))
+        flat = senses.flatten(self._observation, critic=self._hears)
+        output, state, activity = self._layers.step(flat, self._state, senses.look(self._observation))
+        # Layers of a critic that alone reads privileged senses are no part of the animal.
+        return output, state, {name: values for name, values in activity.items() if name in self._recorded}
 
     def _choose(self, output: Output) -> NDArray[np.float32]:
         action = output.mean

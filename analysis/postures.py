@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from analysis.dealing import Dealing
 from analysis.drawing import axes_or_new
-from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, resampled_rows
 from analysis.inputs import Array, codes, first_reason, matrix
 
 
@@ -64,13 +64,12 @@ def eigenpostures(
     model = PCA(components, random_state=seed).fit(values)
     dealing = Dealing.of(groups)
     null = [_share(dealing.apart(values, rng), components) for _ in range(draws)]
-    low, high = percentile_interval(
-        np.array([_share(values[resampled_rows(groups, rng)], components) for _ in range(draws)])
-        if groups.max() > 0
-        else np.array([np.nan])
-    )
+    interval = UNKNOWN
+    if groups.max() > 0:
+        drawn = [_share(values[resampled_rows(groups, rng)], components) for _ in range(draws)]
+        interval = ends(np.array(drawn))
     ratios = model.explained_variance_ratio_
-    explained = Estimate(float(ratios.sum()), {"features of other episodes": np.array(null)}, (float(low), float(high)))
+    explained = Estimate(float(ratios.sum()), {"features of other episodes": np.array(null)}, interval)
     return Postures(model.components_, model.transform(values), model.mean_, ratios, explained)
 
 

@@ -310,6 +310,8 @@ def _dealt(
     standard: NDArray[np.float32], index: Labels, bins: int, dealing: Dealing, orders: NDArray[np.int64]
 ) -> tuple[Array, Array]:
     """Explained variance and stability, (draws, units) each, with the variable's bins dealt to other episodes."""
+    if not len(orders):
+        return np.empty((0, standard.shape[1])), np.empty((0, standard.shape[1]))
     halves, steps = np.arange(len(dealing.rows)) % 2, len(standard)
     occupancy = dealt_sums(np.ones((steps, 1)), index, bins, dealing, orders, halves)[..., 0]
     squares = np.einsum("tu,tu->u", standard, standard, dtype=np.float64)
@@ -391,7 +393,7 @@ def _agreement(sums: NDArray, occupancy: NDArray) -> Array:
 def _stability_interval(sums: Array, visits: Labels, draws: int, rng: np.random.Generator) -> Array:
     """(2, units) interval of the halves' agreement, from (episodes, bins, units), over the episodes of each half."""
     units, halves = sums.shape[2], [slice(half, None, 2) for half in (0, 1)]
-    if len(sums) < 4:  # a half of one episode has nothing to draw
+    if len(sums) < 4 or not draws:  # a half of one episode has nothing to draw
         return np.full((2, units), np.nan)
     weights = [bootstrap_weights(len(sums[half]), draws, rng) for half in halves]
     occupancy = np.stack([weight @ visits[half] for weight, half in zip(weights, halves, strict=True)], axis=1)

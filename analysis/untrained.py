@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,18 +20,26 @@ from rodent.errors import UsageError
 
 
 def untrained_activity(session: Session, rows: NDArray[np.int64], seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """What the layers of a fresh network do with the senses that were recorded.
+    """What the layers of a fresh network do with the senses that were recorded: the first of `untrained_activities`."""
+    return next(untrained_activities(session, rows, (seed,)))
 
-    Its observations are normalised by the session's own mean and spread, as training would have come to do it. Mean
-    actions are left out: those of a fresh network say nothing.
+
+def untrained_activities(
+    session: Session, rows: NDArray[np.int64], seeds: Iterable[int]
+) -> Iterator[dict[str, NDArray[np.float32]]]:
+    """What the layers of fresh networks do with the senses that were recorded, one network after the other.
+
+    Their observations are normalised by the session's own mean and spread, as training would have come to do it. Mean
+    actions are left out: those of a fresh network say nothing. Only the episodes of `rows` are driven.
 
     Args:
         session: whole, not restricted.
         rows: (n,) ascending steps of the session to keep, counted over all trials.
-        seed: of the weights; the next one where the network that was recorded is itself an untrained one of this seed.
+        seeds: of the weights; where the network that was recorded is itself an untrained one, those from its seed on
+            are one greater: no network is its own control, and none is drawn twice.
 
-    Returns:
-        A layer's name to (n, units).
+    Yields:
+        Of each seed, a layer's name to (n, units).
 
     Raises:
         UsageError: the network reads pictures or privileged senses, which sessions do not hold.
@@ -40,6 +48,17 @@ def untrained_activity(session: Session, rows: NDArray[np.int64], seed: int = 0)
     spec = ObservationSpec.from_json(
         description["senses"], description.get("critic_senses", ()), description.get("picture")
     )
+    known = torch.from_numpy(_observations(session, spec))
+    lengths, own = session.trials["steps"].to_numpy(np.int64), description.get("untrained_seed")
+    for seed in seeds:
+        agent = _fresh(description, spec, seed + (own is not None and seed >= own))
+        # What only the critic reads is not recorded, and nothing that is kept follows from it.
+        agent.normaliser.update(torch.nn.functional.pad(known, (0, spec.critic_size)))
+        yield _drive(agent, known, lengths, rows)
+
+
+def _observations(session: Session, spec: ObservationSpec) -> NDArray[np.float32]:
+    """(steps, senses) of all episodes, in the order in which the network reads them."""
     if spec.sees:
         raise UsageError("the network sees, and pictures are not recorded: nothing to drive an untrained one with")
     senses = {name: f"sense.{plain(name)}" for name, _ in spec.senses}
@@ -47,12 +66,7 @@ def untrained_activity(session: Session, rows: NDArray[np.int64], seed: int = 0)
         raise UsageError(
             f"the session does not hold the sense {missing[0]}: nothing to drive an untrained network with"
         )
-    observations = np.concatenate([_flat(session, series) for series in senses.values()], axis=1, dtype=np.float32)
-    agent = _fresh(description, spec, seed + (description.get("untrained_seed") == seed))
-    known = torch.from_numpy(observations)
-    # What only the critic reads is not recorded, and nothing that is kept follows from it.
-    agent.normaliser.update(torch.nn.functional.pad(known, (0, spec.critic_size)))
-    return _drive(agent, known, session.trials["steps"].to_numpy(np.int64), rows)
+    return np.concatenate([_flat(session, series) for series in senses.values()], axis=1, dtype=np.float32)
 
 
 def _flat(session: Session, series: str) -> NDArray[Any]:
@@ -71,12 +85,14 @@ def _fresh(description: Mapping[str, Any], spec: ObservationSpec, seed: int) -> 
 def _drive(
     agent: Agent, observations: torch.Tensor, lengths: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float32]]:
-    """All episodes side by side, step by step; an episode that is over repeats its last observation, unseen."""
+    """The episodes of these rows side by side, step by step; one that is over repeats its last observation, unseen."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])[:-1]
     place = np.full(int(lengths.sum()), -1)
     place[rows] = np.arange(len(rows))
+    driven = np.unique(np.searchsorted(offsets, rows, side="right") - 1)
+    offsets, lengths = offsets[driven], lengths[driven]
     kept: dict[str, NDArray[np.float32]] = {}
-    state = agent.initial(len(lengths))
+    state = agent.initial(len(driven))
     layers = Layers(agent)
     for step in range(int(lengths.max(initial=0))):
         at = offsets + np.minimum(step, lengths - 1)

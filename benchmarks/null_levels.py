@@ -72,7 +72,7 @@ def beaten(
 ) -> bool:
     """Whether the value is above 19 of the null, so that p is 5 %; the first that is not decides."""
     recorded = analysis(x, y, episodes)
-    return all(analysis(x, control(y, rng), episodes) < recorded for _ in range(round(1 / LEVEL) - 1))
+    return all(analysis(x, surrogate, episodes) < recorded for surrogate in control(y, round(1 / LEVEL) - 1, rng))
 
 
 def shares(flags: Flags, tau: float, effect: float, unequal: bool) -> dict[str, dict[str, float]]:

@@ -29,6 +29,7 @@ from analysis.behavioural_features import behavioural_features
 from analysis.dealing import CONTROL
 from analysis.decoding import classify
 from analysis.inference import not_estimable
+from analysis.report import behaviour_map
 from analysis.report.findings import Finding
 from analysis.report.source import TIMESTEP, Source
 from analysis.report.stages.behaviour import behaviour
@@ -48,7 +49,8 @@ pd.concat({source.name: source.session.trials for source in sources}, names=["se
 # **Control.** Each joint taken from another episode by itself: joints that share nothing but their episodes.
 
 # %%
-outcomes = {source.name: behaviour(source, {}, SEED) for source in sources}
+drawn = behaviour_map.behaviour_map(sources, SEED)
+outcomes = {source.name: behaviour(source, {behaviour_map.NAME: drawn.arrays}, SEED) for source in sources}
 for name, outcome in outcomes.items():
     for kind, picture in outcome.pictures.items():
         if kind.startswith("eigenpostures"):
@@ -105,7 +107,7 @@ for outcome in gaits.values():
 # **Question.** Does what it does fall into distinct behaviours, and does one foretell the next?
 #
 # **Method.** t-SNE of the Morlet amplitudes of posture (1 to 25 Hz), its density, and watershed regions as
-# behaviours (Berman et al. 2014), with HDBSCAN beside them; bouts are runs of one label.
+# behaviours (Berman et al. 2014), with HDBSCAN beside them; bouts are runs of one label. Several sessions share a map.
 #
 # **Control.** For the regions, labels rolled in time, and whether the second method draws the same borders; for the
 # order, bouts permuted within their episodes.
@@ -115,11 +117,13 @@ for name, outcome in outcomes.items():
     for kind in ("map", "ethogram", "transitions"):
         if kind in outcome.pictures:
             show(outcome.pictures[kind].figure, f"{name}: {outcome.pictures[kind].caption}")
+for picture in drawn.pictures.values():
+    show(picture.figure, picture.caption)
 
 # %%
 for name, outcome in outcomes.items():
     say(f"**{name}** has {len(outcome.arrays['names'])} behaviours: {'; '.join(outcome.arrays['names'])}.")
-    for each in outcome.findings:
+    for each in (*drawn.findings, *outcome.findings):
         if each.measure.startswith(("agreement", "predictability")):
             say(f"- {each.measure}: {told(each.estimate, next(iter(each.estimate.nulls), ''))}")
 

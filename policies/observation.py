@@ -156,6 +156,10 @@ class ObservationSpec:
         stacked = {name: np.stack([each[name] for each in observations]) for name in names if name in observations[0]}
         return self.flatten(stacked, critic)
 
+    def critic_hears(self, offered: ObservationSpec) -> bool:
+        """Whether all that the critic alone reads is offered to it, each sense with its size."""
+        return set(self.critic_senses) <= set(offered.critic_senses)
+
     def check(self, offered: ObservationSpec | Mapping[str, int], more: bool = False) -> None:
         """Compare what the policy reads with what is offered.
 

@@ -76,11 +76,8 @@ class Policy:
         return self.senses.sees and VisionSettings(every=self.facts.get("picture_every", 1))
 
     def estimates(self, task: str) -> Estimates | None:
-        """How its critic is read about a task.
-
-        None where it has no estimate of the task, or reads more than what the policy senses.
-        """
-        return None if self.senses.critic_size else Estimates.of(self.facts, task, self.agent.tasks)
+        """How its critic, given all that it reads, is read about a task; None where it has no estimate of it."""
+        return Estimates.of(self.facts, task, self.agent.tasks)
 
     def initial(self, batch: int) -> AgentState:
         """Hidden state at the start of `batch` episodes."""

@@ -82,6 +82,7 @@ class AnalyzeFlags:
     seed: int = 0  # of all draws
     film: bool = False  # draw the films that the page plays, where the session was recorded without
     clips: bool = False  # film a grid of clips of each behaviour, into clips/SESSION; needs OpenGL
+    map_into: Path | None = None  # an earlier report, in whose map of behaviour the sessions are placed
     json: bool = False  # print one JSON object
 
 
@@ -209,10 +210,14 @@ def record(arguments: list[str]) -> None:
     flags = _parse(RecordFlags, "record", arguments)
     with _needing_lab("recording"):
         from analysis.nwb_record import record as record_session
+        from analysis.recording import Session
 
     with _progress_bar("recording") as progress:
         given = asdict(flags)
-        print(record_session(tasks=given.pop("task"), **given, progress=progress))
+        path = record_session(tasks=given.pop("task"), **given, progress=progress)
+    with Session(path) as session:
+        print(session.description, file=sys.stderr)  # among it what was left out, and why
+    print(path)
 
 
 def analyze(arguments: list[str]) -> None:
@@ -222,9 +227,9 @@ def analyze(arguments: list[str]) -> None:
         from analysis.report.analyze import analyze as analyze_sessions
 
     with _progress_bar("analysing") as progress:
-        done = analyze_sessions(
-            flags.sessions, flags.output, flags.stages, flags.seed, flags.film, flags.clips, progress
-        )
+        given = asdict(flags)
+        del given["json"]
+        done = analyze_sessions(**given, progress=progress)
     if flags.json:
         _print_json(done)
         return

@@ -6,21 +6,24 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import rodent
+from analysis.behaviour_map import load_map
 from analysis.clips import choose_clips, film_clips
-from analysis.report import across
+from analysis.report import across, behaviour_map
 from analysis.report.cache import FORMATS, Kept, find, keep
-from analysis.report.findings import Outcome, unit_rows
+from analysis.report.findings import Arrays, Outcome, unit_rows
 from analysis.report.page import Found, write_page
 from analysis.report.source import Source
-from analysis.report.stage import Stage, code_digest
+from analysis.report.stage import Stage, code_digest, libraries
 from analysis.report.stages import STAGES
+from analysis.report.stages.untrained import UNTRAINED, beside_untrained
 from policies.storage import write_atomically
 from rodent.errors import UsageError
 from rodent.machine import peak_memory_gib
@@ -40,6 +43,7 @@ def analyze(
     seed: int = 0,
     film: bool = False,
     clips: bool = False,
+    map_into: Path | None = None,
     progress: Progress = lambda share, what: None,
 ) -> dict[str, Any]:
     """Analyse sessions; what a stage found before, of the same content by the same code, is taken from the cache.
@@ -53,6 +57,7 @@ def analyze(
         seed: of all draws.
         film: draw the films of the episodes that the page plays, where they were recorded without.
         clips: film a grid of clips of each behaviour, which needs OpenGL.
+        map_into: an earlier report, whose map of behaviour the sessions are placed in (None: one over all is drawn).
         progress: see `Progress`.
 
     Returns:
@@ -60,8 +65,8 @@ def analyze(
         `seconds`, `peak_memory_gib`.
 
     Raises:
-        UsageError: a session cannot be read, the folder cannot be written, a stage is unknown; or clips are wanted
-            where no OpenGL works.
+        UsageError: a session cannot be read, the folder cannot be written, a stage is unknown; clips are wanted
+            where no OpenGL works; or there is no earlier map, or it is of another body.
     """
     start, chosen = time.perf_counter(), _chosen([*stages, _BEHAVIOUR] if stages and clips else stages)
     if clips and not probe().is_opengl:
@@ -74,19 +79,33 @@ def analyze(
         raise UsageError("no session to analyse: give at least one that `rodent record` made")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two sessions are called {twice}: rename one, since the report names them by their files")
+    mapped = any(behaviour_map.NAME in stage.needs for stage in chosen)
+    earlier = load_map(map_into) if map_into is not None else None
     sources = [Source(path) for path in sessions]
     found, times = [Found(source.name) for source in sources], []
-    cache, titles = output / CACHE, {stage.name: stage.title for stage in chosen}
+    together = Found(" and ".join(source.name for source in sources))
+    cache, titles = output / CACHE, _titles(chosen)
     try:
+        if mapped:
+            behaviour_map.check_bodies(sources, earlier)
         _make(output)
+        if mapped:
+            progress(0.0, "map of behaviour")
+            times.append(_run_map(sources, together, earlier, cache, seed))
         for i, (source, mine) in enumerate(zip(sources, found, strict=True)):
+            waiting: dict[str, _Waiting] = {}
             for j, stage in enumerate(chosen):
-                progress(0.95 * (i + j / len(chosen)) / len(sources), f"{source.name}: {stage.name}")
-                times.append(_run(source, mine, stage, cache, seed))
+                progress(0.9 * (i + j / len(chosen)) / len(sources), f"{source.name}: {stage.name}")
+                times.append(_run(source, mine, together.kept, stage, cache, seed, waiting))
+            if waiting:
+                progress(0.9 * (i + 1) / len(sources), f"{source.name}: {UNTRAINED}")
+                times.append(_stand_beside(source, mine, waiting, seed))
+            mine.kept = {stage.name: mine.kept[stage.name] for stage in chosen if stage.name in mine.kept}
         if len(sources) > 1:
             progress(0.95, "over sessions")
-            times.append(_run_across(sources, found, cache, seed))
+            times.append(_run_across(sources, found, together, cache, seed))
             titles[across.NAME] = across.TITLE
+        found.append(together)
         progress(0.97, "tables, films and page")
         before = time.perf_counter()
         _write_tables(found, titles, output)
@@ -122,6 +141,16 @@ def _chosen(names: Sequence[str]) -> list[Stage]:
     return [stage for stage in STAGES if stage.name in wanted]
 
 
+def _titles(chosen: Sequence[Stage]) -> dict[str, str]:
+    """Of what is shown, by name, in its order: the map stands before the behaviours that are read from it."""
+    titles = {}
+    for stage in chosen:
+        if behaviour_map.NAME in stage.needs:
+            titles[behaviour_map.NAME] = behaviour_map.TITLE
+        titles[stage.name] = stage.title
+    return titles
+
+
 def _make(output: Path) -> None:
     try:
         (output / CACHE).mkdir(parents=True, exist_ok=True)
@@ -129,44 +158,113 @@ def _make(output: Path) -> None:
         raise UsageError(f"cannot write a report to {output}: {error.strerror}") from None
 
 
-def _run(source: Source, mine: Found, stage: Stage, cache: Path, seed: int) -> dict[str, Any]:
+@dataclass
+class _Waiting:
+    """An outcome that untrained networks are to stand beside before it is kept."""
+
+    outcome: Outcome
+    folder: Path
+    facts: dict[str, Any]
+    row: dict[str, Any]
+    """Of the times."""
+
+
+def _run(
+    source: Source,
+    mine: Found,
+    together: Mapping[str, Kept],
+    stage: Stage,
+    cache: Path,
+    seed: int,
+    waiting: dict[str, _Waiting],
+) -> dict[str, Any]:
     """Run one stage of one session or find what it left."""
-    if missing := [name for name in stage.needs if name not in mine.kept]:
+    there = {**together, **mine.kept}
+    if missing := [name for name in stage.needs if name not in there]:
         mine.failures[stage.name] = f"it needs {missing[0]}, which failed"
         return _timed(source.name, stage.name, 0.0, failure=mine.failures[stage.name])
-    key = stage.key(source, seed, {name: mine.kept[name].folder.name for name in stage.needs})
-    earlier = {name: mine.kept[name].arrays for name in stage.needs}
+    key = stage.key(source, seed, {name: there[name].folder.name for name in stage.needs})
+    earlier = {name: there[name].arrays for name in stage.needs}
     facts = {"session_sha256": source.digest, "seed": seed, "key": key, "virtual_rodent": rodent.__version__}
-    return _kept(mine, stage.name, key, lambda: stage.work(source, earlier, seed), cache, facts)
+    return _kept(mine, stage.name, key, lambda: stage.work(source, earlier, seed), cache, facts, waiting)
 
 
-def _run_across(sources: Sequence[Source], found: list[Found], cache: Path, seed: int) -> dict[str, Any]:
+def _stand_beside(source: Source, mine: Found, waiting: Mapping[str, _Waiting], seed: int) -> dict[str, Any]:
+    """Drive untrained networks for the outcomes that wait for them, and keep these."""
+    before = time.perf_counter()
+    failures = beside_untrained(source, {name: each.outcome for name, each in waiting.items()}, seed)
+    for name, each in waiting.items():
+        try:
+            if name in failures:
+                raise failures[name]
+            mine.kept[name] = keep(each.outcome, each.folder, each.row["seconds"], each.facts)
+        except Exception as error:  # whatever it is, the other stages must not be lost
+            each.row["failure"] = mine.failures[name] = _line(error)
+    return _timed(source.name, UNTRAINED, time.perf_counter() - before)
+
+
+def _run_map(
+    sources: Sequence[Source], together: Found, earlier: Arrays | None, cache: Path, seed: int
+) -> dict[str, Any]:
+    """Draw the map that behaviours are read from, or place the sessions in an earlier one."""
+    digests, name = [source.digest for source in sources], behaviour_map.NAME
+    facts: dict[str, Any] = {"sessions": digests, "seed": seed, "libraries": libraries()}
+    facts["code"] = code_digest(behaviour_map.__name__)
+    if earlier is not None:
+        facts["map"] = hashlib.sha256(b"".join(earlier[name].tobytes() for name in sorted(earlier))).hexdigest()
+    key = hashlib.sha256(json.dumps([name, facts]).encode()).hexdigest()
+
+    def work() -> Outcome:
+        if earlier is not None:
+            return behaviour_map.earlier_map(sources, earlier, seed)
+        return behaviour_map.behaviour_map(sources, seed)
+
+    return _kept(together, name, key, work, cache, {"sessions_sha256": digests, "seed": seed, "key": key})
+
+
+def _run_across(
+    sources: Sequence[Source], found: Sequence[Found], together: Found, cache: Path, seed: int
+) -> dict[str, Any]:
     """Put the sessions together, after what was found in each."""
     parts = [sorted(kept.folder.name for kept in each.kept.values()) for each in found]
     facts = [[source.name, source.digest] for source in sources], parts, seed, code_digest(across.__name__)
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     findings = [{name: kept.findings for name, kept in each.kept.items()} for each in found]
-    found.append(Found(" and ".join(source.name for source in sources)))
     told = {"sessions_sha256": [source.digest for source in sources], "seed": seed, "key": key}
-    return _kept(found[-1], across.NAME, key, lambda: across.across(sources, findings, seed), cache, told)
+    return _kept(together, across.NAME, key, lambda: across.across(sources, findings, seed), cache, told)
 
 
 def _kept(
-    mine: Found, name: str, key: str, work: Callable[[], Outcome], cache: Path, facts: dict[str, Any]
+    mine: Found,
+    name: str,
+    key: str,
+    work: Callable[[], Outcome],
+    cache: Path,
+    facts: dict[str, Any],
+    waiting: dict[str, _Waiting] | None = None,
 ) -> dict[str, Any]:
-    """Find an outcome in the cache, or make it."""
+    """Find an outcome in the cache, or make it; one that untrained networks are to stand beside waits for them."""
     before, folder = time.perf_counter(), cache / f"{name}-{key[:32]}"
     kept = find(folder)
     if kept is None:
         try:
             outcome = work()
             taken = time.perf_counter() - before
-            kept = keep(outcome, folder, taken, {"session": mine.name, "stage": name, **facts})
+            facts = {"session": mine.name, "stage": name, **facts}
+            if outcome.of_others is not None and waiting is not None:
+                row = _timed(mine.name, name, taken)
+                waiting[name] = _Waiting(outcome, folder, facts, row)
+                return row
+            kept = keep(outcome, folder, taken, facts)
         except Exception as error:  # whatever it is, the other stages must not be lost
-            mine.failures[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            mine.failures[name] = _line(error)
             return _timed(mine.name, name, time.perf_counter() - before, failure=mine.failures[name])
     mine.kept[name] = kept
     return _timed(mine.name, name, time.perf_counter() - before, cached=not kept.fresh)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _timed(session: str, stage: str, seconds: float, cached: bool = False, failure: str = "") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from analysis.inference import LEVEL, Estimate, UnitEstimates, not_estimable, q_values
 
 Arrays = dict[str, NDArray[Any]]
+Layers = Mapping[str, NDArray[np.float32]]
+"""A layer's name to its activity (steps, units)."""
 _NAMES = ("task", "layer", "measure", "variable", "interval_over")
 
 
@@ -67,12 +69,15 @@ class Outcome:
         units: its numbers of single units.
         arrays: for later stages and the result file.
         pictures: by name.
+        of_others: from the layers of another network at the population steps, the numbers that untrained networks are
+            to stand beside, without nulls; None where there are none.
     """
 
     findings: list[Finding] = field(default_factory=list)
     units: list[UnitFinding] = field(default_factory=list)
     arrays: Arrays = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
+    of_others: Callable[[Layers], Sequence[Finding]] | None = None
 
     def missing(self, measure: str, reason: str, **names: str) -> None:
         """Add the row that says why there is no number."""

@@ -20,6 +20,8 @@ Work = Callable[[Source, Mapping[str, Arrays], int], Outcome]
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "openTSNE", "pydmd", "rsatoolbox", "scikit-dimension", "matplotlib")
 
+_UNTRAINED = "analysis.report.stages.untrained"
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -30,6 +32,8 @@ class Stage:
     work: Work
     needs: tuple[str, ...] = ()
     """Stages whose arrays it reads."""
+    beside_untrained: bool = False
+    """Whether untrained networks stand beside its numbers (`Outcome.of_others`). No stage reads the arrays of such."""
     optional: bool = False
     """Whether it runs only where it is named."""
 
@@ -44,18 +48,23 @@ class Stage:
         facts = {
             "session": source.digest,
             "seed": seed,
-            "code": code_digest(self.work.__module__),
+            "code": code_digest(self.work.__module__, *([_UNTRAINED] if self.beside_untrained else [])),
             "needs": dict(sorted(needed.items())),
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "libraries": libraries(),
         }
         return hashlib.sha256(json.dumps([self.name, facts]).encode()).hexdigest()
 
 
+def libraries() -> dict[str, str]:
+    """The versions of the libraries that numbers follow from."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
 @cache
-def code_digest(module: str) -> str:
-    """SHA-256 of a module's source and of what it imports from `analysis`, directly or not."""
+def code_digest(*modules: str) -> str:
+    """SHA-256 of the source of modules and of what they import from `analysis`, directly or not."""
     seen: dict[str, str] = {}
-    pending = [module]
+    pending = list(modules)
     while pending:
         name = pending.pop()
         if name not in seen and (path := _source(name)) is not None:

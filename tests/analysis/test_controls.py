@@ -5,8 +5,10 @@ from analysis.controls import (
     against_controls,
     matched_units,
     other_episodes,
+    other_units,
     plot_controls,
     rotate_units,
+    rotation,
     shift_within_episodes,
     time_shift,
 )
@@ -27,7 +29,7 @@ def test_an_effect_beats_its_controls_and_none_does_not():
     target, untrained = rng.normal(size=(2, 240))
     activity = np.stack([target + 0.3 * rng.normal(size=240), rng.normal(size=240)], axis=1)
     controls = {
-        "time shift": time_shift(EPISODES), "other episodes": other_episodes(EPISODES), "rotation": rotate_units,
+        "time shift": time_shift(EPISODES), "other episodes": other_episodes(EPISODES), "rotation": rotation,
     }  # fmt: skip
     references = {"untrained": untrained, "inputs": target}
     found = against_controls(correlation_with(target), activity, EPISODES, controls, references, draws=40)
@@ -44,9 +46,47 @@ def test_a_shift_keeps_each_episodes_values():
     assert (np.sort(moved, axis=1) == values.reshape(6, 40)).all() and not (moved == values.reshape(6, 40)).any()
 
 
+def dealt(episodes, tasks=None, draws=50):
+    """(draws, episodes) which episode stood in for each."""
+    labels = np.asarray(episodes)
+    drawn = other_episodes(labels, tasks)(labels[:, None] * 1.0, draws, np.random.default_rng(1))
+    first = np.unique(labels, return_index=True)[1]
+    return np.array([moved[first, 0] for moved in drawn])
+
+
 def test_other_episodes_are_whole():
-    moved = other_episodes(EPISODES)(EPISODES[:, None] * 1.0, np.random.default_rng(1)).reshape(6, 40)
+    (moved,) = other_episodes(EPISODES)(EPISODES[:, None] * 1.0, 1, np.random.default_rng(1))
+    moved = moved.reshape(6, 40)
     assert (moved == moved[:, :1]).all() and sorted(moved[:, 0]) == list(range(6))
+
+
+def test_other_episodes_are_never_the_recorded_order_and_no_order_comes_twice():
+    orders = dealt(EPISODES)
+    assert len(orders) == 50 == len(np.unique(orders, axis=0)) and not (orders == np.arange(6)).all(axis=1).any()
+    few = dealt(np.repeat(np.arange(3), 4))
+    assert len(few) == 5 == len(np.unique(few, axis=0))  # all that there are
+    assert dealt([0, 0, 1, 1]).tolist() == [[1, 0]]
+
+
+def test_other_episodes_are_of_the_same_task():
+    tasks = np.where(EPISODES % 2, "run", "two-tap")
+    orders = dealt(EPISODES, tasks)
+    assert (orders % 2 == np.arange(6) % 2).all() and len(orders) == 35  # 3! x 3! - 1
+
+
+def test_an_episode_that_no_other_can_stand_in_for_is_named():
+    with pytest.raises(UsageError, match="the recording has one episode"):
+        other_episodes(np.zeros(9))
+    with pytest.raises(UsageError, match="task run has one episode, for which no other can stand in"):
+        other_episodes(EPISODES, np.where(EPISODES == 2, "run", "two-tap"))
+
+
+def test_units_in_place_of_those_chosen_are_as_variable():
+    activity = np.random.default_rng(0).normal(size=(300, 12)) * np.repeat([1.0, 10.0], 6)
+    drawn = list(other_units([0, 11])(activity, 20, np.random.default_rng(0)))
+    assert len(drawn) == 20 and all(each.shape == (300, 2) for each in drawn)
+    assert all(each.std(axis=0).round().tolist() == [1, 10] for each in drawn)
+    assert not any((each == activity[:, [0, 11]]).all(axis=0).any() for each in drawn)
 
 
 def test_a_rotation_keeps_the_geometry():

@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy import signal
@@ -82,6 +84,21 @@ def test_smooth_records_beat_shifts_too_often_and_other_episodes_as_often_as_the
         beaten["other episodes"].append(value > max(others))
     assert np.mean(beaten["shifts"]) > 0.1
     assert np.mean(beaten["other episodes"]) < 0.08
+
+
+def test_orders_in_which_no_episode_keeps_its_own_are_no_null_and_all_but_the_recorded_one_are():
+    """Of unrelated records whose episodes are as long as their time constant."""
+    rng, recorded = np.random.default_rng(0), np.arange(5)
+    every = np.array(list(permutations(recorded)))[1:]
+    deranged = every[(every != recorded).all(axis=1)]
+    beaten = {"all": [], "deranged": []}
+    for _ in range(800):
+        first, second = smooth(rng, 2, 50, np.repeat(recorded, 50)).reshape(5, 50, 2).T
+        products = (first - first.mean()).T @ (second - second.mean())
+        for name, orders in (("all", every), ("deranged", deranged)):
+            null = products[recorded, orders].sum(axis=1)
+            beaten[name].append((1 + (null >= np.trace(products)).sum()) / (1 + len(null)) <= 0.05)
+    assert np.mean(beaten["all"]) < 0.075 < 0.085 < np.mean(beaten["deranged"])
 
 
 P = {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.gait import circular_mean, footfalls, gait, oscillation_phase, plot_gait
+from analysis.gait import circular_mean, footfalls, gait, oscillation_phase, plot_gait, plot_phases
 from rodent.errors import UsageError
 
 DT = 0.01
@@ -30,7 +30,23 @@ def test_strides_have_their_frequency_duty_length_and_phase():
     assert found.coupling[0, 1].beat == ("random phases",) and np.isnan(found.phase[0, 0])
     assert found.against_speed["frequency"].value > 0.9
     assert found.against_speed["length"].beat == ("permuted strides",)
-    plot_gait(found)
+    for measure in ("frequency", "length", "duty"):
+        rings = plot_gait(found, measure=measure).get_lines()
+        np.testing.assert_array_equal(
+            np.concatenate([ring.get_ydata() for ring in rings]), getattr(found.strides, measure)
+        )
+
+
+def test_a_limb_is_drawn_from_its_touch_down_for_as_long_as_it_stands():
+    standing, speed = walk()
+    found = gait(np.column_stack([standing, np.ones(len(speed))]), speed, EPISODES, DT, draws=50)
+    ax = plot_phases(found, 0, ("left", "right", "third"))
+    bars = [
+        [(path.vertices[:, 0].min(), np.ptp(path.vertices[:, 0])) for path in bar.get_paths()] for bar in ax.collections
+    ]
+    np.testing.assert_allclose(bars[0], [(0, 0.6), (-1, 0.6)], atol=0.03)
+    np.testing.assert_allclose(bars[1], [(0.5, 0.6), (-0.5, 0.6)], atol=0.03)  # goes on from the stride before
+    assert [text.get_text() for text in ax.texts] == ["too few strides"]
 
 
 def test_the_interval_of_a_phase_near_zero_is_not_cut_by_the_turn():

@@ -31,6 +31,17 @@ def test_surrogates_keep_the_covariances_over_each_axis(states, draws):
         assert np.abs(found - wanted).max() < 0.1 * wanted.max()
 
 
+@pytest.mark.parametrize("chosen", [slice(None), slice(0, 12, 4)])  # some, or all, directions of conditions vary
+def test_sums_over_conditions_are_those_of_the_turned_surrogates_and_of_what_is_outside(states, chosen):
+    model = MaximumEntropy.of(np.repeat(states[chosen], 3, axis=0))  # of copies no direction tells them apart
+    turned, outside = model.turned()
+    whole, part = (each.draw(np.random.default_rng(3)) for each in (model, turned))
+    assert part.shape[0] == turned.spread.shape[0] < len(whole)
+    np.testing.assert_allclose(np.tensordot(model.bases[0], part, 1) + outside, whole, atol=1e-9)
+    products = [np.einsum("ctu,csv->tusv", each, each) for each in (whole, part, outside)]
+    np.testing.assert_allclose(products[1] + products[2], products[0], atol=1e-9 * products[0].max())
+
+
 def test_surrogates_keep_the_means_of_conditions_steps_and_units(states, draws):
     for axes in ((1, 2), (0, 2), (0, 1)):
         margins = np.array([draw.mean(axis=axes) for draw in draws])

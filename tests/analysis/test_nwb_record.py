@@ -22,12 +22,13 @@ from analysis.nwb_record import record
 from analysis.nwb_session import runs
 from analysis.nwb_sight import pictures_seen
 from analysis.recording import Session
-from analysis.untrained import untrained_activity
+from analysis.untrained import untrained_activities
 from policies.mlp import MLPAgent, MLPSettings
 from policies.observation import ObservationSpec
 from policies.plain import to_plain
 from policies.play import play
 from rodent.cli import main
+from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
 from rodent.symmetry import Mirror
 from rodent.tasks import TASKS, make_task
@@ -364,12 +365,33 @@ def test_without_what_it_needs_the_prediction_error_is_left_out_and_the_session_
     privileged = make_policy(critic_senses=(("privileged/floor", 5),))
     for name, policy, words, value in (
         ("untold", untold, "does not tell discount and reward scale", True),
-        ("privileged", privileged, "the critic reads privileged senses in training alone", False),
+        ("privileged", privileged, "left out in run: the task does not offer what the critic reads", False),
     ):
         with Session(record(policy, tmp_path / f"{name}.nwb", ["run"], 1, steps=2, physics="fast")) as session:
             assert "prediction_error" not in session.behaviour
             assert ("value" in session.behaviour) is value and ("value.0" in session.layers) is value
             assert words in session.description and "Only behaviour under the preset paper" in session.description
+
+
+def test_a_critic_that_reads_privileged_senses_is_given_them_and_nothing_else_of_them_is_recorded(tmp_path):
+    critic_senses = (("privileged/forward", 3), ("privileged/midline", 3))
+    policy = make_policy(critic_senses=critic_senses)
+    path = record(policy, tmp_path / "session.nwb", ["run"], 1, seed=3, steps=6, physics="fast", threads=1)
+    env = RodentVectorEnv("run", 1, "fast", 1, "Disabled", privileged=True)
+    observation, _ = env.reset(seed=[3], options={"episode": np.zeros(1, np.int64)})
+    with Session(path) as session:
+        assert "privileged/forward, privileged/midline" in session.description
+        assert not any("privileged" in name for name in session.behaviour)
+        assert not any(name.startswith("value") for name in session.layers)
+        said, paid = session.behaviour["value"].read(), session.behaviour["reward"].read()
+        for k, action in enumerate(session.behaviour["action"].read()):
+            output, _ = policy.agent.step(policy.senses.flatten(observation, critic=True), {})
+            assert output.value.item() == pytest.approx(said[k], abs=1e-4)
+            observation = env.step(action[None])[0]
+        last = policy.agent.step(policy.senses.flatten(observation, critic=True), {})[0].value.item()
+        errors = 0.5 * paid + 0.9 * np.append(said[1:], last) - said
+        np.testing.assert_allclose(session.behaviour["prediction_error"].read(), errors, atol=1e-4)
+    env.close()
 
 
 @pytest.mark.parametrize(
@@ -416,8 +438,10 @@ def test_an_untrained_network_acts_with_the_trained_ones_senses_and_the_session_
         assert np.abs(session.behaviour["action"].read()).mean() > 0.05  # the noise of its actions moves it
         assert session.protocol["policy"]["untrained_seed"] == 5 and "prediction_error" in session.behaviour
         assert "never learnt anything: fresh weights of seed 5" in session.description
-        other, next_one = (untrained_activity(session, rows, seed)["policy.0"] for seed in (5, 6))
-        np.testing.assert_array_equal(other, next_one)  # a network is no control of itself
+        controls = [each["policy.0"] for each in untrained_activities(session, rows, range(4, 8))]
+        own = session.layers["policy.0"].read()
+        for i, each in enumerate(controls):  # a network is no control of itself, and none is drawn twice
+            assert not any(np.allclose(each, other) for other in (own, *controls[:i]))
 
 
 def test_a_policy_that_reads_other_senses_is_refused_and_leaves_nothing(tmp_path):

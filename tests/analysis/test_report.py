@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.behaviour_map import load_map, pooled
 from analysis.dealing import CONTROL
 from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.nwb_record import record
 from analysis.report import analyze as module
-from analysis.report import film, page
+from analysis.report import behaviour_map, film, page
 from analysis.report.analyze import CACHE, analyze
 from analysis.report.exhibit import scaled
 from analysis.report.findings import (
@@ -32,9 +33,9 @@ from analysis.report.findings import (
 )
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stage import code_digest
-from analysis.report.stages import STAGES, conditions
-from analysis.report.stages.behaviour import pooled
+from analysis.report.stages import STAGES, conditions, untrained
 from analysis.report.stages.gait import stride_phase
+from analysis.report.stages.untrained import UNTRAINED
 from rodent.cli import main
 from rodent.errors import UsageError
 from tests.analysis.barcode import film_barcode, number
@@ -58,7 +59,7 @@ def report(mlp_session, tmp_path_factory):
 
 
 def test_each_stage_needs_only_such_as_stand_before_it():
-    names = [stage.name for stage in STAGES]
+    names = [behaviour_map.NAME, *(stage.name for stage in STAGES)]
     for stage in STAGES:
         assert set(stage.needs) <= set(names[: names.index(stage.name)])
 
@@ -151,6 +152,38 @@ def test_what_was_found_of_the_same_content_is_found_again(report, mlp_session, 
     assert not other["stages"][0]["cached"]
 
 
+def test_stages_are_kept_when_the_untrained_networks_beside_them_were_driven(mlp_session, tmp_path, monkeypatch):
+    monkeypatch.setattr(untrained, "NETWORKS", 2)
+    stages = ("tangling", "dimensions", "overview")
+    first, again = (analyze([mlp_session], tmp_path, stages) for _ in range(2))
+    names = ["overview", "dimensions", "tangling"]
+    assert [stage["stage"] for stage in first["stages"]] == [*names, UNTRAINED, "page"]
+    assert [stage["stage"] for stage in again["stages"] if stage["cached"]] == names  # and no network is driven again
+    table = pd.read_csv(tmp_path / "tables" / "dimensions.csv")
+    assert (table.control == UNTRAINED).any()
+    assert not any(stage["failure"] for stage in first["stages"] + again["stages"])
+
+
+def test_a_stage_that_fails_on_an_untrained_network_costs_its_own_results_alone(mlp_session, tmp_path, monkeypatch):
+    def fails(layers):
+        raise RuntimeError("no memory")
+
+    def work(source, earlier, seed):
+        return replace(dimensions.work(source, earlier, seed), of_others=fails)
+
+    (dimensions,) = (stage for stage in STAGES if stage.name == "dimensions")
+    stages = [replace(stage, work=work) if stage is dimensions else stage for stage in STAGES]
+    monkeypatch.setattr(module, "STAGES", stages)
+    monkeypatch.setattr(untrained, "NETWORKS", 2)
+    done = analyze([mlp_session], tmp_path, ("dimensions", "tangling"))
+    assert {stage["stage"]: stage["failure"] for stage in done["stages"] if stage["failure"]} == {
+        "dimensions": "RuntimeError: no memory"
+    }
+    (row,) = pd.read_csv(tmp_path / "tables" / "dimensions.csv").to_dict("records")
+    assert row["reason"] == "not estimable: RuntimeError: no memory"
+    assert "windows of a second" in pd.read_csv(tmp_path / "tables" / "tangling.csv").reason.iloc[0]
+
+
 def test_what_is_damaged_in_the_cache_is_computed_again(report, mlp_session, tmp_path):
     _, output = report
     shutil.copytree(output / CACHE, tmp_path / CACHE)
@@ -234,7 +267,12 @@ def test_one_short_episode_is_marked_as_not_estimable_throughout_and_fails_nothi
     session = record(mlp, tmp_path / "short.nwb", ["run"], 1, steps=30, threads=1)
     done = analyze([session], tmp_path / "report")
     assert [stage["failure"] for stage in done["stages"] if stage["failure"]] == []
-    assert [stage["stage"] for stage in done["stages"]] == [*(stage.name for stage in STANDARD), "page"]
+    assert [stage["stage"] for stage in done["stages"]] == [
+        "behaviour_map",
+        *(stage.name for stage in STANDARD),
+        UNTRAINED,
+        "page",
+    ]
     for stage in STANDARD:
         table = pd.read_csv(tmp_path / "report" / "tables" / f"{stage.name}.csv")
         assert len(table) and (table.value.notna() | table.reason.notna()).all(), stage.name
@@ -296,6 +334,101 @@ def test_two_sessions_of_one_network_are_no_seeds(mlp_session, tmp_path):
     analyze([mlp_session, again], tmp_path / "report", ("overview",))
     table = pd.read_csv(tmp_path / "report" / "tables" / "seeds.csv")
     assert table.reason[table.measure == "numbers over seeds"].str.contains("of one network").all()
+
+
+# ---- one map of behaviour over sessions, and that of an earlier report -----------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory):
+    """Two sessions of the shipped policy, whose episodes are long enough for a map."""
+    folder = tmp_path_factory.mktemp("halves")
+    return [
+        record("run", folder / f"{name}.nwb", ["run"], 3, seed=seed, steps=110, threads=1)
+        for seed, name in enumerate(("one", "two"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def mapped(halves, tmp_path_factory):
+    output = tmp_path_factory.mktemp("mapped")
+    return analyze(halves, output, ("behaviour",)), output
+
+
+def told(output, stage="behaviour"):
+    return pd.read_csv(output / "tables" / f"{stage}.csv")
+
+
+def test_several_sessions_share_the_behaviours_of_one_map(mapped):
+    done, output = mapped
+    assert [stage["failure"] for stage in done["stages"] if stage["failure"]] == []
+    shares = told(output)[lambda rows: rows.measure == "share of time"]
+    of = {name: part.variable.tolist() for name, part in shares.groupby("session")}
+    assert (
+        of["one"] == of["two"] and len(of["one"]) > 1
+    )  # each behaviour by the same name, also where there is none of it
+    assert shares.groupby("session").value.sum().to_numpy() == pytest.approx(1)
+    over = told(output, "seeds")
+    assert over.measure.eq("numbers over seeds").any()  # these are of one network, of which none is a seed
+    with np.load(output / "results" / "one and two" / "behaviour_map.npz", allow_pickle=False) as arrays:
+        assert len(arrays["map.places"]) == 660 and (output / "figures" / "one" / "behaviour.map.png").is_file()
+
+
+def test_clusters_of_another_method_stand_beside_the_regions(mapped):
+    rows = told(mapped[1], "behaviour_map")
+    assert set(rows.session) == {"one and two"}
+    agreement = rows[rows.measure.str.startswith("agreement of watershed")]
+    assert agreement.control.tolist() == ["rolled labels"] and agreement.low.item() < agreement.high.item()
+    counts = rows[rows.measure == "regions of the map"].set_index("variable").value
+    assert counts["watershed"] >= 2 and "HDBSCAN" in counts
+    ones = rows[rows.measure.str.contains("most frequent cluster")]
+    assert ones.value.between(0, 1).all() and len(ones) >= 2
+    assert (mapped[1] / "figures" / "one and two" / "behaviour_map.clusters.png").is_file()
+
+
+def test_a_session_is_placed_in_the_map_of_an_earlier_report(halves, mapped, tmp_path, capsys):
+    main(
+        [
+            "analyze",
+            str(halves[0]),
+            "-o",
+            str(tmp_path),
+            "--stages",
+            "behaviour",
+            "--map-into",
+            str(mapped[1]),
+            "--json",
+        ]
+    )
+    done = json.loads(capsys.readouterr().out)
+    assert [stage["failure"] for stage in done["stages"] if stage["failure"]] == []
+    arrays = [np.load(folder / "results" / "one" / "behaviour.npz") for folder in (mapped[1], tmp_path)]
+    assert (arrays[0]["names"] == arrays[1]["names"]).all()
+    assert (arrays[0]["labels"] == arrays[1]["labels"]).mean() > 0.9
+    near = told(tmp_path, "behaviour_map")
+    assert near.measure.str.startswith("share of steps as near").all() and near.value.item() > 0.5
+    # and the new report's map is the earlier one: a third may be placed in it
+    assert load_map(tmp_path).keys() >= {"map.places", "names"}
+
+
+def test_a_map_of_other_joints_ends_with_one_line(halves, mapped, tmp_path, capsys):
+    (path,) = (mapped[1] / "results").glob("*/behaviour_map.npz")
+    arrays = load_map(path)
+    np.savez(tmp_path / "behaviour_map.npz", **{**arrays, "map.joints": arrays["map.joints"][::-1]})
+    with pytest.raises(SystemExit) as exit_:
+        main(
+            [
+                "analyze",
+                str(halves[0]),
+                "-o",
+                str(tmp_path / "report"),
+                "--map-into",
+                str(tmp_path / "behaviour_map.npz"),
+            ]
+        )
+    told = capsys.readouterr().err.strip().splitlines()
+    assert exit_.value.code == 2 and not (tmp_path / "report").exists()
+    assert "the map of behaviour is of other joints than one: they are in another order" in told[-1]
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Stages on made sessions: what belongs to the null, what units follow in a task, and the network that never learnt."""
 
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from itertools import combinations
@@ -13,9 +14,21 @@ from analysis.report.source import Source
 from analysis.report.stages import STAGES
 from analysis.report.stages.decoding import decoding, gain
 from analysis.report.stages.families import behaviour_family, families
-from analysis.report.stages.sampling import even_steps, told, whole_episodes
+from analysis.report.stages.sampling import even_steps, population_steps, told, whole_episodes
+from analysis.report.stages.strongest_units import FRESH, INPUTS, MATCHED, ROTATED
+from analysis.report.stages.strongest_units import MEASURE as STRONGEST
 from analysis.report.stages.tuning import MEASURE
-from analysis.report.stages.untrained import GAIN, MIXED, UNIT_GAIN, UNTRAINED, share_slower, unit_gain
+from analysis.report.stages.tuning_maps import MEASURE as MAP
+from analysis.report.stages.untrained import (
+    GAIN,
+    MIXED,
+    NETWORKS,
+    UNIT_GAIN,
+    UNTRAINED,
+    beside_untrained,
+    share_slower,
+    unit_gain,
+)
 from rodent.errors import UsageError
 
 
@@ -65,6 +78,12 @@ LAYERS = ("policy.0", "senses", "joint angles")
 APART = ("speed (m/s)", "pose", "all families")  # what units and tasks go with
 
 
+@pytest.fixture(autouse=True)
+def few_bags(monkeypatch):
+    """BOP-DMD of noise takes its time."""
+    monkeypatch.setattr(import_module("analysis.report.stages.dynamics"), "_BAGS", 1)
+
+
 @pytest.fixture
 def without_body(monkeypatch):
     """Families of features made of a source's senses, and no network to leave untrained."""
@@ -73,7 +92,13 @@ def without_body(monkeypatch):
         raise UsageError("no network")
 
     stages = "analysis.report.stages"
+
+    def no_networks(session, rows, seeds):
+        raise UsageError("no network")
+        yield
+
     monkeypatch.setattr(import_module(f"{stages}.untrained"), "untrained_activity", no_network)
+    monkeypatch.setattr(import_module(f"{stages}.untrained"), "untrained_activities", no_networks)
     for name in ("decoding", "encoding", "similarity"):
         stage = import_module(f"{stages}.{name}")
         monkeypatch.setattr(stage, "families", lambda source, _, rows, components: ({"pose": source.senses[rows]}, {}))
@@ -166,6 +191,10 @@ def noise(session, rows, seed, units=8):
     return {"policy.0": np.random.default_rng(seed).normal(size=(len(rows), units)).astype(np.float32)}
 
 
+def noises(session, rows, seeds):
+    return (noise(session, rows, seed) for seed in seeds)
+
+
 def test_slower_units_are_slower_in_most_pairs_whether_or_not_they_decay():
     rng = np.random.default_rng(0)
     own, other = np.append(1 + rng.random(30), [np.inf, np.nan]), np.append(0.9 + rng.random(25), np.inf)
@@ -240,13 +269,64 @@ def test_single_units_stand_beside_those_of_an_untrained_network(name, about, wi
 def test_a_population_stands_beside_those_of_untrained_networks(name, count, without_body, monkeypatch):
     module, made = import_module("analysis.report.stages.untrained"), Made()
     made.series = lambda name: made.senses
-    monkeypatch.setattr(module, "untrained_activity", noise)
+    monkeypatch.setattr(module, "untrained_activities", noises)
     monkeypatch.setattr(module, "NETWORKS", 3)
-    found = [each for each in run_stage(name, made).findings if UNTRAINED in each.estimate.nulls]
+    outcome = run_stage(name, made)
+    assert beside_untrained(made, {name: outcome}, 0) == {}
+    found = [each for each in outcome.findings if UNTRAINED in each.estimate.nulls]
     assert len(found) == count and {each.layer for each in found} == {"policy.0"}
     for each in found:
         drawn = each.estimate.nulls[UNTRAINED]
         assert len(drawn) == 3 and np.ptp(drawn) > 0, each.measure
+
+
+@pytest.mark.parametrize("name", [stage.name for stage in STAGES if stage.beside_untrained])
+def test_other_networks_are_asked_what_the_recorded_one_was(name, without_body, monkeypatch):
+    made, sampling = Made(), import_module("analysis.report.stages.sampling")
+    made.series = lambda name: made.senses
+    monkeypatch.setattr(sampling, "_STEPS", 300)
+    monkeypatch.setattr(sampling, "_EPISODES", 2)
+    outcome, steps = run_stage(name, made), population_steps(made, 0)
+    assert len(steps) == 240  # two episodes of each task
+    own = {(each.measure, each.task, each.layer, each.variable): each.estimate.value for each in outcome.findings}
+    again = outcome.of_others({"policy.0": made.activity[steps].astype(np.float32)})
+    assert again
+    for each in again:
+        before = own[each.measure, each.task, each.layer, each.variable]
+        assert each.estimate.value == pytest.approx(before, rel=1e-4, abs=1e-6, nan_ok=True), each.measure
+
+
+def test_each_network_is_driven_once_and_a_stage_that_fails_on_one_fails_alone(without_body, monkeypatch):
+    module, made, driven = import_module("analysis.report.stages.untrained"), Made(), []
+
+    def counted(session, rows, seeds):
+        for seed, layers in zip(seeds, noises(session, rows, seeds), strict=True):
+            driven.append((seed, len(rows)))
+            yield layers
+
+    def fails(layers):
+        raise RuntimeError("no memory")
+
+    made.series = lambda name: made.senses
+    monkeypatch.setattr(module, "untrained_activities", counted)
+    outcomes = {name: run_stage(name, made) for name in ("dimensions", "tangling", "axes")}
+    outcomes["axes"].of_others = fails
+    failures = beside_untrained(made, outcomes, 5)
+    assert {name: str(error) for name, error in failures.items()} == {"axes": "no memory"}
+    assert driven == [(seed, 720) for seed in range(5, 5 + NETWORKS)]
+    for name, outcome in outcomes.items():
+        draws = [len(each.estimate.nulls.get(UNTRAINED, ())) for each in outcome.findings if each.layer == "policy.0"]
+        assert (NETWORKS in draws) == (name != "axes")
+
+
+def test_nothing_builds_on_what_waits_for_untrained_networks():
+    waiting = {stage.name for stage in STAGES if stage.beside_untrained}
+    assert waiting and not waiting & {needed for stage in STAGES for needed in stage.needs}
+
+
+def test_what_an_outcome_follows_from_has_the_code_of_untrained_networks_where_they_stand_beside_it(source):
+    (stage,) = (stage for stage in STAGES if stage.name == "tangling")
+    assert stage.key(source, 0, {}) != replace(stage, beside_untrained=False).key(source, 0, {})
 
 
 @pytest.mark.parametrize(("name", "measure"), [("dynamics", "skew R2 (jPCA)"), ("tangling", "share of states")])
@@ -315,7 +395,10 @@ def test_distances_of_dynamics_are_of_each_pair_of_layers_and_of_tasks(without_b
 
 def test_where_no_untrained_network_can_be_driven_the_table_says_why(without_body):
     for name, measure in (("tuning", UNIT_GAIN), ("encoding", UNIT_GAIN), ("dimensions", UNTRAINED)):
-        reasons = [each.estimate.reason for each in run_stage(name, Made()).findings if each.measure == measure]
+        made, outcome = Made(), run_stage(name, Made())
+        if name == "dimensions":
+            assert beside_untrained(made, {name: outcome}, 0) == {}
+        reasons = [each.estimate.reason for each in outcome.findings if each.measure == measure]
         assert reasons == ["no network"]
 
 
@@ -332,6 +415,19 @@ def test_episodes_are_drawn_at_random_from_each_task_and_told():
     np.testing.assert_array_equal(drawn[0], whole_episodes(made, "run", 200, 0))
     assert len(whole_episodes(made, "run", 10, 0)) == 120  # two at least
     assert told(made, whole_episodes(made, "run", 9999, 0)) == "all steps of all 6 episodes"
+
+
+def test_numbers_of_populations_are_of_whole_episodes_of_each_task_as_many_as_fit(monkeypatch):
+    made, sampling = Made(), import_module("analysis.report.stages.sampling")
+    np.testing.assert_array_equal(population_steps(made, 0), np.arange(720))  # of a small session, of all
+    monkeypatch.setattr(sampling, "_EPISODES", 2)
+    for most, count in ((600, 5), (10, 2)):
+        monkeypatch.setattr(sampling, "_STEPS", most)
+        rows = population_steps(made, 0)
+        assert (np.diff(rows) > 0).all() and len(rows) == 2 * count * 60
+        for task in made.task_names:
+            mine = rows[made.tasks[rows] == task]
+            assert told(made, mine) == f"all steps of {count} of 6 random episodes"
 
 
 def test_steps_are_drawn_evenly_over_tasks_and_told():
@@ -408,3 +504,107 @@ def test_units_are_not_asked_in_the_steps_in_which_they_were_chosen(without_body
     ]
     chosen = {each.layer: each.estimate for each in found if each.estimate.estimable}
     assert "policy.0, unit 3" in chosen and chosen["policy.0, unit 3"].value < 0.2
+
+
+# ---- single units beside every control, and over two variables -------------------------------------------------------
+
+
+class Few(Made):
+    """Three units of twelve that follow the height; no direction of the layer follows it better than they do."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(5)
+        del self.kinematics["speed (m/s)"]
+        self.activity = rng.normal(size=(720, 12))
+        self.activity[:, :3] += 3 * np.sin(2 * self.kinematics["height (m)"])[:, None]
+        self.activity /= self.activity.std(axis=0)
+        self.senses = rng.normal(size=(720, 8))
+
+
+def strongest(made):
+    found = [each for each in run_stage("strongest_units", made).findings if each.measure == STRONGEST and each.layer]
+    return {each.variable: each.estimate for each in found}
+
+
+def test_the_strongest_units_beat_every_control_where_an_effect_is_of_single_units(without_body, monkeypatch):
+    monkeypatch.setattr(
+        import_module("analysis.report.stages.untrained"), "untrained_activity", partial(noise, units=12)
+    )
+    estimates = strongest(Few())
+    found, nothing = estimates["height (m)"], estimates["turning (rad/s)"]
+    assert set(found.beat) == {CONTROL, MATCHED, ROTATED, FRESH, INPUTS} and found.value > 0.5
+    assert found.interval[0] < found.value < found.interval[1]
+    assert abs(nothing.value) < 0.1 and not nothing.beat
+
+
+def test_an_effect_that_the_inputs_have_or_any_direction_of_the_layer_is_not_of_single_units(without_body):
+    made = Few()
+    made.senses = made.activity.copy()
+    assert INPUTS not in strongest(made)["height (m)"].beat
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(12, 12)))[0]
+    made.activity = made.activity @ turn  # the best direction is none of the units now
+    assert ROTATED not in strongest(made)["height (m)"].beat
+
+
+def test_units_that_cannot_be_chosen_and_asked_apart_say_why(without_body):
+    made = Few()
+    made.tasks = np.where(made.episodes < 3, "two-tap", np.where(made.episodes == 3, "one", "run"))
+    made.task_names = ("two-tap", "one", "run")
+    assert strongest(made)["height (m)"].reason.startswith("task one has one episode")
+    made = Few()
+    made.activity = made.activity[:, :5]
+    assert strongest(made)["height (m)"].reason == "5 units that vary; needs 6, to match those chosen"
+
+
+class Walking(Made):
+    """A unit that follows the product of speed and turning, in which neither alone tells it anything."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(6)
+        speed, turning = rng.uniform(-1, 1, size=(2, 720))
+        self.kinematics = {"speed (m/s)": speed, "turning (rad/s)": turning, "height (m)": rng.normal(size=720)}
+        self.activity = rng.normal(size=(720, 8))
+        self.activity[:, 2] = speed * turning + 0.05 * rng.normal(size=720)
+
+
+def test_a_unit_that_follows_two_variables_together_has_a_map_and_no_curve(without_body):
+    made = Walking()
+    outcome = run_stage("tuning_maps", made)
+    (units,) = (each.estimates for each in outcome.units if each.measure == MAP)
+    assert units.value.argmax() == 2 and units.value[2] > 0.7 and units.beat.tolist() == [k == 2 for k in range(8)]
+    assert units.interval[0, 2] < units.value[2] < units.interval[1, 2] and units.control == CONTROL
+    pair = "turning (rad/s) x speed (m/s)"
+    assert outcome.arrays[f"occupancy.{pair}"].sum() == 720 and list(outcome.pictures) == ["turning-x-speed"]
+    assert outcome.arrays[f"map.policy.0.{pair}"].shape == (8, 8, 8)
+    for each in run_stage("tuning", made).units:
+        if each.measure == MEASURE and each.variable in ("speed (m/s)", "turning (rad/s)"):
+            assert each.estimates.value[2] < 0.1
+
+
+def test_maps_of_too_few_steps_say_so(without_body):
+    made = Walking()
+    made.landmarks = {"distance to gap (m)": np.where(np.arange(720) < 90, 1.0, np.nan)}
+    reasons = {each.variable: each.estimate.reason for each in run_stage("tuning_maps", made).findings}
+    assert reasons["distance to gap (m) x speed (m/s)"] == "90 steps with both; needs at least 200"
+
+
+def test_information_of_rates_stands_beside_an_untrained_networks_rates_where_it_has_any(without_body, monkeypatch):
+    measure, untrained = f"{UNIT_GAIN} (bits per unit of activity, Skaggs)", "analysis.report.stages.untrained"
+
+    def gained(made):
+        return [each.estimate for each in run_stage("information", made).findings if each.measure == measure]
+
+    made = Made()
+    monkeypatch.setattr(import_module(untrained), "untrained_activity", noise)
+    assert [each.reason for each in gained(made)] == ["every unit of the untrained layer is negative somewhere"]
+
+    def rates(*given):
+        return {name: np.abs(values) for name, values in noise(*given).items()}
+
+    monkeypatch.setattr(import_module(untrained), "untrained_activity", rates)
+    (gain,) = gained(made)
+    assert gain.value > 0 and gain.beat == (MIXED,)
+    made.activity = made.activity - 5
+    assert gained(made) == []  # signed: there is nothing to gain

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.recording import Session
-from analysis.untrained import untrained_activity
+from analysis.untrained import untrained_activities, untrained_activity
 from rodent.errors import UsageError
 
 
@@ -18,6 +18,10 @@ def test_an_untrained_network_has_the_layers_of_the_trained_one_and_another_acti
         some = untrained_activity(session, rows[::7])
         np.testing.assert_allclose(some["policy.1"], fresh["policy.1"][::7], rtol=1e-6)
         assert not np.allclose(untrained_activity(session, rows, seed=1)["policy.1"], fresh["policy.1"])
+        late = rows[session.trials.steps.iloc[0] :]  # a network is driven through the episodes that are asked for alone
+        for seed, each in zip((0, 1), untrained_activities(session, late, (0, 1)), strict=True):
+            whole = untrained_activity(session, rows, seed)["policy.1"]
+            np.testing.assert_allclose(each["policy.1"], whole[late], rtol=1e-5, atol=1e-6)
 
 
 def test_memory_of_an_untrained_network_begins_anew_with_each_episode(lstm_session):

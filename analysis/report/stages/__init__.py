@@ -1,5 +1,6 @@
 """The standard set, in the order in which it runs."""
 
+from analysis.report.behaviour_map import NAME as MAP
 from analysis.report.stage import Stage
 from analysis.report.stages.alignment import alignment
 from analysis.report.stages.axes import axes
@@ -15,28 +16,32 @@ from analysis.report.stages.information import information
 from analysis.report.stages.overview import overview
 from analysis.report.stages.sequences import sequences
 from analysis.report.stages.similarity import similarity
+from analysis.report.stages.strongest_units import strongest_units
 from analysis.report.stages.tangling import tangling
 from analysis.report.stages.task_variance import task_variance
 from analysis.report.stages.timescales import timescales
 from analysis.report.stages.tuning import tuning
+from analysis.report.stages.tuning_maps import tuning_maps
 
 STAGES = (
     Stage("overview", "Episodes", overview),
-    Stage("behaviour", "Behaviour", behaviour),
+    Stage("behaviour", "Behaviour", behaviour, (MAP,)),
     Stage("gait", "Gait", gait),
     Stage("tuning", "Tuning of units", tuning, ("gait",)),
+    Stage("tuning_maps", "Tuning of units to two variables", tuning_maps, ("gait",)),
     Stage("information", "Information of units", information, ("gait", "tuning")),
+    Stage("strongest_units", "The strongest units beside every control", strongest_units, ("gait",)),
     Stage("encoding", "What units encode", encoding, ("behaviour",)),
     Stage("decoding", "What layers tell", decoding, ("behaviour",)),
     Stage("timescales", "Timescales of units", timescales),
     Stage("sequences", "Sequences around events", sequences, ("gait",)),
     Stage("task_variance", "Units and tasks", task_variance),
-    Stage("dimensions", "Dimensions and trajectories", dimensions),
+    Stage("dimensions", "Dimensions and trajectories", dimensions, beside_untrained=True),
     Stage("factors", "Shared variance", factors),
-    Stage("axes", "Demixed and targeted axes", axes, ("gait",)),
+    Stage("axes", "Demixed and targeted axes", axes, ("gait",), beside_untrained=True),
     Stage("alignment", "Alignment between tasks", alignment),
-    Stage("dynamics", "Dynamics: rotations, flow, modes", dynamics),
-    Stage("tangling", "Tangling", tangling),
-    Stage("similarity", "Similarity of layers and behaviour", similarity, ("behaviour",)),
+    Stage("dynamics", "Dynamics: rotations, flow, modes", dynamics, beside_untrained=True),
+    Stage("tangling", "Tangling", tangling, beside_untrained=True),
+    Stage("similarity", "Similarity of layers and behaviour", similarity, ("behaviour",), beside_untrained=True),
     Stage("dynamical_similarity", "Similarity of dynamics (DSA)", dynamical_similarity, optional=True),
 )

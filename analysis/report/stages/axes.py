@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from analysis.dpca import dpca
 from analysis.inference import not_estimable
 from analysis.inputs import Array
-from analysis.report.findings import Arrays, Finding, Outcome
+from analysis.report.findings import Arrays, Finding, Layers, Outcome
 from analysis.report.source import Source, principal
-from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.report.stages.sampling import population_steps, told
 from analysis.targeted import Targeted, targeted_axes
 
 _STEPS, _COMPONENTS, _PHASES, _SPEEDS = 3000, 12, 8, 3
+_DRAWS = (60, 40)  # of targeted and of demixed axes
 _DEMIXED, _TARGETED = "variance rebuilt by demixed components (dPCA)", "held-out correlation along the targeted axis"
 
 
@@ -26,29 +27,30 @@ def axes(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
 
     Leaves `axis.LAYER.VARIABLE` (units,).
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
-    names, conditions = _conditions(source, earlier["gait"]["phase"])
+    outcome, steps = Outcome(), population_steps(source, seed)
+    rows, over = source.thinned(_STEPS, steps), f"episodes ({told(source, steps)})"
+    names, conditions = _conditions(source, steps, earlier["gait"]["phase"][steps])
+    repeat = _repeat(source, steps)
+
+    def found_in(activity: NDArray[np.float32], layer: str, draws: tuple[int, int]) -> tuple[Targeted, list[Finding]]:
+        targeted = _targeted(source, activity[np.searchsorted(steps, rows)], rows, seed, draws[0])
+        found = [Finding(_TARGETED, each, "", layer, name, over) for name, each in targeted.encoded.items()]
+        return targeted, found + _demixed(activity, names, conditions, repeat, layer, seed, draws[1])
+
     for layer in source.layers:
-        activity = source.layer(layer)
-        found = _targeted(source, activity[rows], rows, seed)
-        outcome.findings += [Finding(_TARGETED, each, "", layer, name) for name, each in found.encoded.items()]
-        outcome.arrays |= {f"axis.{layer}.{name}": axis for name, axis in found.axes.items()}
-        outcome.findings += _demixed(source, activity, names, conditions, layer, seed)
+        targeted, found = found_in(source.layer(layer, steps), layer, _DRAWS)
+        outcome.findings += found
+        outcome.arrays |= {f"axis.{layer}.{name}": axis for name, axis in targeted.axes.items()}
 
-    def of_untrained(layers: Layers) -> list[Finding]:
-        found = []
-        for layer, activity in layers.items():
-            again = _targeted(source, activity[rows], rows, seed, draws=0).encoded
-            found += [Finding(_TARGETED, each, "", layer, name) for name, each in again.items()]
-            found += _demixed(source, activity, names, conditions, layer, seed, draws=0)
-        return found
+    def of_others(layers: Layers) -> list[Finding]:
+        return [each for layer, activity in layers.items() for each in found_in(activity, layer, (0, 0))[1]]
 
-    beside_untrained(source, np.arange(len(source.episodes)), seed, outcome, of_untrained)
+    outcome.of_others = of_others
     return outcome
 
 
 def _targeted(
-    source: Source, activity: NDArray[np.float32], rows: NDArray[np.int64], seed: int, draws: int = 60
+    source: Source, activity: NDArray[np.float32], rows: NDArray[np.int64], seed: int, draws: int
 ) -> Targeted:
     """Axes of the body's variables in the activity at some steps."""
     variables = {name: source.kinematics[name][rows] for name in ("speed (m/s)", "turning (rad/s)", "height (m)")}
@@ -58,17 +60,17 @@ def _targeted(
 
 
 def _demixed(
-    source: Source,
     activity: NDArray[np.float32],
     names: tuple[str, str],
     conditions: NDArray[np.int64],
+    repeat: NDArray[np.int64],
     layer: str,
     seed: int,
-    draws: int = 40,
+    draws: int,
 ) -> list[Finding]:
     """What demixed components rebuild of a layer's activity, or why nothing can be."""
     scores, _, _ = principal(activity, _COMPONENTS)
-    repeats = _repeats(scores, conditions, source) if scores.size else np.empty((0, 1, 1, 1))
+    repeats = _repeats(scores, conditions, repeat) if scores.size else np.empty((0, 1, 1, 1))
     if len(repeats) < 2:
         reason = f"{len(repeats)} repeats that visited every condition; needs 2"
         return [Finding(_DEMIXED, not_estimable(reason), layer=layer)]
@@ -76,30 +78,32 @@ def _demixed(
     return [Finding(_DEMIXED, each, "", layer, name, "repeats") for name, each in found.items()]
 
 
-def _conditions(source: Source, phase: Array) -> tuple[tuple[str, str], NDArray[np.int64]]:
+def _conditions(source: Source, steps: NDArray[np.int64], phase: Array) -> tuple[tuple[str, str], NDArray[np.int64]]:
     """Names of the two axes, and (steps, 2) indices along them, -1 where there is none."""
     bins = np.full(len(phase), -1)
     striding = np.isfinite(phase)
     bins[striding] = np.minimum((phase[striding] / (2 * np.pi) * _PHASES).astype(np.int64), _PHASES - 1)
     if len(source.task_names) > 1:
-        return ("task", "stride phase"), np.stack([np.unique(source.tasks, return_inverse=True)[1], bins], axis=1)
-    speed = source.kinematics["speed (m/s)"]
+        tasks = np.unique(source.tasks[steps], return_inverse=True)[1]
+        return ("task", "stride phase"), np.stack([tasks, bins], axis=1)
+    speed = source.kinematics["speed (m/s)"][steps]
     edges = np.quantile(speed[striding], np.linspace(0, 1, _SPEEDS + 1)[1:-1]) if striding.any() else [0.0, 0.0]
     return ("speed", "stride phase"), np.stack([np.digitize(speed, edges), bins], axis=1)
 
 
-def _repeats(scores: Array, conditions: NDArray[np.int64], source: Source) -> Array:
-    """(repeats, first, second, components) means of each condition, of the repeats that visited all of them.
+def _repeat(source: Source, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(steps,) which repeat each step is of: the k-th of the chosen episodes of its task."""
+    found = np.empty(len(steps), dtype=np.int64)
+    for task in source.task_names:
+        mine = source.tasks[steps] == task
+        found[mine] = np.unique(source.episodes[steps[mine]], return_inverse=True)[1]
+    return found
 
-    A repeat is the k-th episode of each task, or one episode where there is one task.
-    """
-    order = np.concatenate([np.arange((source.session.trials["task"] == task).sum()) for task in source.task_names])
-    by_task = np.argsort([source.task_names.index(t) for t in source.session.trials["task"]], kind="stable")
-    place = np.empty(len(order), dtype=np.int64)
-    place[by_task] = order
-    repeat, count = place[source.episodes], int(conditions[:, 0].max(initial=0)) + 1
-    found = []
-    for k in range(int(place.max(initial=-1)) + 1):
+
+def _repeats(scores: Array, conditions: NDArray[np.int64], repeat: NDArray[np.int64]) -> Array:
+    """(repeats, first, second, components) means of each condition, of the repeats that visited all of them."""
+    found, count = [], int(conditions[:, 0].max(initial=0)) + 1
+    for k in range(int(repeat.max(initial=-1)) + 1):
         inside = (repeat == k) & (conditions >= 0).all(axis=1)
         cell = conditions[inside, 0] * _PHASES + conditions[inside, 1]
         visits = np.bincount(cell, minlength=count * _PHASES)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.decoding import classify, decode
 from analysis.encoding import episode_errors
-from analysis.inference import Estimate, not_estimable, percentile_interval
+from analysis.inference import Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source, reduced
@@ -125,8 +125,8 @@ def gain(own: Array, other: Array, totals: Array, control: str, seed: int, draws
     saved, rng = other - own, np.random.default_rng(seed)
     null = (rng.choice([-1.0, 1.0], size=(draws, len(saved))) @ saved) / totals.sum()
     drawn = rng.integers(len(saved), size=(draws, len(saved)))
-    low, high = percentile_interval(saved[drawn].sum(axis=1) / totals[drawn].sum(axis=1))
-    return Estimate(float(saved.sum() / totals.sum()), {f"swapped with {control}": null}, (float(low), float(high)))
+    interval = ends(saved[drawn].sum(axis=1) / totals[drawn].sum(axis=1))
+    return Estimate(float(saved.sum() / totals.sum()), {f"swapped with {control}": null}, interval)
 
 
 def _classes(

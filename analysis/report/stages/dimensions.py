@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from analysis.populations import Dimensions
 from analysis.populations import dimensions as count_dimensions
-from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import Source, principal
-from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.report.stages.sampling import population_steps, told
 
 _STEPS, _SAMPLES = 2000, 800
 _SHOWN = 3
@@ -23,32 +23,31 @@ def dimensions(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
 
     Leaves `scores.TASK.LAYER` (steps of the task, 3) on the first principal components, and `shares.TASK.LAYER`.
     """
-    outcome = Outcome()
-    spectra = {}
+    outcome, spectra = Outcome(), {}
+    steps = population_steps(source, seed)
+    over = f"episodes ({told(source, steps)})"
+    rows = {task: source.thinned(_STEPS, steps[source.tasks[steps] == task]) for task in source.task_names}
     for layer in source.layers:
         activity = source.layer(layer)
         for task in source.task_names:
-            of = source.of_task(task)
-            rows = source.thinned(_STEPS, of)
-            found = count_dimensions(activity[rows], source.episodes[rows], samples=_SAMPLES, seed=seed)
-            outcome.findings += _findings(found, task, layer)
-            scores, _, shares = principal(activity[of], _SHOWN)
+            mine = rows[task]
+            found = count_dimensions(activity[mine], source.episodes[mine], samples=_SAMPLES, seed=seed)
+            outcome.findings += _findings(found, task, layer, over)
+            scores, _, shares = principal(activity[source.of_task(task)], _SHOWN)
             outcome.arrays[f"scores.{task}.{layer}"] = scores.astype(np.float32)
             outcome.arrays[f"shares.{task}.{layer}"] = shares
             if found.participation.estimable:
                 spectra[task, layer] = np.cumsum(found.variances) / found.variances.sum()
-    driven = np.sort(np.concatenate([source.thinned(_STEPS, source.of_task(task)) for task in source.task_names]))
 
-    def of_untrained(layers: Layers) -> list[Finding]:
+    def of_others(layers: Layers) -> list[Finding]:
         found = []
-        for (layer, activity), task in product(layers.items(), source.task_names):
-            mine = source.tasks[driven] == task
-            episodes = source.episodes[driven[mine]]
-            again = count_dimensions(activity[mine], episodes, draws=0, samples=_SAMPLES, seed=seed)
-            found += _findings(again, task, layer)
+        for (layer, activity), (task, mine) in product(layers.items(), rows.items()):
+            part = activity[np.searchsorted(steps, mine)]
+            again = count_dimensions(part, source.episodes[mine], draws=0, samples=_SAMPLES, seed=seed)
+            found += _findings(again, task, layer, over)
         return found
 
-    beside_untrained(source, driven, seed, outcome, of_untrained)
+    outcome.of_others = of_others
     if spectra:
         outcome.pictures["spectra"] = Picture(
             _spectra(spectra), "Share of variance that the first principal components of each layer hold together."
@@ -56,8 +55,8 @@ def dimensions(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     return outcome
 
 
-def _findings(found: Dimensions, task: str, layer: str) -> list[Finding]:
-    about = {"task": task, "layer": layer}
+def _findings(found: Dimensions, task: str, layer: str, over: str) -> list[Finding]:
+    about = {"task": task, "layer": layer, "interval_over": over}
     return [
         Finding("participation ratio", found.participation, **about),
         Finding("1 / participation ratio", found.concentration, **about),

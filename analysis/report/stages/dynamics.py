@@ -15,16 +15,14 @@ from analysis.flow import FlowField, flow_field, plot_flow
 from analysis.inference import Estimate
 from analysis.inputs import Array, Labels
 from analysis.jpca import JPCA, jpca, plot_jpca
-from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stages.beside import BESIDE, recorded
-from analysis.report.stages.sampling import told, whole_episodes
-from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.report.stages.sampling import population_steps, told
 
 Result = TypeVar("Result")
 
 _COMPONENTS, _WINDOW, _WINDOWS = 6, 25, 150  # of half a second
-_STEPS = 6000  # of whole episodes, for flow and linear dynamics
 _BAGS, _DELAYS = 10, 10  # of BOP-DMD; steps of each delay vector of Hankel DMD
 _DRAWS = {"rotation": 100, "flow": 50, "linear": 60}  # of nulls
 _ROTATION = "skew R2 (jPCA)"
@@ -44,7 +42,8 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     outcome = Outcome()
     rotations: dict[str, dict[str, JPCA]] = {}
     flows: dict[str, dict[str, FlowField]] = {}
-    chosen = {task: whole_episodes(source, task, _STEPS, seed) for task in source.task_names}
+    steps = population_steps(source, seed)
+    chosen = {task: steps[source.tasks[steps] == task] for task in source.task_names}
     for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
         rows = chosen[task]
         scores, _, _ = principal(recorded(source, layer, rows), _COMPONENTS)
@@ -62,19 +61,17 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         if np.isfinite(flow.velocity).any():
             flows.setdefault(task, {})[layer] = flow
         _modes(scores, source.episodes[rows], about, outcome, seed)
-    driven = np.sort(np.concatenate(list(chosen.values())))
 
-    def of_untrained(layers: Layers) -> list[Finding]:
+    def of_others(layers: Layers) -> list[Finding]:
         found = []
-        for task, (layer, activity) in product(source.task_names, layers.items()):
-            mine = source.tasks[driven] == task
-            scores, _, _ = principal(activity[mine], _COMPONENTS)
+        for (task, rows), (layer, activity) in product(chosen.items(), layers.items()):
+            scores, _, _ = principal(activity[source.tasks[steps] == task], _COMPONENTS)
             if not _reason(scores):
-                again = _moving(scores, source.episodes[driven[mine]], seed, with_nulls=False)
+                again = _moving(scores, source.episodes[rows], seed, with_nulls=False)
                 found += _findings(*again, {"task": task, "layer": layer})
         return found
 
-    beside_untrained(source, driven, seed, outcome, of_untrained)
+    outcome.of_others = of_others
     of = {task: told(source, rows) for task, rows in chosen.items()}
     for task, each in rotations.items():
         outcome.pictures[f"rotations.{task}"] = Picture(_grid(each, plot_jpca), _ROTATIONS.format(task, of[task]))

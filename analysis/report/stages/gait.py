@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.gait import Gait, footfalls, plot_gait
+from analysis.gait import Gait, footfalls, plot_gait, plot_phases
 from analysis.gait import gait as measure_gait
-from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import PAWS, TIMESTEP, Source
@@ -39,6 +39,9 @@ def gait(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
         _record(found, task, outcome, seed)
         if len(found.strides.limb):
             outcome.pictures[f"strides-{task}"] = Picture(_strides(found), _STRIDES)
+            phases = plot_phases(found, _REFERENCE, PAWS).figure
+            assert isinstance(phases, Figure)
+            outcome.pictures[f"phases-{task}"] = Picture(phases, _PHASES)
     return outcome
 
 
@@ -84,22 +87,31 @@ def _record(found: Gait, task: str, outcome: Outcome, seed: int) -> None:
 def _median(values: Array, episodes: Labels, rng: np.random.Generator) -> Estimate:
     if len(values) < 5:
         return not_estimable(f"{len(values)} strides; needs at least 5")
-    names, (low, high) = np.unique(episodes), UNKNOWN
+    names, interval = np.unique(episodes), UNKNOWN
     if len(names) > 1:
         of = {name: values[episodes == name] for name in names}
         drawn = [np.median(np.concatenate([of[name] for name in rng.choice(names, len(names))])) for _ in range(200)]
-        low, high = percentile_interval(np.array(drawn))
-    return Estimate(float(np.median(values)), {}, (float(low), float(high)))
+        interval = ends(np.array(drawn))
+    return Estimate(float(np.median(values)), {}, interval)
 
 
 def _strides(found: Gait) -> Figure:
-    ax = plot_gait(found)
-    for line, paw in zip(ax.get_lines(), [PAWS[limb] for limb in np.unique(found.strides.limb)], strict=True):
-        line.set_label(paw)
-    ax.legend(frameon=False, fontsize="small")
-    figure = ax.figure
-    assert isinstance(figure, Figure)
+    figure = Figure((9.0, 3.0), layout="constrained")
+    axes = [
+        plot_gait(found, ax, measure)
+        for ax, measure in zip(figure.subplots(1, 3), ("frequency", "length", "duty"), strict=True)
+    ]
+    for line, limb in zip(axes[0].get_lines(), np.unique(found.strides.limb), strict=True):
+        line.set_label(PAWS[limb])
+    axes[0].legend(frameon=False, fontsize="small")
     return figure
 
 
-_STRIDES = "Each dot is a stride, from one touch-down of a paw to its next: its frequency against the speed."
+_STRIDES = (
+    "Each ring is a stride, from one touch-down of a paw to its next: its frequency, its length and the share of it on "
+    "the ground (duty factor) against the speed."
+)
+_PHASES = (
+    "When each paw stands in the stride of the left hind foot: a bar from its mean touch-down (black: 95 % interval "
+    "over episodes) for its median duty factor."
+)

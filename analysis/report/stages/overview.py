@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.inference import UNKNOWN, Estimate, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, ends
 from analysis.inputs import column_reasons
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source
@@ -28,10 +28,8 @@ def overview(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         }
         for measure, values in measured.items():
             drawn = values[rng.integers(len(values), size=(1000, len(values)))].mean(axis=1)
-            low, high = percentile_interval(drawn) if len(values) > 1 else UNKNOWN
-            outcome.findings.append(
-                Finding(measure, Estimate(float(values.mean()), {}, (float(low), float(high))), task)
-            )
+            interval = ends(drawn) if len(values) > 1 else UNKNOWN
+            outcome.findings.append(Finding(measure, Estimate(float(values.mean()), {}, interval), task))
     for layer in source.layers:
         reasons = column_reasons(source.layer(layer).astype(np.float64))
         share = Estimate(sum(reason != "" for reason in reasons) / len(reasons), {})

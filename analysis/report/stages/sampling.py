@@ -7,6 +7,20 @@ from numpy.typing import NDArray
 
 from analysis.report.source import Source
 
+_STEPS = 40_000  # of a session, of whole populations
+_EPISODES = 8  # of a task at least: half of them are dealt among each other for a null of targeted axes
+
+
+def population_steps(source: Source, seed: int) -> NDArray[np.int64]:
+    """The steps, ascending, that the numbers of whole populations are of.
+
+    They are those of whole episodes, as many of each task where they are alike in length. One choice serves all stages
+    that stand beside untrained networks, so that each of these is driven once, and as far as they are chosen
+    (docs/decisions/0017-untrained-networks-are-driven-once.md).
+    """
+    each = _STEPS // len(source.task_names)
+    return np.sort(np.concatenate([whole_episodes(source, task, each, seed, _EPISODES) for task in source.task_names]))
+
 
 def whole_episodes(source: Source, task: str, most_steps: int, seed: int, fewest: int = 2) -> NDArray[np.int64]:
     """The steps of episodes of a task that are drawn at random, of the fewest and then as many as fit."""

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from analysis.drawing import draw_cka
 from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Array
-from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import Source, finite_units
 from analysis.report.stages.between_tasks import between_tasks
 from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.families import families
-from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.report.stages.sampling import population_steps, told
 from analysis.similarity import (
     Protocol,
     cka,
@@ -38,7 +38,8 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
 
     Leaves `cka` (layers, layers) in the order of the session's layers.
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
+    outcome, steps = Outcome(), population_steps(source, seed)
+    rows, over = source.thinned(_STEPS, steps), f"episodes ({told(source, steps)})"
     features, missing = families(source, earlier["behaviour"], rows, _COMPONENTS)
     for name, reason in missing.items():
         outcome.missing(_CKA, reason, variable=name)
@@ -50,15 +51,16 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     for (feature, layer), estimate in found.agreement.items():
         ceiling = _ceiling(found.ceiling[feature, layer], estimate)
         for measure, each in ((_CKA, estimate), (_BIASED, found.biased[feature, layer]), (_CEILING, ceiling)):
-            outcome.findings.append(Finding(measure, each, layer=layer, variable=feature))
+            outcome.findings.append(Finding(measure, each, layer=layer, variable=feature, interval_over=over))
     labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
     conditions = Conditions.of([labels], [source.tasks[rows]])
     matrix = _over_conditions(layers, features, conditions, seed, outcome)
 
-    def of_untrained(fresh: Layers) -> list[Finding]:
-        return [*_protocol_values(fresh, found, features), *_condition_values(fresh, features, conditions)]
+    def of_others(fresh: Layers) -> list[Finding]:
+        thin = {name: values[np.searchsorted(steps, rows)] for name, values in fresh.items()}
+        return [*_protocol_values(thin, found, features), *_condition_values(thin, features, conditions)]
 
-    beside_untrained(source, rows, seed, outcome, of_untrained)
+    outcome.of_others = of_others
     between_tasks(source, rows, labels, layers | features, seed, outcome)
     outcome.arrays["cka"] = matrix
     outcome.pictures["layers"] = Picture(draw_cka(matrix, list(layers), list(layers)), _LAYERS)

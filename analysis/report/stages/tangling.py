@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from analysis.inference import not_estimable
 from analysis.inputs import Array, Labels
-from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stages.beside import BESIDE, recorded
-from analysis.report.stages.untrained import Layers, beside_untrained
+from analysis.report.stages.sampling import population_steps, told
 from analysis.tangling import TanglingDifference, compare_tangling, plot_tangling
 
 _COMPONENTS, _WINDOW, _WINDOWS = 8, 50, 40
@@ -27,24 +27,24 @@ def tangling(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
 
     Senses, joints and untrained networks stand beside: what senses without tangles pass on is no effect of learning.
     """
-    outcome = Outcome()
-    forces, rows = source.series("actuator_force"), {task: source.of_task(task) for task in source.task_names}
+    outcome, forces, steps = Outcome(), source.series("actuator_force"), population_steps(source, seed)
+    over = f"episodes ({told(source, steps)})"
+    rows = {task: steps[source.tasks[steps] == task] for task in source.task_names}
     muscles = {task: principal(forces[mine], _COMPONENTS)[0] for task, mine in rows.items()}
     for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
         found = _against(muscles[task], recorded(source, layer, rows[task]), source.episodes[rows[task]], seed)
-        outcome.findings.append(_finding(found, task, layer))
+        outcome.findings.append(_finding(found, task, layer, over))
         if not isinstance(found, str) and found.difference.estimable:
             outcome.pictures[f"{task}.{layer}"] = _picture(found, task, layer)
 
-    def of_untrained(layers: Layers) -> list[Finding]:
-        return [
-            _finding(
-                _against(muscles[task], layers[layer][rows[task]], source.episodes[rows[task]], seed, 0), task, layer
-            )
-            for task, layer in product(source.task_names, layers)
-        ]
+    def of_others(layers: Layers) -> list[Finding]:
+        found = []
+        for (task, mine), (layer, activity) in product(rows.items(), layers.items()):
+            part = activity[source.tasks[steps] == task]
+            found.append(_finding(_against(muscles[task], part, source.episodes[mine], seed, 0), task, layer, over))
+        return found
 
-    beside_untrained(source, np.arange(len(source.episodes)), seed, outcome, of_untrained)
+    outcome.of_others = of_others
     return outcome
 
 
@@ -63,9 +63,9 @@ def _against(
     return compare_tangling(windows, other, TIMESTEP, draws=draws, seed=seed, episodes=of_episode)
 
 
-def _finding(found: TanglingDifference | str, task: str, layer: str) -> Finding:
+def _finding(found: TanglingDifference | str, task: str, layer: str, over: str) -> Finding:
     estimate = not_estimable(found) if isinstance(found, str) else found.difference
-    return Finding(_MEASURE, estimate, task, layer)
+    return Finding(_MEASURE, estimate, task, layer, interval_over=over)
 
 
 def _picture(found: TanglingDifference, task: str, layer: str) -> Picture:

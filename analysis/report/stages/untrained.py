@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +12,10 @@ from scipy import stats
 
 from analysis.inference import Estimate, bootstrap_weights, ends, not_estimable
 from analysis.inputs import Array
-from analysis.report.findings import Finding, Outcome
+from analysis.report.findings import Finding, Layers, Outcome
 from analysis.report.source import Source
-from analysis.untrained import untrained_activity
+from analysis.report.stages.sampling import population_steps
+from analysis.untrained import untrained_activities, untrained_activity
 from rodent.errors import UsageError
 
 GAIN, UNIT_GAIN = "gain over an untrained network", "gain over an untrained network, mean over units"
@@ -22,7 +23,8 @@ MIXED = "units mixed with an untrained network's"
 """The control that deals the units of both networks to two layers."""
 NETWORKS = 20  # the fewest that a number can beat at 5 %
 UNTRAINED = "untrained networks"
-Layers = Mapping[str, NDArray[np.float32]]
+_Drawn = dict[tuple[str, str, str, str], list[float]]
+"""What a number is of to its values in untrained networks."""
 
 
 def untrained_layers(
@@ -38,34 +40,44 @@ def untrained_layers(
         return {}
 
 
-def beside_untrained(
-    source: Source, rows: NDArray[np.int64], seed: int, outcome: Outcome, find: Callable[[Layers], Sequence[Finding]]
-) -> None:
-    """Give the numbers of a whole population what the same analysis finds in networks that never learnt, as a control.
+def beside_untrained(source: Source, outcomes: Mapping[str, Outcome], seed: int) -> dict[str, Exception]:
+    """Give the numbers of whole populations what the same analyses find in networks that never learnt, as a control.
 
     Such numbers have no parts that could be swapped between two networks: each draw of the control is a network of the
-    same architecture with weights of its own.
+    same architecture with weights of its own. One after the other is driven, once, and every stage looks at it.
 
     Args:
         source: the session.
-        rows: (n,) ascending steps to drive them through.
-        seed: of the first network.
-        outcome: whose findings get the control, those that `find` gives again; a row that says why, where none can be
-            driven.
-        find: from a layer's name to its activity (n, units) at these steps, the numbers without nulls.
+        outcomes: by stage; their findings that `of_others` gives again get the control, or the outcome a row that says
+            why no network can be driven.
+        seed: of the first network, and of the steps that they are driven through.
+
+    Returns:
+        Of the stages that failed on a network, why.
     """
-    if not any(each.estimate.estimable for each in outcome.findings):
-        return
-    drawn = defaultdict(list)
-    for network in range(NETWORKS):
-        try:
-            fresh = untrained_activity(source.session, rows, seed + network)
-        except UsageError as error:
-            outcome.missing(UNTRAINED, str(error))
-            return
-        for each in find({layer: fresh[layer] for layer in source.layers if layer in fresh}):
-            drawn[_about(each)].append(each.estimate.value)
-    outcome.findings = [_with_control(each, drawn.get(_about(each), [])) for each in outcome.findings]
+    asked = {name: each for name, each in outcomes.items() if any(f.estimate.estimable for f in each.findings)}
+    drawn: dict[str, _Drawn] = {name: defaultdict(list) for name in asked}
+    failures: dict[str, Exception] = {}
+    fresh = untrained_activities(source.session, population_steps(source, seed), range(seed, seed + NETWORKS))
+    try:
+        for layers in fresh if asked else ():
+            of = {layer: layers[layer] for layer in source.layers if layer in layers}
+            for name in [name for name in asked if name not in failures]:
+                try:
+                    _draw(asked[name], of, drawn[name])
+                except Exception as error:  # whatever it is, the other stages must not be lost
+                    failures[name] = error
+    except UsageError as error:
+        for each in asked.values():
+            each.missing(UNTRAINED, str(error))
+    for name, each in asked.items():
+        each.findings = [_with_control(finding, drawn[name].get(_about(finding), [])) for finding in each.findings]
+    return failures
+
+
+def _draw(outcome: Outcome, layers: Layers, drawn: _Drawn) -> None:
+    for each in outcome.of_others(layers) if outcome.of_others else ():
+        drawn[_about(each)].append(each.estimate.value)
 
 
 def _about(finding: Finding) -> tuple[str, str, str, str]:

@@ -1,0 +1,102 @@
+"""What single units follow in two variables at once: maps, with how long the rat was where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.inputs import Array
+from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
+from analysis.report.source import Source
+from analysis.report.stages.tuning import variables
+from analysis.report.stages.untrained import UNIT_GAIN, unit_gain, untrained_layers
+from analysis.tuning import Tuning, plot_tuning
+from analysis.tuning import tuning as tune
+
+PAIRS = (
+    ("speed (m/s)", "heading (rad)"),
+    ("stride phase (rad)", "speed (m/s)"),
+    ("turning (rad/s)", "speed (m/s)"),
+    ("distance to gap (m)", "speed (m/s)"),
+    ("distance to orb (m)", "bearing to orb (rad)"),
+)
+"""Those of which a session lacks a variable are left out."""
+MEASURE = "strength of the map (held-out variance explained)"
+STABILITY = "stability (correlation of the maps of two halves of the episodes)"
+_BINS, _STEPS, _FEWEST, _DRAWS, _SHOWN = 8, 20_000, 200, 200, 3
+
+
+def tuning_maps(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
+    """Strength and stability of every unit's map over each pair of variables, as of its curves (`tuning`).
+
+    Leaves `map.LAYER.PAIR` (units, bins, bins), `occupancy.PAIR` (bins, bins) steps, and `edges.PAIR` (2, bins + 1).
+    """
+    outcome, known = Outcome(), variables(source, earlier["gait"]["phase"])
+    pairs = {f"{one} x {other}": (known[one], known[other]) for one, other in PAIRS if {one, other} <= set(known)}
+    at = source.thinned(_STEPS)
+    fresh = untrained_layers(source, at, seed, outcome, UNIT_GAIN)
+    for name, columns in pairs.items():
+        values = np.stack(columns, axis=1)
+        inside = np.isfinite(values[at]).all(axis=1)
+        rows = at[inside]
+        if len(rows) < _FEWEST:
+            outcome.missing(MEASURE, f"{len(rows)} steps with both; needs at least {_FEWEST}", variable=name)
+            continue
+        found = {layer: _of_layer(source, layer, name, rows, values[rows], outcome, seed) for layer in source.layers}
+        for layer in source.layers:
+            if layer in fresh:
+                episodes = source.episodes[rows]
+                other = tune(fresh[layer][inside], values[rows], episodes, _BINS, draws=0).strength.value
+                gain = unit_gain(found[layer].strength.value, other, seed)
+                outcome.findings.append(Finding(UNIT_GAIN, gain, "", layer, name, "units"))
+        curves = next(iter(found.values())).curves
+        outcome.arrays |= {f"occupancy.{name}": curves.occupancy, f"edges.{name}": np.stack(curves.edges)}
+        layer = max(found, key=lambda of: max(found[of].strength.value[found[of].strength.beat], default=-np.inf))
+        if found[layer].strength.beat.any():
+            outcome.pictures[_file(name)] = _best(name, layer, found[layer])
+    return outcome
+
+
+def _of_layer(
+    source: Source, layer: str, name: str, rows: np.ndarray, values: Array, outcome: Outcome, seed: int
+) -> Tuning:
+    found = tune(
+        source.layer(layer, rows), values, source.episodes[rows], _BINS, _DRAWS, seed, tasks=source.tasks[rows]
+    )
+    for measure, of_units in ((MEASURE, found.strength), (STABILITY, found.stability)):
+        outcome.units.append(UnitFinding(measure, of_units, layer=layer, variable=name))
+        outcome.findings.append(Finding(f"mean {measure}", mean_over_units(of_units), "", layer, name, "units"))
+    outcome.arrays[f"map.{layer}.{name}"] = found.curves.curves.astype(np.float32)
+    return found
+
+
+def _file(name: str) -> str:
+    """A pair's name without units, as part of a file's."""
+    return "-".join(word for word in name.split() if not word.startswith("("))
+
+
+def _best(name: str, layer: str, found: Tuning) -> Picture:
+    """The occupancy, and the maps of the units that beat their null by most."""
+    figure = Figure((8.8, 2.7), layout="constrained")
+    axes = figure.subplots(1, 1 + _SHOWN)
+    edges, occupancy = found.curves.edges, found.curves.occupancy
+    image = axes[0].pcolormesh(*edges, np.where(occupancy > 0, occupancy, np.nan).T, cmap="Greys")
+    axes[0].set_title("occupancy", fontsize="small")
+    figure.colorbar(image, ax=axes[0], label="steps")
+    strength = found.strength
+    units = np.argsort(-np.where(strength.beat, strength.value, -np.inf))[: min(_SHOWN, strength.beat.sum())]
+    for ax, unit in zip(axes[1:], units, strict=False):
+        plot_tuning(found, int(unit), ax)
+        ax.set_title(f"{layer}, unit {unit}: R² {strength.value[unit]:.2f}", fontsize="small")
+        figure.colorbar(ax.collections[0], ax=ax)
+    for ax in axes[: 1 + len(units)]:
+        ax.set(xlabel=name.split(" x ")[0], ylabel=name.split(" x ")[1])
+    for ax in axes[1 + len(units) :]:
+        ax.set_visible(False)
+    return Picture(
+        figure,
+        f"How long the rat was where, in {name}, and mean activity there of the units of {layer} that the map explains "
+        "best, of those that beat their null; R² is the variance of held-out episodes that it explains. White: never.",
+    )
