@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from openTSNE import TSNEEmbedding
 from scipy.ndimage import uniform_filter1d
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from analysis.behavioural_features import Basis, behavioural_features
 from analysis.embedding import Regions, embed, embedded, locate, map_into, regions
@@ -29,6 +30,8 @@ FEWEST = 200  # steps that a map needs
 _EMBEDDED = 4000  # steps that make the map; all others are mapped into it
 _COMPONENTS = 15
 _POOLED = 25  # steps, half a second: about two strides
+# On several threads products of matrices round otherwise, and t-SNE lets that grow until regions differ.
+_on_one_thread = threadpool_limits.wrap(limits=1)
 _FORMAT = 1  # of the arrays; another one wherever the features or what is kept of them change
 
 
@@ -76,6 +79,7 @@ class BehaviourMap:
         """(steps, 2 * components) of other steps, as those that were embedded; NaN in episodes that are too short."""
         return pooled(_spectra(self.basis.features(angles, positions, episodes), self.spreads), episodes)
 
+    @_on_one_thread
     def place(self, amplitudes: Array) -> Array:
         """(steps, 2) where other steps come to lie; NaN where their amplitudes (steps, 2 * components) are."""
         found, known = np.full((len(amplitudes), 2), np.nan), np.isfinite(amplitudes).all(axis=1)
@@ -155,6 +159,7 @@ class Drawn:
     reason: str = ""
 
 
+@_on_one_thread
 def draw_map(
     angles: Array,
     positions: Array,

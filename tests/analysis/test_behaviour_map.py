@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from analysis.behaviour_map import BehaviourMap, draw_map, load_map
 from rodent.errors import UsageError
@@ -43,6 +44,12 @@ def purity(labels, ways):
 def test_ways_to_move_are_regions_of_the_map(drawn):
     found, ways = drawn
     assert found.reason == "" and purity(found.map.locate(found.map.places), ways[found.rows]) > 0.98
+
+
+def test_a_map_does_not_depend_on_how_many_threads_there_are(drawn):
+    with threadpool_limits(3):
+        again = drawn_of()[0]
+    np.testing.assert_array_equal(again.map.places, drawn[0].map.places)
 
 
 def test_another_recording_lands_where_it_moves_alike(drawn):
