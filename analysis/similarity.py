@@ -219,7 +219,9 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0, 
         return RSA(not_estimable(f"{len(square)} conditions; a permutation test needs at least 5"), UNKNOWN)
     rng, block = np.random.default_rng(seed), None if within is None else codes(within, len(square), "within")
     value = _agreement(triangles, predicted)
-    null = [_agreement(triangles, _permuted(square, _order(len(square), block, rng))) for _ in range(draws)]
+    # Permuted conditions permute the ranks of their distances, too, so that all are ranked once.
+    ranks, model = _ranks(triangles), np.asarray(squareform(_ranks(predicted[None])[0], checks=False))
+    null = [(ranks @ _permuted(model, _order(len(square), block, rng))).mean() for _ in range(draws)]
     low, high = percentile_interval(np.array([_resampled(triangles, square, rng) for _ in range(draws)]))
     agreement = Estimate(value, {_control("conditions", within): np.array(null)}, (float(low), float(high)))
     return RSA(agreement, _ceiling(triangles))
@@ -354,6 +356,13 @@ def _cka(first: Array, second: Array, unbiased: bool) -> float:
     # Grams of a subset are not centred on it.
     first, second = (g - g.mean(0) - g.mean(1)[:, None] + g.mean() for g in (first, second))
     return float((first * second).sum() / np.sqrt(np.square(first).sum() * np.square(second).sum()))
+
+
+def _ranks(triangles: Array) -> Array:
+    """(subjects, pairs) ranks about their mean, of unit length: their products are Spearman's correlations."""
+    ranks = stats.rankdata(triangles, axis=1)
+    centred = ranks - ranks.mean(axis=1, keepdims=True)
+    return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True))
 
 
 def _agreement(triangles: Array, predicted: Array) -> float:

@@ -3,7 +3,8 @@ import pytest
 import rsatoolbox
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
+from scipy import ndimage, stats
+from scipy.spatial.distance import squareform
 
 from analysis.similarity import (
     blocks,
@@ -116,6 +117,15 @@ def test_rsa_finds_the_model_within_its_noise_ceiling(rng):
     plot_rsa(found)
     other = rsa(subjects, dissimilarities(rng.normal(size=truth.shape)), draws=60)
     assert other.agreement.value < low
+
+
+def test_the_null_of_rsa_is_the_rank_correlation_with_permuted_conditions(rng):
+    subjects, model = rng.integers(9, size=(2, 66)).astype(float), dissimilarities(rng.normal(size=(12, 3)))
+    found, again = rsa(subjects, model, draws=5, seed=7).agreement, np.random.default_rng(7)
+    for value in found.nulls["permuted conditions"]:
+        order = again.permutation(12)
+        permuted = squareform(squareform(model)[np.ix_(order, order)])
+        assert value == pytest.approx(np.mean([stats.spearmanr(each, permuted).statistic for each in subjects]))
 
 
 def test_too_little_for_a_permutation_test_has_a_reason(rng):
