@@ -13,7 +13,7 @@ from scipy.spatial import procrustes
 
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
-from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
+from analysis.inference import Estimate, not_estimable, resampled_rows
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
 from rodent.errors import UsageError
 
@@ -29,7 +29,8 @@ class SharedSpace:
         angles: (components,) radians, ascending.
         alignment: mean squared cosine, 1 where the subspaces are one. The null draws two subspaces at random, along a
             direction the likelier the more of both tasks' variance it has (Elsayed et al. 2016): of a population that
-            uses few dimensions at all, any two are alike.
+            uses few dimensions at all, any two are alike. Where both tasks fill the same few dimensions the null is
+            near 1 itself, and no alignment beats it: there the ceiling tells whether they are one.
         separation: 1 - alignment, which beats its null where the tasks use other dimensions than chance would.
         ceiling: the alignment of random halves of one task's episodes (the geometric mean of both tasks'): what noise
             leaves of subspaces that are one. Halves are noisier than the whole, so this errs to the low side.
@@ -91,8 +92,9 @@ def principal_angles(
             _cosines(*(_subspace(p[resampled_rows(g, rng)], components) for p, g in zip(parts, groups, strict=True)))
             for _ in range(draws)
         ]
-    low, high = (float(end) for end in percentile_interval(np.array(samples)))
-    value = float(np.mean(np.cos(angles) ** 2))
+    # Episodes that are drawn twice add noise, which turns subspaces apart: their spread is right, their middle is not.
+    spread, value = 1.96 * float(np.std(samples)), float(np.mean(np.cos(angles) ** 2))
+    low, high = max(value - spread, 0.0) if np.isfinite(spread) else np.nan, min(value + spread, 1.0)
     return SharedSpace(
         angles,
         Estimate(value, {_SHAPED: null}, (low, high)),
@@ -119,7 +121,8 @@ def correspondence(
         components: of each; too many of them correlate by chance, as the null shows.
         draws: of null and interval.
         seed: of both.
-        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
+        tasks: (steps,) labels, one an episode, which the null deals within, or of conditions, such as
+            `similarity.blocks`; None where any may stand in for any.
     """
     parts = (matrix(first, "first"), matrix(second, "second"))
     count = same_length(first=parts[0], second=parts[1])
@@ -130,11 +133,12 @@ def correspondence(
     one, other = (_scores(part, components) for part in parts)
     rng = np.random.default_rng(seed)
     canonical = canonical_correlations(one, other)
-    if episodes is None:
-        control, orders = "permuted conditions", [rng.permutation(count) for _ in range(draws)]
+    control = CONTROL if episodes is not None else "permuted conditions"
+    if episodes is None and tasks is None:
+        orders = [rng.permutation(count) for _ in range(draws)]
     else:
         dealing = Dealing.of(groups, tasks)
-        control, orders = CONTROL, [dealing.steps(order) for order in dealing.orders(draws, rng)]
+        orders = [dealing.steps(order) for order in dealing.orders(draws, rng)]
     null = np.reshape([_both(one, other[order]) for order in orders], (-1, 2))
     drawn = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
     # Rows that are drawn twice fit themselves, which raises correlations: their spread is right, their middle is not.

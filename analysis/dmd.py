@@ -50,8 +50,9 @@ class LinearDynamics:
         matrix: (components, components) A, fitted on all episodes.
         offset: (components,) b.
         predicted: explained variance of the change from step to step in held-out episodes; one null rolls
-            the changes against the states within each episode, the other predicts each component from itself alone,
-            over episodes drawn with replacement: that noise returns to its mean is no dynamics of a population.
+            the changes against the states within each episode. The other predicts each component from itself alone:
+            that noise returns to its mean is no dynamics of a population. It is the value without what the others
+            add, over episodes drawn with replacement, the same for both predictions.
     """
 
     matrix: Array
@@ -159,7 +160,7 @@ def linear_dynamics(
     alone = sum(_held_out(now[:, [i]], change[:, [i]], group, alpha, folds)[0] for i in range(count))
     nulls = {
         "shifts within episodes": np.array(null),
-        "each component alone": 1 - (weights @ np.asarray(alone)) / (weights @ totals),
+        "each component alone": value - (weights @ (np.asarray(alone) - errors)) / (weights @ totals),
     }
     predicted = Estimate(value, nulls, (float(low), float(high)))
     return LinearDynamics(model.coef_ + np.eye(count), model.intercept_, predicted)

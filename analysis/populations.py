@@ -73,7 +73,8 @@ def dimensions(
         activity: (steps, units); units with a number that is not finite are left out, and zero in the components.
         episodes: (steps,) labels, for nulls and intervals.
         draws: of both.
-        samples: steps for the intrinsic dimension, whose neighbours must not be copies.
+        samples: steps for the intrinsic dimension, drawn at random. Their neighbours must not be copies, nor the steps
+            just before and after, which lie on one path: give activity of steps that are far apart.
         seed: of the draws.
     """
     units = matrix(activity, "activity")

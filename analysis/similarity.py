@@ -21,6 +21,7 @@ from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_len
 from rodent.errors import UsageError
 
 _HALVES = 20  # random splits of the episodes that a noise ceiling is the mean of
+_ALIKE = 4  # samples of like many steps that a null permutes
 _NUMBERS = 2**25  # of the sums of clusters at a time: bounds the memory
 
 
@@ -30,7 +31,7 @@ class RSA:
 
     Attributes:
         agreement: mean over subjects of the correlation (Spearman) of the upper triangles; its null permutes the
-            conditions (of a task), never single entries, which depend on each other. The interval draws subjects, or
+            conditions (of a block), never single entries, which depend on each other. The interval draws subjects, or
             conditions where there is one subject.
         noise_ceiling: lower and upper bound of what any model could reach; NaN with one subject.
     """
@@ -87,7 +88,7 @@ def cka(
     draws: int = 200,
     seed: int = 0,
     unbiased: bool = True,
-    tasks: ArrayLike | None = None,
+    within: ArrayLike | None = None,
 ) -> Estimate:
     """Linear CKA with a permutation test over samples.
 
@@ -99,24 +100,24 @@ def cka(
             is similar to it in both, which would look like similarity).
         seed: of the draws.
         unbiased: which estimator; the biased one is far above 0 by chance, and so is its null.
-        tasks: (samples,) labels, which the null permutes within: that both tell the tasks apart is no likeness then.
-            None for one task.
+        within: (samples,) labels, which the null permutes within, such as tasks, or `blocks` where samples are means
+            over unlike numbers of steps; None where any may take the place of any.
     """
     one, other = matrix(first, "first"), matrix(second, "second")
     count = same_length(first=one, second=other)
-    of_task = None if tasks is None else codes(tasks, count, "tasks")
+    block = None if within is None else codes(within, count, "within")
     if reason := first_reason(one, 8) or first_reason(other, 8):
         return not_estimable(reason)
     rng, grams = np.random.default_rng(seed), (_gram(one), _gram(other))
     value = _cka(*grams, unbiased)
     if not np.isfinite(value):
         return not_estimable("too little variance to estimate without bias")
-    orders = [_order(count, of_task, rng) for _ in range(draws)]
+    orders = [_order(count, block, rng) for _ in range(draws)]
     null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], unbiased) for order in orders])
-    halves = [np.ix_(order[1::2], order[1::2]) for order in orders]  # of each task
+    halves = [np.ix_(half, half) for half in (_half(count, block, rng) for _ in range(draws))]
     spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], unbiased) for half in halves])
     # The variance of half-samples about the whole is, to first order, that of the whole about the truth.
-    return Estimate(value, {_control("samples", tasks): null}, (float(value - spread), float(value + spread)))
+    return Estimate(value, {_control("samples", within): null}, (float(value - spread), float(value + spread)))
 
 
 def cka_ceiling(subjects: Sequence[ArrayLike]) -> tuple[float, float]:
@@ -152,7 +153,48 @@ def dissimilarities(patterns: ArrayLike, metric: str = "euclidean") -> Array:
     return cast(rsatoolbox.rdm.RDMs, rsatoolbox.rdm.calc_rdm(data, method=metric)).get_vectors()[0]
 
 
-def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0, tasks: ArrayLike | None = None) -> RSA:
+def crossed_dissimilarities(first: ArrayLike, second: ArrayLike) -> Array:
+    """(pairs,) cross-validated distances (Walther et al. 2016), in the order of `dissimilarities`; some are below 0.
+
+    Squared distances between noisy means are greater the fewer steps they are of, whatever is averaged: two records
+    that have nothing but the numbers of steps in common would resemble each other. Products of the differences in
+    two halves of the episodes have no such bias.
+
+    Args:
+        first: (conditions, units) means over one half.
+        second: (conditions, units) of the same over the other.
+    """
+    one, other = matrix(first, "first"), matrix(second, "second")
+    if one.shape != other.shape:
+        raise UsageError(f"means of shapes {one.shape} and {other.shape}; give the same conditions and units")
+    products = one @ other.T
+    own = np.diag(products)
+    square = own[:, None] + own - products - products.T
+    return np.asarray(square[np.triu_indices(len(one), 1)] / one.shape[1])
+
+
+def blocks(steps: ArrayLike, tasks: ArrayLike | None = None) -> Labels:
+    """(samples,) labels for a null to permute within: samples of one task and, among those, of like many steps.
+
+    Means of few steps are noisier in whatever is averaged. A null that puts them in the place of others breaks that, so
+    that noise alone would beat it.
+
+    Args:
+        steps: (samples,) how many each is the mean of.
+        tasks: (samples,) labels; None for one task.
+    """
+    count = np.asarray(steps)
+    of_task = np.zeros(len(count), dtype=np.int64) if tasks is None else codes(tasks, len(count), "tasks")
+    found, taken = np.empty(len(count), dtype=np.int64), 0
+    for task in np.unique(of_task):
+        members = np.flatnonzero(of_task == task)
+        for part in np.array_split(members[np.argsort(count[members], kind="stable")], -(-len(members) // _ALIKE)):
+            found[part] = taken
+            taken += 1
+    return found
+
+
+def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0, within: ArrayLike | None = None) -> RSA:
     """Compare a model's dissimilarities with those of each subject.
 
     Args:
@@ -160,7 +202,7 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0, 
         model: (pairs,).
         draws: of the permutation test and the bootstrap.
         seed: of the draws.
-        tasks: (conditions,) labels, which the null permutes within, as in `cka`; None for one task.
+        within: (conditions,) labels, which the null permutes within, as in `cka`.
     """
     triangles, predicted = np.atleast_2d(np.asarray(subjects, dtype=np.float64)), np.asarray(model, dtype=np.float64)
     if predicted.ndim != 1 or triangles.ndim != 2 or triangles.shape[1] != len(predicted):
@@ -175,11 +217,13 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0, 
         return RSA(not_estimable(reason), UNKNOWN)
     if len(square) < 5:
         return RSA(not_estimable(f"{len(square)} conditions; a permutation test needs at least 5"), UNKNOWN)
-    rng, of_task = np.random.default_rng(seed), None if tasks is None else codes(tasks, len(square), "tasks")
+    rng, block = np.random.default_rng(seed), None if within is None else codes(within, len(square), "within")
     value = _agreement(triangles, predicted)
-    null = [_agreement(triangles, _permuted(square, _order(len(square), of_task, rng))) for _ in range(draws)]
+    # Permuted conditions permute the ranks of their distances, too, so that all are ranked once.
+    ranks, model = _ranks(triangles), np.asarray(squareform(_ranks(predicted[None])[0], checks=False))
+    null = [(ranks @ _permuted(model, _order(len(square), block, rng))).mean() for _ in range(draws)]
     low, high = percentile_interval(np.array([_resampled(triangles, square, rng) for _ in range(draws)]))
-    agreement = Estimate(value, {_control("conditions", tasks): np.array(null)}, (float(low), float(high)))
+    agreement = Estimate(value, {_control("conditions", within): np.array(null)}, (float(low), float(high)))
     return RSA(agreement, _ceiling(triangles))
 
 
@@ -268,19 +312,27 @@ def plot_rsa(result: RSA, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _order(count: int, of_task: Labels | None, rng: np.random.Generator) -> Labels:
-    """(count,) a permutation; within each task where there are tasks."""
-    if of_task is None:
+def _order(count: int, block: Labels | None, rng: np.random.Generator) -> Labels:
+    """(count,) a permutation; within each block where there are blocks."""
+    if block is None:
         return rng.permutation(count)
     found = np.empty(count, dtype=np.int64)
-    for task in np.unique(of_task):
-        members = np.flatnonzero(of_task == task)
+    for name in np.unique(block):
+        members = np.flatnonzero(block == name)
         found[members] = rng.permutation(members)
     return found
 
 
-def _control(what: str, tasks: ArrayLike | None) -> str:
-    return f"permuted {what}" if tasks is None else f"{what} permuted within tasks"
+def _half(count: int, block: Labels | None, rng: np.random.Generator) -> Labels:
+    """(count // 2,) samples drawn without replacement; of each block as many."""
+    order = rng.permutation(count)
+    if block is not None:
+        order = order[np.argsort(block[order], kind="stable")]
+    return order[1::2]
+
+
+def _control(what: str, within: ArrayLike | None) -> str:
+    return f"permuted {what}" if within is None else f"{what} permuted within blocks"
 
 
 def _gram(values: Array) -> Array:
@@ -304,6 +356,13 @@ def _cka(first: Array, second: Array, unbiased: bool) -> float:
     # Grams of a subset are not centred on it.
     first, second = (g - g.mean(0) - g.mean(1)[:, None] + g.mean() for g in (first, second))
     return float((first * second).sum() / np.sqrt(np.square(first).sum() * np.square(second).sum()))
+
+
+def _ranks(triangles: Array) -> Array:
+    """(subjects, pairs) ranks about their mean, of unit length: their products are Spearman's correlations."""
+    ranks = stats.rankdata(triangles, axis=1)
+    centred = ranks - ranks.mean(axis=1, keepdims=True)
+    return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True))
 
 
 def _agreement(triangles: Array, predicted: Array) -> float:

@@ -97,8 +97,9 @@ def measures(body: Body, layers: Mapping[str, NDArray], draws: int, seed: int) -
         found["median timescale (s)", layer] = timescale(activity, source, few, seed)
         shape = dimensions(activity[rows], source.episodes[rows], few, 300, seed)
         found["concentration (1 / participation ratio)", layer] = shape.concentration
-        windows, _ = equal_windows(principal(activity, 6)[0], source.episodes, 25, 100, np.random.default_rng(seed))
-        found["rotation (skew R2)", layer] = jpca(windows, TIMESTEP, draws=draws, seed=seed).skew_r2
+        scores = principal(activity, 6)[0]
+        windows, of = equal_windows(scores, source.episodes, 25, 100, np.random.default_rng(seed))
+        found["rotation (skew R2)", layer] = jpca(windows, TIMESTEP, draws=draws, seed=seed, groups=of).skew_r2
         for name, values in body.variables.items():
             known = np.flatnonzero(np.isfinite(values))
             about = source.episodes[known], source.tasks[known]

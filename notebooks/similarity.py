@@ -45,7 +45,7 @@ from analysis.report.findings import Finding, Outcome
 from analysis.report.source import TIMESTEP, Source
 from analysis.report.stages.between_tasks import between_tasks
 from analysis.report.stages.families import families
-from analysis.similarity import cka, cluster_means, clustered_similarity
+from analysis.similarity import blocks, cka, cluster_means, clustered_similarity
 
 source = Source(SESSION)
 rows = source.thinned(6000)
@@ -107,7 +107,11 @@ likeness = {}
 if "pose" in found.clusters and (found.clusters["pose"] >= 0).all():
     labels = found.clusters["pose"]
     means = {name: cluster_means(values, labels, np.unique(labels)) for name, values in (layers | untrained).items()}
-    likeness = {pair: cka(means[pair[0]], means[pair[1]], draws=DRAWS, seed=SEED) for pair in combinations(means, 2)}
+    like = blocks(np.unique(labels, return_counts=True)[1])  # the null permutes clusters of like many steps
+    likeness = {
+        (one, other): cka(means[one], means[other], draws=DRAWS, seed=SEED, within=like)
+        for one, other in combinations(means, 2)
+    }
     names = list(means)
     matrix = np.eye(len(names))
     for (one, other), each in likeness.items():

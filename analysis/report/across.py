@@ -97,7 +97,9 @@ def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
         for a, first in enumerate(one.layers):
             for b, second in enumerate(other.layers):
                 for measure, unbiased in ((_CKA, True), (_BIASED, False)):
-                    estimate = cka(means[0][first], means[1][second], seed=seed, unbiased=unbiased, tasks=shared.tasks)
+                    estimate = cka(
+                        means[0][first], means[1][second], seed=seed, unbiased=unbiased, within=shared.blocks
+                    )
                     outcome.findings.append(_pair(measure, estimate, first, second, pair))
                     if unbiased:
                         matrix[a, b] = estimate.value

@@ -6,11 +6,14 @@ import base64
 import html
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import rodent
 from analysis.report.cache import Kept
@@ -27,6 +30,7 @@ _FILM_BYTES = 14_000_000  # of all films together, of which base64 makes 19 MB; 
 _REST_BYTES = 20_000  # of titles, names of body parts and tags
 _COARSER = "The film is coarser than the recorded one, so that the page stays under {:.0f} MB."
 _LEFT_OUT = "(Left out, so that the page stays under {:.0f} MB: see {}.)"
+_CUT = "The first {:,} of {:,} rows, so that the page stays under {:.0f} MB: see {} for all."
 _NUMBERS = ("value", "low", "high", "null_median", "null_low", "null_high", "p", "q")
 
 
@@ -62,7 +66,7 @@ def write_page(
     cache: Path,
     draw: bool = False,
 ) -> Path:
-    """Write the page, under `PAGE_BYTES`: what does not fit of films is coarser, and of figures stays in their folder.
+    """Write the page, under `PAGE_BYTES`: what does not fit of films is coarser, of figures and tables in their folder.
 
     Args:
         sources: the sessions.
@@ -146,7 +150,10 @@ def _add_films(
 
 
 def _fitting(results: list[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
-    """Results without the largest figures where all are too many; captions say where those are."""
+    """Results without the largest figures, and then without the ends of the longest tables, where all are too many.
+
+    Captions and lines say where the whole is.
+    """
     over = len(_json(results)) - most_bytes
     pictures = [picture for stage in results for picture in stage["pictures"]]
     for picture in sorted(pictures, key=lambda each: len(each["png"]), reverse=True):
@@ -155,7 +162,24 @@ def _fitting(results: list[dict[str, Any]], most_bytes: int) -> list[dict[str, A
         told = f" {_LEFT_OUT.format(PAGE_BYTES / 1e6, picture['file'])}"
         over -= len(picture["png"]) - len(told)
         picture.update(png="", caption=picture["caption"] + told)
+    if over > 0:
+        _cut(results, most_bytes)
     return results
+
+
+def _cut(results: list[dict[str, Any]], most_bytes: int) -> None:
+    """Leave out all rows of a table but the first, as many of every table as there is room for."""
+    ends = [np.cumsum([0, *(len(_json(row)) + 1 for row in stage["rows"])]) for stage in results]
+    others = len(_json(results)) - sum(int(end[-1]) for end in ends) + len(results) * (len(_CUT) + 60)
+
+    def size(count: int) -> int:
+        return others + sum(int(end[min(count, len(end) - 1)]) for end in ends)
+
+    count = max(bisect_right(range(max(map(len, ends))), most_bytes, key=size) - 1, 0)
+    for stage in results:
+        if (rows := len(stage["rows"])) > count:
+            stage["cut"] = _CUT.format(count, rows, PAGE_BYTES / 1e6, stage["table"])
+            stage["rows"] = stage["rows"][:count]
 
 
 def _film(source: Source, trial: int, cache: Path, draw: bool, most_bytes: int) -> tuple[Path, int]:
@@ -179,7 +203,8 @@ def _stage(name: str, title: str, found: Sequence[Found]) -> dict[str, Any]:
         if name in each.kept
         for picture, caption in each.kept[name].captions.items()
     ]
-    return {"title": title, "pictures": pictures, "rows": [_plain(row) for each in found for row in each.rows(name)]}
+    rows = [_plain(row) for each in found for row in each.rows(name)]
+    return {"title": title, "pictures": pictures, "rows": rows, "table": f"tables/{name}.csv", "cut": ""}
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

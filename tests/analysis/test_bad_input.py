@@ -5,19 +5,65 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.alignment import correspondence
+from analysis.alignment import correspondence, principal_angles
+from analysis.bouts import bouts
+from analysis.controls import against_controls, time_shift
 from analysis.decoding import classify, decode
-from analysis.dmd import linear_dynamics
+from analysis.dmd import bop_dmd, hankel_dmd, linear_dynamics
+from analysis.dpca import dpca
+from analysis.dsa import dynamical_similarity
+from analysis.embedding import regions
 from analysis.encoding import encode
 from analysis.flow import flow_field
 from analysis.gait import gait
+from analysis.inference import Estimate
+from analysis.jpca import jpca
+from analysis.populations import dimensions, shared_variance
 from analysis.postures import eigenpostures
 from analysis.sequences import sequence
+from analysis.similarity import cka, clustered_similarity, dissimilarities, rsa
+from analysis.tangling import compare_tangling
 from analysis.targeted import targeted_axes
-from analysis.task_variance import task_variance
+from analysis.task_variance import compare_groups, task_variance
 from analysis.timescales import unit_timescales
+from analysis.tuning import mutual_information, tuning
+from rodent.errors import UsageError
+
+
+def modes(found):
+    """The share that modes rebuild, with the reason why there are none."""
+    return Estimate(found.reconstruction, {}, reason=found.reason)
+
+
+def windows(x, episodes):
+    """(episodes, steps of the shortest, units)."""
+    parts = [x[episodes == name] for name in np.unique(episodes)]
+    return np.stack([part[: min(map(len, parts))] for part in parts])
+
 
 ANALYSES = {
+    "tuning": lambda x, y, e: tuning(x, y, e, 3, draws=2).strength,
+    "information": lambda x, y, e: mutual_information(x, y, e, draws=2),
+    "dimensions": lambda x, y, e: dimensions(x, e, draws=2, samples=20).participation,
+    "intrinsic dimension": lambda x, y, e: dimensions(x, e, draws=2, samples=20).intrinsic,
+    "shared variance": lambda x, y, e: shared_variance(x, e, most_factors=2, draws=2).shared,
+    "angles": lambda x, y, e: principal_angles(x, x + y[:, None], (e, e), 2, draws=2).alignment,
+    "separation": lambda x, y, e: principal_angles(x, x + y[:, None], (e, e), 2, draws=2).separation,
+    "split halves": lambda x, y, e: principal_angles(x, x + y[:, None], (e, e), 2, draws=2).ceiling,
+    "correspondence of conditions": lambda x, y, e: correspondence(x, x**2, None, components=2, draws=2).correlation,
+    "Hankel DMD": lambda x, y, e: modes(hankel_dmd(x, 0.02, 2, 2)),
+    "BOP-DMD": lambda x, y, e: modes(bop_dmd(x, 0.02, 2, bags=0)),
+    "dynamical similarity": lambda x, y, e: dynamical_similarity(x, x[:, :1], (e, e), draws=2).distance,
+    "jPCA": lambda x, y, e: jpca(windows(x, e), 0.02, components=2, draws=2).skew_r2,
+    "dPCA": lambda x, y, e: dpca(windows(x, e), ("step",), 1, draws=2).explained["step"],
+    "tangling": lambda x, y, e: compare_tangling(windows(x, e), windows(x**2, e), 0.02, draws=2).difference,
+    "CKA": lambda x, y, e: cka(x, y[:, None], draws=2, within=e),
+    "biased CKA": lambda x, y, e: cka(x, y[:, None], draws=2, unbiased=False),
+    "RSA": lambda x, y, e: rsa(dissimilarities(x), dissimilarities(y[:, None]), draws=2, within=e).agreement,
+    "clustered": lambda x, y, e: clustered_similarity({"y": y}, {"x": x}, e, 5, draws=2).agreement["y", "x"],
+    "regions": lambda x, y, e: regions(np.stack([x[:, 0], y], axis=1), e, draws=2).agreement,
+    "bouts": lambda x, y, e: bouts(np.nan_to_num(y) > 0, e, 0.02, draws=2).predictability,
+    "controls": lambda x, y, e: against_controls(lambda a, *_: a.mean(), x, e, {"time shift": time_shift(e)}, draws=2),
     "encode": lambda x, y, e: encode(x, {"y": y}, e, draws=2).full,
     "decode": lambda x, y, e: decode({"x": x}, y, e, draws=2)["x"],
     "classify": lambda x, y, e: classify({"x": x}, np.nan_to_num(y) > 0, e, draws=2)["x"],
@@ -50,4 +96,106 @@ def test_a_result_is_a_number_or_has_a_reason(name, steps, units, length, seed, 
     reasons = found.reasons if hasattr(found, "reasons") else [found.reason]
     for value, reason in zip(np.atleast_1d(found.value), reasons, strict=True):
         assert np.isfinite(value) != bool(reason)
-    assert fault != "all constant" or name in ("gait", "flow") or all(reasons)
+    assert fault != "all constant" or name in ("gait", "flow", "regions", "bouts") or all(reasons)
+
+
+# ---- what is asked for is more than there is -------------------------------------------------------------------------
+
+STEPS, EPISODES = 160, np.repeat(np.arange(8), 20)
+
+
+def flat(rank):
+    """(steps, 4) of noise in so many dimensions."""
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(STEPS, rank)) @ rng.normal(size=(rank, 4))
+
+
+RANKS = {
+    "angles": lambda x: principal_angles(x, x, (EPISODES, EPISODES), 2, draws=2).alignment,
+    "correspondence": lambda x: correspondence(x, x**2, EPISODES, 2, draws=2).correlation,
+    "Hankel DMD": lambda x: modes(hankel_dmd(x, 0.02, 2, 1)),
+    "BOP-DMD": lambda x: modes(bop_dmd(x, 0.02, 2, bags=0)),
+    "dynamical similarity": lambda x: dynamical_similarity(x, x, (EPISODES, EPISODES), rank=2, draws=2).distance,
+    "jPCA": lambda x: jpca(windows(x, EPISODES), 0.02, components=2, draws=2).skew_r2,
+    "postures": lambda x: eigenpostures(x, EPISODES, components=2, draws=2).explained,
+    "targeted": lambda x: targeted_axes(x, {"a": NOISE[0], "b": NOISE[1]}, EPISODES, 2, draws=2).encoded["b"],
+    "variables": lambda x: targeted_axes(flat(4), {"a": x[:, 0], "b": x[:, 1]}, EPISODES, 2, draws=2).encoded["b"],
+}
+NOISE = np.random.default_rng(4).normal(size=(2, STEPS))
+
+
+@pytest.mark.parametrize("name", RANKS)
+def test_too_low_a_rank_is_told_with_the_rank_that_there_is(name):
+    assert RANKS[name](flat(2)).estimable
+    found = RANKS[name](flat(1))
+    assert "rank 1; needs 2" in found.reason and np.isnan(found.value)
+
+
+ONE = {
+    "decode": lambda x, y: decode({"x": x}, y, np.zeros(STEPS), draws=2)["x"],
+    "classify": lambda x, y: classify({"x": x}, y > 0, np.zeros(STEPS), draws=2)["x"],
+    "targeted": lambda x, y: targeted_axes(x, {"y": y}, np.zeros(STEPS), 2, draws=2).encoded["y"],
+    "linear dynamics": lambda x, y: linear_dynamics(x, np.zeros(STEPS), draws=2).predicted,
+    "flow": lambda x, y: flow_field(x[:, :2], np.zeros(STEPS), 0.02, draws=2).consistency,
+    "split halves": lambda x, y: principal_angles(x, x, (np.zeros(STEPS), EPISODES), 2, draws=2).ceiling,
+    "dynamical similarity": lambda x, y: dynamical_similarity(x, x, (np.zeros(STEPS), EPISODES), draws=2).distance,
+    "tangling": lambda x, y: compare_tangling(x[None], x[None] ** 2, 0.02, draws=2).difference,
+    "dPCA": lambda x, y: dpca(x.reshape(1, STEPS, 4), ("step",), 1, draws=2).explained["step"],
+    "jPCA": lambda x, y: jpca(x[None], 0.02, components=2, draws=2).skew_r2,
+}
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_what_needs_several_episodes_is_not_estimated_from_one(name):
+    found = ONE[name](flat(4), NOISE[0])
+    assert not found.estimable and np.isnan(found.value) and not found.nulls
+    assert any(word in found.reason for word in ("one episode", "1 episodes", "1 repeats", "1 conditions", "fewer"))
+
+
+UNCERTAIN = {
+    "dimensions": lambda x: dimensions(x, np.zeros(STEPS), draws=2).participation,
+    "angles": lambda x: principal_angles(x, x, (np.zeros(STEPS), EPISODES), 2, draws=2).alignment,
+    "correspondence": lambda x: correspondence(x, x**2, np.zeros(STEPS), 2, draws=2).correlation,
+    "clustered": lambda x: clustered_similarity({"y": x}, {"x": x}, np.zeros(STEPS), 5, draws=2).agreement["y", "x"],
+    "postures": lambda x: eigenpostures(x, np.zeros(STEPS), 2, draws=2).explained,
+}
+
+
+@pytest.mark.parametrize("name", UNCERTAIN)
+def test_a_number_of_one_episode_has_no_interval_over_episodes(name):
+    found = UNCERTAIN[name](flat(4))
+    assert np.isfinite(found.value) and np.isnan(found.interval).all()
+
+
+def test_a_class_or_a_task_of_one_sample_is_named_in_the_reason():
+    once = np.where(np.arange(STEPS) == 50, "rear", "walk")
+    assert "rear" in classify({"x": flat(4)}, once, EPISODES, draws=2)["x"].reason
+    assert "one step" in task_variance(flat(4), once, EPISODES, draws=2).silhouette.reason
+    assert "one step" in compare_groups(flat(4), flat(4), once, EPISODES, "mixed", draws=2).reason
+
+
+def test_a_constant_unit_costs_no_other_unit():
+    x, y = flat(4), NOISE[0]
+    x[:, 2] = 1.5
+    for found in (tuning(x, y, EPISODES, 4, draws=2).strength, mutual_information(x, y, EPISODES, draws=2)):
+        assert found.reasons == ("", "", "constant", "") and np.isnan(found.value[2])
+        assert np.isfinite(np.delete(found.value, 2)).all()
+    assert dimensions(x, EPISODES, draws=2).participation.estimable
+
+
+def test_arrays_that_cannot_be_of_the_same_thing_are_refused_in_one_line():
+    x = flat(4)
+    for refused in (
+        lambda: principal_angles(x, x[:, :3], (EPISODES, EPISODES), 2),
+        lambda: correspondence(x, x[:-1], EPISODES, 2),
+        lambda: cka(x, x[:-1]),
+        lambda: rsa(dissimilarities(x), dissimilarities(x[:-1])),
+        lambda: compare_tangling(windows(x, EPISODES), x[None], 0.02),
+        lambda: targeted_axes(x, {"a": NOISE[0][:-1]}, EPISODES),
+        lambda: clustered_similarity({"y": x[:-1]}, {"x": x}, EPISODES),
+        lambda: linear_dynamics(x, EPISODES[:-1]),
+        lambda: flow_field(x, EPISODES, 0.02),
+    ):
+        with pytest.raises(UsageError) as error:
+            refused()
+        assert "\n" not in str(error.value) and "give" in str(error.value)

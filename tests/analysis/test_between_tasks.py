@@ -27,11 +27,11 @@ def outcome_of(tasks=("run", "two-tap"), visited=CLUSTERS):
 
 def test_a_layer_that_answers_alike_is_told_from_one_that_keeps_tasks_apart():
     found, _ = outcome_of()
-    assert found[CKA, "shared"].value > 0.9 and found[CKA, "shared"].beat == ("permuted samples",)
+    assert found[CKA, "shared"].value > 0.9 and found[CKA, "shared"].beat == ("samples permuted within blocks",)
     assert found[CKA, "kept"].value < 0.3 and found[CKA, "kept"].beat == ()
     for layer in ("shared", "kept"):
         assert 0.9 < found[CEILING, layer].value <= 1
-        assert np.median(found[BIASED, layer].nulls["permuted samples"]) > 0.2
+        assert np.median(found[BIASED, layer].nulls["samples permuted within blocks"]) > 0.2
     assert found[BIASED, "kept"].value > found[CKA, "kept"].value + 0.1 and found[BIASED, "kept"].beat == ()
     assert found[CEILING, "shared"].value == pytest.approx(found[CKA, "shared"].value, abs=0.05)
 

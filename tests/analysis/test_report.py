@@ -17,6 +17,7 @@ from analysis.behaviour_map import load_map, pooled
 from analysis.dealing import CONTROL
 from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.nwb_record import record
+from analysis.recording import Session
 from analysis.report import analyze as module
 from analysis.report import behaviour_map, film, page
 from analysis.report.analyze import CACHE, analyze
@@ -326,7 +327,7 @@ def test_layers_that_all_sessions_have_get_a_noise_ceiling(mlp_session, tmp_path
     assert found >= {("policy.0", "lower bound"), ("policy.0", "upper bound")}
     assert ends.value.to_numpy() == pytest.approx(1)  # of one session and its copy
     biased = table[(table.measure == "biased linear CKA between sessions") & (table.layer == "policy.0")]
-    assert biased.control.eq("samples permuted within tasks").all() and biased.value.max() == pytest.approx(1)
+    assert biased.control.eq("samples permuted within blocks").all() and biased.value.max() == pytest.approx(1)
 
 
 def test_two_sessions_of_one_network_are_no_seeds(mlp_session, tmp_path):
@@ -537,6 +538,44 @@ def test_the_page_stays_under_its_size_by_coarser_films_and_then_by_figures_left
     monkeypatch.setattr(page, "PAGE_BYTES", bare)
     size, text = size_and_text(True)
     assert size < bare and "see figures/session/" in text
+
+
+def test_tables_that_are_too_long_are_cut_and_a_line_says_where_the_whole_is():
+    def stage(name, rows):
+        told = {"title": name, "pictures": [], "table": f"tables/{name}.csv", "cut": ""}
+        return {**told, "rows": [{"measure": "m" * 80, "value": float(i)} for i in range(rows)]}
+
+    def results():
+        return [stage("short", 5), stage("long", 3000), stage("longer", 9000)]
+
+    whole = len(page._json(results()))
+    assert page._fitting(results(), whole) == results()
+    for most in (whole - 1, whole // 2, whole // 20, 4000):
+        short, *cut = page._fitting(results(), most)
+        assert len(page._json([short, *cut])) <= most
+        assert short == stage("short", 5)
+        for each, rows in zip(cut, (3000, 9000), strict=True):
+            kept = len(each["rows"])
+            assert each["rows"] == stage("any", rows)["rows"][:kept]  # the first ones
+            if kept < rows:
+                words = f"The first {kept:,} of {rows:,} rows, so that the page stays under 30 MB: see {each['table']}"
+                assert each["cut"].startswith(words)
+        assert len(cut[1]["rows"]) < 9000
+        if most == whole // 2:  # and no more than must be
+            assert len(page._json([short, *cut])) > most - 1000
+    short, *cut = page._fitting(results(), 10)
+    assert not any(each["rows"] for each in (short, *cut)) and "The first 0 of 5 rows" in short["cut"]
+
+
+def test_films_that_are_gone_are_missed_in_a_line(mlp_session, tmp_path, monkeypatch):
+    gone = property(lambda session: dict.fromkeys(range(len(session.trials)), tmp_path / "gone.mp4"))
+    monkeypatch.setattr(Session, "films", gone)
+    done = analyze([mlp_session], tmp_path / "report", ("overview",))
+    assert not any(stage["failure"] for stage in done["stages"])
+    text = Path(done["page"]).read_text()
+    assert (
+        "gone.mp4 is missing: put it back, or record with --film again. The skeleton shows the recorded pose." in text
+    )
 
 
 @pytest.mark.gl

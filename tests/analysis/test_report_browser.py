@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analysis import nwb_record
+from analysis.report import page
 from analysis.report.analyze import CACHE, analyze
 from tests.analysis.barcode import READ, film_barcode
 
@@ -248,4 +249,26 @@ def test_a_page_of_few_stages_still_plays(chromium, session, tmp_path):
     reader.page.keyboard.press("End")
     assert reader.agrees() == STEPS - 1
     assert not reader.page.locator("#trajectory").is_visible() and not reader.errors
+    reader.page.close()
+
+
+def test_a_table_says_what_of_it_is_not_shown(chromium, session, tmp_path, monkeypatch):
+    row = {"session": "s", "task": "", "layer": "", "variable": "", "reason": "not estimable: one class", "control": ""}
+
+    def cut(results, most_bytes):
+        results[0]["rows"] = [{**row, "measure": f"number {i}"} for i in range(5000)]
+        page._cut(results, 200_000)
+        return results
+
+    monkeypatch.setattr(page, "_fitting", cut)
+    reader = Reader(chromium, Path(analyze([session], tmp_path, ("overview",))["page"]))
+    reader.page.locator("summary", has_text="Episodes").click()
+    told = reader.page.locator(".filter [role=status]")
+    words = told.text_content()
+    assert "of 5,000 rows" in words and "see tables/overview.csv" in words and "1000 of" in words
+    assert reader.page.locator("tbody tr").count() == 1000
+    reader.page.locator(".filter input").fill("number 770")
+    assert reader.page.locator("tbody tr").count() == 1
+    assert "are shown" not in told.text_content() and "see tables/overview.csv" in told.text_content()
+    assert not reader.errors
     reader.page.close()

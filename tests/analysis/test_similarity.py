@@ -3,12 +3,15 @@ import pytest
 import rsatoolbox
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
+from scipy import ndimage, stats
+from scipy.spatial.distance import squareform
 
 from analysis.similarity import (
+    blocks,
     cka,
     cka_ceiling,
     clustered_similarity,
+    crossed_dissimilarities,
     dissimilarities,
     linear_cka,
     plot_rsa,
@@ -48,15 +51,59 @@ def test_cka_of_a_rotated_population_is_1_and_beats_permutations(rng):
 def test_that_both_know_the_task_is_no_likeness_where_the_null_permutes_within_tasks(rng):
     tasks = np.repeat(["run", "two-tap"], 20)
     first, second = (rng.normal(size=(40, 6)) + 5 * rng.normal(size=6) * (tasks == "run")[:, None] for _ in range(2))
-    pooled, within = cka(first, second, draws=60), cka(first, second, draws=60, tasks=tasks)
+    pooled, within = cka(first, second, draws=60), cka(first, second, draws=60, within=tasks)
     assert pooled.value == within.value > 0.8 and pooled.beat
-    assert np.median(within.nulls["samples permuted within tasks"]) == pytest.approx(within.value, abs=0.05)
-    alike = cka(first, first + 0.1 * rng.normal(size=first.shape), draws=60, tasks=tasks)
-    assert alike.beat == ("samples permuted within tasks",)
+    assert np.median(within.nulls["samples permuted within blocks"]) == pytest.approx(within.value, abs=0.05)
+    alike = cka(first, first + 0.1 * rng.normal(size=first.shape), draws=60, within=tasks)
+    assert alike.beat == ("samples permuted within blocks",)
     apart = [dissimilarities(part) for part in (first, second)]
     assert rsa(*apart, draws=60).agreement.beat
-    found = rsa(*apart, draws=60, tasks=tasks).agreement
-    assert np.median(found.nulls["conditions permuted within tasks"]) == pytest.approx(found.value, abs=0.1)
+    found = rsa(*apart, draws=60, within=tasks).agreement
+    assert np.median(found.nulls["conditions permuted within blocks"]) == pytest.approx(found.value, abs=0.1)
+
+
+def test_the_interval_over_halves_does_not_depend_on_the_order_of_tasks(rng):
+    """In the order of clusters, two tasks alternate: a half must not be one of them."""
+    shared = rng.normal(size=(40, 5))
+    first, second = (shared + 0.8 * rng.normal(size=shared.shape) for _ in range(2))
+    tasks = np.tile([0, 1], 20)
+    order = np.argsort(tasks, kind="stable")
+    mixed, sorted_ = (cka(first[o], second[o], within=tasks[o]).interval for o in (np.arange(40), order))
+    assert np.ptp(mixed) == pytest.approx(np.ptp(sorted_), rel=0.3) and np.ptp(mixed) > 0.1
+
+
+def test_distances_across_halves_are_those_of_the_truth_and_of_rsatoolbox(rng):
+    truth, sizes = rng.normal(size=(8, 30)), np.array([1, 1, 4, 4, 9, 9, 100, 100])
+    noisy = [[truth + rng.normal(size=truth.shape) / np.sqrt(sizes)[:, None] for _ in range(2)] for _ in range(300)]
+    wanted = dissimilarities(truth)
+    assert np.abs(np.mean([crossed_dissimilarities(*pair) for pair in noisy], axis=0) - wanted).max() < 0.15
+    assert (np.mean([dissimilarities(one) for one, _ in noisy], axis=0) - wanted).max() > 1.5
+    data = rsatoolbox.data.Dataset(
+        np.concatenate(noisy[0]), obs_descriptors={"condition": np.tile(np.arange(8), 2), "half": np.repeat([0, 1], 8)}
+    )
+    theirs = rsatoolbox.rdm.calc_rdm(data, method="crossnobis", descriptor="condition", cv_descriptor="half")
+    np.testing.assert_allclose(crossed_dissimilarities(*noisy[0]), theirs.get_vectors()[0], atol=1e-9)
+
+
+def test_blocks_are_of_one_task_and_of_like_many_steps():
+    steps, tasks = np.array([9, 1, 5, 7, 3, 2, 8, 6, 4, 10]), np.array(["a"] * 8 + ["b"] * 2)
+    found = blocks(steps, tasks)
+    assert [sorted(steps[found == block].tolist()) for block in range(3)] == [[1, 2, 3, 5], [6, 7, 8, 9], [4, 10]]
+
+
+def test_noise_in_clusters_of_unlike_size_is_no_likeness(rng):
+    beaten = []
+    for _ in range(40):
+        sizes = np.exp(rng.uniform(np.log(10), np.log(300), 30)).astype(int)
+        spread = 1 / np.sqrt(sizes)[:, None]
+        first, second = ([spread * rng.normal(size=(30, 20)) for _ in range(2)] for _ in range(2))
+        like = blocks(sizes)
+        alike = cka(sum(first), sum(second), draws=39, within=like)
+        apart = rsa(crossed_dissimilarities(*first), crossed_dissimilarities(*second), draws=39, within=like)
+        free = rsa(dissimilarities(first[0]), dissimilarities(second[0]), draws=39).agreement
+        beaten.append([bool(each.beat) for each in (alike, apart.agreement, free)])
+    shares = np.mean(beaten, axis=0)
+    assert shares[0] <= 0.15 and shares[1] <= 0.15 and shares[2] > 0.9
 
 
 def test_rsa_finds_the_model_within_its_noise_ceiling(rng):
@@ -70,6 +117,15 @@ def test_rsa_finds_the_model_within_its_noise_ceiling(rng):
     plot_rsa(found)
     other = rsa(subjects, dissimilarities(rng.normal(size=truth.shape)), draws=60)
     assert other.agreement.value < low
+
+
+def test_the_null_of_rsa_is_the_rank_correlation_with_permuted_conditions(rng):
+    subjects, model = rng.integers(9, size=(2, 66)).astype(float), dissimilarities(rng.normal(size=(12, 3)))
+    found, again = rsa(subjects, model, draws=5, seed=7).agreement, np.random.default_rng(7)
+    for value in found.nulls["permuted conditions"]:
+        order = again.permutation(12)
+        permuted = squareform(squareform(model)[np.ix_(order, order)])
+        assert value == pytest.approx(np.mean([stats.spearmanr(each, permuted).statistic for each in subjects]))
 
 
 def test_too_little_for_a_permutation_test_has_a_reason(rng):

@@ -142,7 +142,7 @@ def test_layers_that_only_know_the_task_are_not_alike(without_body):
     (rsa,) = (each.estimate for each in found if "RSA" in each.measure and each.layer == "policy.0")
     for estimate in (cka, rsa):
         ((control, null),) = estimate.nulls.items()
-        assert estimate.value > 0.5 and "permuted within tasks" in control
+        assert estimate.value > 0.5 and "permuted within blocks" in control
         assert np.median(null) == pytest.approx(estimate.value, abs=0.1)
 
 
@@ -359,7 +359,10 @@ class Turned(Made):
 
 
 def test_a_layer_that_turns_its_answers_in_another_task_has_other_subspaces_and_corresponding_answers(without_body):
-    found = {(each.measure, each.layer): each.estimate for each in run_stage("alignment", Turned()).findings}
+    outcome = run_stage("alignment", Turned())
+    found = {(each.measure, each.layer): each.estimate for each in outcome.findings}
+    ((name, picture),) = outcome.pictures.items()
+    assert name == "two-tap-and-run" and "is near 1 where both tasks fill the same few dimensions" in picture.caption
     assert {layer for _, layer in found} == {"policy.0", "senses", "joint angles"}
     cosine, ceiling = "alignment of subspaces (mean squared cosine)", "split-half ceiling of the alignment of subspaces"
     assert all(found[ceiling, layer].value > 0.5 for layer in ("policy.0", "senses"))

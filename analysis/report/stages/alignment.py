@@ -7,11 +7,13 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.alignment import correspondence, principal_angles
+from analysis.alignment import SharedSpace, correspondence, principal_angles
+from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable
-from analysis.report.findings import Arrays, Finding, Outcome
+from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source, finite_units
 from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.conditions import Conditions, posture_clusters
@@ -31,6 +33,7 @@ def alignment(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
     Leaves `angles.LAYER.TASK.TASK`, radians.
     """
     outcome = Outcome()
+    shown: dict[str, dict[str, SharedSpace]] = {}
     if len(source.task_names) < 2:
         outcome.missing(_MEASURE, "one task: nothing to align")
         return outcome
@@ -46,10 +49,31 @@ def alignment(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
             estimates = {_MEASURE: found.alignment, _SEPARATION: found.separation, _CEILING: found.ceiling}
             pair = f"{one} and {other}"
             outcome.findings += [Finding(name, each, "", layer, pair) for name, each in estimates.items()]
+            shown.setdefault(pair, {})[layer] = found
             outcome.arrays[f"angles.{layer}.{one}.{other}"] = np.asarray(found.angles)
             answers = _answers(finite_units(values[sample]), shared, seed)
             outcome.findings += [Finding(name, each, "", layer, pair, "clusters") for name, each in answers.items()]
+    for pair, layers in shown.items():
+        if known := {layer: each for layer, each in layers.items() if each.alignment.estimable}:
+            outcome.pictures[pair.replace(" ", "-")] = Picture(_aligned(known), _ALIGNED.format(pair))
     return outcome
+
+
+def _aligned(layers: Mapping[str, SharedSpace]) -> Figure:
+    figure = Figure((1.5 + 0.9 * len(layers), 3.4), layout="constrained")
+    ax = plot_estimates({layer: each.alignment for layer, each in layers.items()}, _MEASURE, figure.add_subplot())
+    for x, each in enumerate(layers.values()):
+        ax.plot([x - 0.3, x + 0.3], [each.ceiling.value] * 2, color="grey", ls=":")
+    ax.set_ylim(0, 1.03)
+    return figure
+
+
+_ALIGNED = (
+    "{}: how much of the leading dimensions each layer, the senses and the joints share. Dotted: halves of one task's "
+    "episodes, which noise alone keeps below 1. The null, random subspaces of the same covariance, is near 1 where "
+    "both tasks fill the same few dimensions: not to beat it says nothing there, and the distance to the dotted line "
+    "tells."
+)
 
 
 def _shared_postures(source: Source, sample: NDArray[np.int64], seed: int) -> dict[tuple[str, str], Conditions]:
@@ -69,5 +93,5 @@ def _answers(values: NDArray[Any], shared: Conditions, seed: int) -> dict[str, E
     if shared.reason:
         return dict.fromkeys((_CCA, _PROCRUSTES), not_estimable(shared.reason))
     here, there = (shared.means(values, at) for at in (0, 1))
-    found = correspondence(here, there, None, min(_COMPONENTS, values.shape[1]), seed=seed)
+    found = correspondence(here, there, None, min(_COMPONENTS, values.shape[1]), seed=seed, tasks=shared.blocks)
     return {_CCA: found.correlation, _PROCRUSTES: found.procrustes}

@@ -13,7 +13,7 @@ from analysis.inputs import Labels
 from analysis.report.findings import Finding, Outcome
 from analysis.report.source import Source
 from analysis.report.stages.conditions import FEWEST, FEWEST_STEPS
-from analysis.similarity import cka, cluster_means, reliability
+from analysis.similarity import blocks, cka, cluster_means, reliability
 
 CKA, BIASED = "unbiased linear CKA between tasks", "biased linear CKA between tasks"
 CEILING = "noise ceiling of the unbiased linear CKA between tasks"
@@ -47,7 +47,8 @@ def between_tasks(
         pair = f"{one} and {other}"
         first, second = (np.flatnonzero(source.tasks[rows] == task) for task in (one, other))
         steps = [np.bincount(labels[mine], minlength=labels.max() + 1) for mine in (first, second)]
-        shared = np.flatnonzero(np.minimum(*steps) >= FEWEST_STEPS).tolist()
+        fewest = np.minimum(*steps)
+        shared = np.flatnonzero(fewest >= FEWEST_STEPS).tolist()
         for name, each in values.items():
             about = {"layer": name, "variable": pair}
             if len(shared) < FEWEST:
@@ -56,7 +57,7 @@ def between_tasks(
                 continue
             here, there = (cluster_means(each[mine], labels[mine], shared) for mine in (first, second))
             for measure, unbiased in ((CKA, True), (BIASED, False)):
-                estimate = cka(here, there, seed=seed, unbiased=unbiased)
+                estimate = cka(here, there, seed=seed, unbiased=unbiased, within=blocks(fewest[shared]))
                 outcome.findings.append(Finding(measure, estimate, interval_over="clusters", **about))
             ceiling = _ceiling(each, labels, source.episodes[rows], (first, second), seed)
             outcome.findings.append(Finding(CEILING, ceiling, **about))

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
 from analysis.inputs import Array, Labels
-from analysis.similarity import cluster_means
+from analysis.similarity import blocks, cluster_means
 
 _CLUSTERS = 50
 FEWEST_STEPS = 5  # of a cluster in a task
+FEWEST_OF_HALF = 2  # steps: distances that halves give are not biased by noise
 FEWEST = 8  # conditions
 
 
@@ -26,25 +27,51 @@ class Conditions:
     Attributes:
         of_steps: of each session, (steps,) condition of each step, -1 in those that none holds.
         tasks: (conditions,) task of each.
+        steps: (conditions,) the fewest of each in any session.
     """
 
     of_steps: tuple[Labels, ...]
     tasks: NDArray[Any]
+    steps: Labels
 
     @classmethod
-    def of(cls, labels: Sequence[Labels], tasks: Sequence[NDArray[Any]]) -> Conditions:
-        """Those that every session visits in at least `FEWEST_STEPS` steps.
+    def of(
+        cls, labels: Sequence[Labels], tasks: Sequence[NDArray[Any]], fewest_steps: int = FEWEST_STEPS
+    ) -> Conditions:
+        """Those that every session visits in so many steps at least.
 
         Args:
             labels: of each session, (steps,) cluster of each step; negative in none.
             tasks: of each session, (steps,) task of each step.
+            fewest_steps: of a condition.
         """
         cells = [list(zip(*(part.tolist() for part in pair), strict=True)) for pair in zip(labels, tasks, strict=True)]
         steps = [Counter(cell) for cell in cells]
-        shared = sorted(c for c in steps[0] if c[0] >= 0 and min(each[c] for each in steps) >= FEWEST_STEPS)
+        shared = sorted(c for c in steps[0] if c[0] >= 0 and min(each[c] for each in steps) >= fewest_steps)
         place = {cell: i for i, cell in enumerate(shared)}
         of_steps = tuple(np.array([place.get(each, -1) for each in cell], dtype=np.int64) for cell in cells)
-        return cls(of_steps, np.array([task for _, task in shared]))
+        fewest = np.array([min(each[cell] for each in steps) for cell in shared], dtype=np.int64)
+        return cls(of_steps, np.array([task for _, task in shared]), fewest)
+
+    @classmethod
+    def of_halves(cls, labels: Labels, tasks: NDArray[Any], episodes: Labels) -> Conditions:
+        """Those that two halves of the episodes of each task visit, the halves as if they were two sessions.
+
+        Args:
+            labels: (steps,) cluster of each step.
+            tasks: (steps,) task of each step.
+            episodes: (steps,) episode of each step.
+        """
+        half = np.empty(len(labels), dtype=np.int64)
+        for task in np.unique(tasks):
+            mine = tasks == task
+            half[mine] = np.unique(episodes[mine], return_inverse=True)[1] % 2
+        return cls.of([np.where(half == side, labels, -1) for side in (0, 1)], [tasks, tasks], FEWEST_OF_HALF)
+
+    @property
+    def blocks(self) -> Labels:
+        """(conditions,) labels for a null to permute within: of one task, and of like many steps."""
+        return blocks(self.steps, self.tasks)
 
     @property
     def reason(self) -> str:

@@ -23,7 +23,7 @@ from analysis.similarity import (
     cka,
     cluster_means,
     clustered_similarity,
-    dissimilarities,
+    crossed_dissimilarities,
     linear_cka,
     rsa,
 )
@@ -54,11 +54,14 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
             outcome.findings.append(Finding(measure, each, layer=layer, variable=feature, interval_over=over))
     labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
     conditions = Conditions.of([labels], [source.tasks[rows]])
-    matrix = _over_conditions(layers, features, conditions, seed, outcome)
+    halves = Conditions.of_halves(labels, source.tasks[rows], source.episodes[rows])
+    _distances(layers, features, halves, seed, outcome)
+    matrix = _between_layers(layers, conditions, seed, outcome)
 
     def of_others(fresh: Layers) -> list[Finding]:
         thin = {name: values[np.searchsorted(steps, rows)] for name, values in fresh.items()}
-        return [*_protocol_values(thin, found, features), *_condition_values(thin, features, conditions)]
+        between = _between_layers_values(thin, conditions)
+        return [*_protocol_values(thin, found, features), *_distance_values(thin, features, halves), *between]
 
     outcome.of_others = of_others
     between_tasks(source, rows, labels, layers | features, seed, outcome)
@@ -68,27 +71,41 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     return outcome
 
 
-def _over_conditions(
-    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], conditions: Conditions, seed: int, outcome: Outcome
-) -> Array:
-    """Add RSA of layers with features, and CKA of layers with each other, which is given as (layers, layers), too."""
-    over, pairs = {"interval_over": "clusters"}, list(combinations(enumerate(layers), 2))
+def _distances(
+    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], halves: Conditions, seed: int, outcome: Outcome
+) -> None:
+    """Add RSA of layers with features, over distances between conditions that noise does not bias."""
+    if halves.reason:
+        for layer, feature in product(layers, features):
+            reason = f"{halves.reason} in each half of the episodes"
+            outcome.missing(_RSA, reason, layer=layer, variable=feature, interval_over="clusters")
+        return
+    apart = {name: _apart(halves, values) for name, values in {**layers, **features}.items()}
+    for layer, feature in product(layers, features):
+        model = rsa(apart[layer], apart[feature], seed=seed, within=halves.blocks)
+        outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, interval_over="clusters"))
+
+
+def _apart(halves: Conditions, values: NDArray) -> Array:
+    return crossed_dissimilarities(halves.means(values, 0), halves.means(values, 1))
+
+
+def _between_layers(layers: Mapping[str, NDArray], conditions: Conditions, seed: int, outcome: Outcome) -> Array:
+    """Add CKA of layers with each other, which is given as (layers, layers), too."""
+    pairs = list(combinations(enumerate(layers), 2))
     matrix = np.where(np.eye(len(layers)) > 0, 1.0, np.nan)
     if conditions.reason:
-        for layer, feature in product(layers, features):
-            outcome.missing(_RSA, conditions.reason, layer=layer, variable=feature, **over)
         for (_, one), (_, other) in pairs:
-            outcome.missing(_CKA, conditions.reason, layer=one, variable=f"layer {other}", **over)
+            about = {"layer": one, "variable": f"layer {other}", "interval_over": "clusters"}
+            outcome.missing(_CKA, conditions.reason, **about)
         return matrix
-    means = {name: conditions.means(values) for name, values in {**layers, **features}.items()}
-    apart = {name: dissimilarities(each) for name, each in means.items()}
-    for layer, feature in product(layers, features):
-        model = rsa(apart[layer], apart[feature], seed=seed, tasks=conditions.tasks)
-        outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, **over))
+    means = {name: conditions.means(values) for name, values in layers.items()}
     for (i, one), (j, other) in pairs:
         for measure in (_BIASED, _CKA):
-            estimate = cka(means[one], means[other], seed=seed, unbiased=measure == _CKA, tasks=conditions.tasks)
-            outcome.findings.append(Finding(measure, estimate, layer=one, variable=f"layer {other}", **over))
+            estimate = cka(means[one], means[other], seed=seed, unbiased=measure == _CKA, within=conditions.blocks)
+            outcome.findings.append(
+                Finding(measure, estimate, layer=one, variable=f"layer {other}", interval_over="clusters")
+            )
         matrix[i, j] = matrix[j, i] = estimate.value
     return matrix
 
@@ -104,18 +121,22 @@ def _protocol_values(
             yield from _ckas(behaviour, cluster_means(values, labels, clusters), layer, feature)
 
 
-def _condition_values(
-    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], conditions: Conditions
+def _distance_values(
+    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], halves: Conditions
 ) -> Iterator[Finding]:
-    """What `_over_conditions` finds in other layers, the values alone."""
-    if conditions.reason:
-        return
-    means = {name: conditions.means(values) for name, values in {**layers, **features}.items()}
-    apart = {name: dissimilarities(each) for name, each in means.items()}
-    for layer, feature in product(layers, features):
-        yield Finding(_RSA, rsa(apart[layer], apart[feature], draws=0).agreement, layer=layer, variable=feature)
-    for one, other in combinations(layers, 2):
-        yield from _ckas(means[one], means[other], one, f"layer {other}")
+    """What `_distances` finds in other layers, the values alone."""
+    if not halves.reason:
+        apart = {name: _apart(halves, values) for name, values in {**layers, **features}.items()}
+        for layer, feature in product(layers, features):
+            yield Finding(_RSA, rsa(apart[layer], apart[feature], draws=0).agreement, layer=layer, variable=feature)
+
+
+def _between_layers_values(layers: Mapping[str, NDArray], conditions: Conditions) -> Iterator[Finding]:
+    """What `_between_layers` finds in other layers, the values alone."""
+    if not conditions.reason:
+        means = {name: conditions.means(values) for name, values in layers.items()}
+        for one, other in combinations(layers, 2):
+            yield from _ckas(means[one], means[other], one, f"layer {other}")
 
 
 def _ckas(first: Array, second: Array, layer: str, variable: str) -> Iterator[Finding]:
@@ -149,7 +170,8 @@ def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure
 
 _LAYERS = (
     "Similarity of the layers' mean activities over clusters of posture, each task's apart; the null permutes them "
-    "within tasks, since layers that merely know the task are alike over all of them."
+    "within tasks and among those of like many steps, since layers that merely know the task, and means that are alike "
+    "noisy, resemble each other."
 )
 _FEATURES = (
     "Similarity of each layer with each family of features, over k-means clusters of the family (the paper's "

@@ -475,6 +475,7 @@ function draw() {
 
 // ---- results -------------------------------------------------------------------------------------------------------
 
+const SHOWN = 1000; // rows of a table at a time: more take seconds to lay out
 const COLUMNS = ["session", "task", "layer", "measure", "about", "value", "95 % interval", "over", "control", "by chance", "p", "q", "beaten"];
 function number(value) { return value === null ? "" : Math.abs(value) >= 1e4 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(1) : String(+value.toPrecision(3)); }
 function cell(text, kind) { const td = document.createElement("td"); td.textContent = text; if (kind) td.className = kind; return td; }
@@ -489,13 +490,16 @@ function rowOf(r) {
     cell(drawn ? number(r.p) : "", "number"), cell(drawn ? number(r.q) : "", "number"), cell(drawn ? (r.beat ? "✓" : "no") : ""));
   return tr;
 }
-function makeTable(rows) {
+function makeTable({ rows, cut }) {
   const holder = document.createDocumentFragment(), filter = document.createElement("div"), input = document.createElement("input");
   filter.className = "filter";
   input.type = "search";
   input.placeholder = `Filter ${rows.length} rows, such as: policy.1 speed`;
   input.setAttribute("aria-label", "Filter the rows");
-  filter.append(input);
+  const told = document.createElement("p");
+  told.className = "quiet";
+  told.setAttribute("role", "status");
+  filter.append(input, told);
   const box = document.createElement("div"), table = document.createElement("table"), body = document.createElement("tbody");
   box.className = "table";
   box.tabIndex = 0;
@@ -504,7 +508,10 @@ function makeTable(rows) {
   const fill = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const text = (r) => [r.session, r.task, r.layer, r.measure, r.variable, r.control, r.reason].join(" ").toLowerCase();
-    body.replaceChildren(...rows.filter((r) => words.every((word) => text(r).includes(word))).slice(0, 1000).map(rowOf));
+    const found = rows.filter((r) => words.every((word) => text(r).includes(word))), more = found.length > SHOWN;
+    body.replaceChildren(...found.slice(0, SHOWN).map(rowOf));
+    told.textContent = [cut, more ? `${SHOWN} of ${found.length} rows are shown: filter for the others.` : ""].filter(Boolean).join(" ");
+    told.hidden = !told.textContent;
   };
   input.addEventListener("input", fill);
   fill();
@@ -536,7 +543,7 @@ function makeResults() {
         figure.append(image, told);
         gallery.append(figure);
       }
-      details.append(gallery, makeTable(stage.rows));
+      details.append(gallery, makeTable(stage));
     });
     find("results").append(details);
   }
