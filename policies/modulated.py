@@ -34,6 +34,7 @@ class ModulatedSettings:
     sideways: int = 0  # and how many more of those that are their mirror images' opposites, which turn the rat
     reach: float = 2.2  # how far a command of 1 moves the controls along the leading synergy
     sideways_reach: float = 5.0  # what `reach` is to those that turn: more, as they disturb the stride less
+    taper: float = 0.5  # the power of the runner's spread along synergies by which lesser ones reach less; 0: all alike
     senses: tuple[str, ...] = ()  # what it reads besides privileged senses and what the runner does (none: every one)
     withheld: tuple[str, ...] = ()  # senses that mean another thing here than to the runner, which is told their mean
     runner: MLPSettings = field(default_factory=MLPSettings)  # the network of the policy to modulate, see `init_from`
@@ -50,6 +51,8 @@ class ModulatedSettings:
         for name in ("initial_std", "reach", "sideways_reach"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"modulated.{name} must be above 0 and finite, not {getattr(self, name)}")
+        if not 0 <= self.taper <= 1:
+            raise UsageError(f"modulated.taper must lie in [0, 1], not {self.taper}")
 
 
 class ModulatedAgent(FeedForwardAgent):
@@ -88,7 +91,7 @@ class ModulatedAgent(FeedForwardAgent):
         features = count + len(self._plain) + (1 + _PHASES) * len(self._ahead)
         self.actor = mlp((features, *settings.hidden), count, output_gain=0.01)
         self.critic = mlp((features + critic_size, *settings.hidden), tasks, output_gain=0.01)
-        self._sideways = settings.sideways
+        self._sideways, self._taper = settings.sideways, settings.taper
         reaches = [settings.reach] * (count - settings.sideways) + [settings.sideways_reach] * settings.sideways
         self.register_buffer("reach", torch.tensor(reaches), persistent=False)
         self.symmetric = settings.symmetric or settings.runner.symmetric
@@ -151,10 +154,10 @@ class ModulatedAgent(FeedForwardAgent):
     def _moves(self) -> Tensor:
         """(A, C), what a command of 1 adds to the controls.
 
-        Least along synergies that the runner uses least; by the fourth root of its variance there, between what it
-        would be if the runner's own proportions held and if all were moved alike.
+        Least along synergies that the runner uses least: by the `taper`, between what it would be if all were moved
+        alike (0) and if the runner's own proportions held (1).
         """
-        return self.synergies * self.reach * (self.spread / self.spread[0]).sqrt()
+        return self.synergies * self.reach * (self.spread / self.spread[0]) ** self._taper
 
     def _parity(self, synergies: Tensor) -> Tensor:
         """Of synergies (A, n): 1 of one that is its own mirror image, -1 of one that is its opposite's. (n,)."""

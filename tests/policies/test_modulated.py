@@ -72,10 +72,11 @@ def test_what_is_withheld_reaches_the_modulator_and_not_the_runner() -> None:
     assert torch.equal(say(make(), observation).drive, make().runner.step(observation, {})[0].mean.clamp(-1, 1))
 
 
-def test_a_command_moves_the_controls_along_its_synergy_by_the_root_of_its_spread() -> None:
-    agent = make()
+@pytest.mark.parametrize("taper", [0.0, 0.5, 1.0])
+def test_a_command_moves_the_controls_along_its_synergy_by_a_power_of_its_spread(taper: float) -> None:
+    agent = make(replace(SETTINGS, taper=taper))
     still = Output(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(1), drive=torch.zeros(1, A))
-    for k, expected in enumerate((2.0, 2.0 * 0.5**0.5, 2.0 * 0.5)):
+    for k, expected in enumerate((2.0, 2.0 * 0.5**taper, 2.0 * 0.25**taper)):
         command = torch.zeros(1, 3)
         command[0, k] = 0.1
         moved = agent.controls(still, command)[0]
@@ -240,6 +241,7 @@ def test_a_runner_of_other_sizes_is_refused(small: Any, tmp_path: Path) -> None:
         ({"sideways": -1}, "^modulated.sideways must be 0 or more, not -1"),
         ({"sideways": 2}, "^modulated.sideways needs to know what a mirror does: give --modulated.symmetric as well"),
         ({"reach": float("nan")}, "^modulated.reach must be above 0 and finite, not nan"),
+        ({"taper": 1.5}, "^modulated.taper must lie in \\[0, 1\\], not 1.5"),
         ({"initial_std": 0.0}, "^modulated.initial_std must be above 0 and finite, not 0.0"),
     ],
 )
