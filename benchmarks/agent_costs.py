@@ -8,12 +8,12 @@ activation to a probe that gives it back costs, beside the step of the agent tha
 training run of `assets/configs/student.yaml`, and where its time goes. Each in a process of its own.
 """
 
-import itertools
 import json
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -52,16 +52,7 @@ def acting(flags: Flags) -> dict:
         run = _run(config, folder)
         watch = Stopwatch({"collecting": (run.collector, "collect")})
         inner = Stopwatch({"stepping": (run.env, "step")})
-        steps = 0
-        for i in itertools.count():
-            if i < _WARM_UP:
-                run.iterate()
-                continue
-            with inner, watch:
-                run.iterate()
-            steps += run.rollout.rewards.numel()
-            if watch.seconds()["collecting"] > flags.seconds:
-                break
+        steps, _ = _iterate(run, flags.seconds, watch, inner)
     stepping = inner.seconds()["stepping"]
     return {
         "agent": "merel2020",
@@ -121,18 +112,7 @@ def student(flags: Flags) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         run = _run(config, folder)
         watch = Stopwatch(_places_of(run))
-        spent, steps = 0.0, 0
-        for i in itertools.count():
-            if i < _WARM_UP:
-                run.iterate()
-                continue
-            began = time.perf_counter()
-            with watch:
-                run.iterate()
-            spent += time.perf_counter() - began
-            steps += run.rollout.rewards.numel()
-            if spent > flags.seconds:
-                break
+        steps, spent = _iterate(run, flags.seconds, watch)
     return {
         "config": STUDENT.name,
         "settings": asdict(config.agent_settings),
@@ -158,6 +138,20 @@ def _places_of(run: TrainingRun) -> Places:
         "experts": (run.collector.experts, "advise"),
         "learning": (run.learner, "update"),
     }
+
+
+def _iterate(run: TrainingRun, seconds: float, *watches: Stopwatch) -> tuple[int, float]:
+    """Train for about so long under stopwatches, once caches are warm: environment steps and seconds."""
+    for _ in range(_WARM_UP):
+        run.iterate()
+    steps, began = 0, time.perf_counter()
+    with ExitStack() as running:
+        for watch in watches:
+            running.enter_context(watch)
+        while time.perf_counter() - began <= seconds:
+            run.iterate()
+            steps += run.rollout.rewards.numel()
+    return steps, time.perf_counter() - began
 
 
 def _run(config: TrainConfig, folder: str) -> TrainingRun:

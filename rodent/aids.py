@@ -38,9 +38,7 @@ class TrainingAids:
     backward: float = 0.0  # weight against speed (m/s) along negative x
     effort: float = 0.0  # weight against the mean square action
     approach: float = 0.0  # weight of the speed (m/s) towards where the task leads, for training with privileged senses
-    reach: float = (
-        0.0  # weight of how near a paw is to what it should touch, 0 to 1, for training with privileged senses
-    )
+    reach: float = 0.0  # weight of how near a paw is to what it should touch, 0 to 1; with privileged senses, too
 
     def __post_init__(self) -> None:
         if self.episode_seconds is not None and not CONTROL_TIMESTEP <= self.episode_seconds < math.inf:
