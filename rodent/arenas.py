@@ -91,7 +91,7 @@ def compose_two_touch() -> composer.Task:
     """dm_control's `TwoTouch` on a plane, whose orbs stand where its attribute `orbs` says instead of anywhere.
 
     `orbs` is an iterator over the numbers in [-1, 1] that dm_control draws one after the other: x and y of each orb, by
-    which it multiplies half the extent of the area where orbs stand, 1.5 m.
+    which it multiplies half the extent of the area where orbs stand, 1.5 m unless the task says otherwise.
     """
     with without_opengl():
         from dm_control.locomotion.arenas.floors import Floor

@@ -24,9 +24,8 @@ from rodent.tasks.parameters import SWITCH, Admissible, Range, bounds, parameter
 if TYPE_CHECKING:
     from dm_control import composer
 
-AREA = 1.5  # m; orbs stand within this of the origin along x and y
 REACH = 0.1  # m; so near the torso, along the ground, that a hand can be on the orb
-NEAR = 0.05  # m; over which a hand's nearness to the orb falls to 1/e
+NEAR = 0.1  # m; over which a hand's nearness to the orb falls to 1/e
 DEBOUNCE = 0.2  # s; a touch so soon after the first one is not a second one
 TAP_REWARD = 25.0
 _ORB = "target_0_0/geom"  # the model's last geom
@@ -62,6 +61,7 @@ class TwoTap(Task):
     touch_interval: Range = parameter(0.8, Admissible(0, 10, "s", "range"))  # from the first tap to the second
     interval_tolerance: Range = parameter(0.1, Admissible(0, 10, "s", "range"))  # more or less
     orb_height: Range = parameter(0.14, Admissible(0.03, 1, "m", "range"))
+    orb_distance: float = parameter(1.5, Admissible(0, 5, "m"))  # of an orb from the origin along x and y, at most
     failure_timeout: float = parameter(1.2, Admissible(0, 60, "s"))
     reset_delay: float = parameter(0.0, Admissible(0, 60, "s"))
     cue: bool = parameter(False, SWITCH)  # add dm_control's observable `task_logic`, the phase
@@ -83,6 +83,7 @@ class TwoTap(Task):
 
     def instruct(self, composed: composer.Task, remembered: Mapping[str, np.ndarray]) -> None:
         composed.orbs = iter(remembered["places"].ravel())
+        composed._target_area = (self.orb_distance, self.orb_distance)
         composed._z_height = float(remembered["orb"][2])
         composed._touch_interval = float(remembered["interval"])
         composed._interval_tolerance = float(remembered["tolerance"])
@@ -119,8 +120,8 @@ class TwoTap(Task):
         # Every orb the episode can need, drawn beforehand: one lasts for longer than the debounce, 10 control steps.
         places = rng.uniform(-1, 1, (2 + self.step_limit // 10, 2))
         return {
-            "places": places,  # in units of AREA
-            "orb": np.array([*(AREA * places[0]), height]),  # m, where the present orb stands
+            "places": places,  # in units of `orb_distance`
+            "orb": np.array([*(self.orb_distance * places[0]), height]),  # m, where the present orb stands
             "orbs": np.array(0),  # how many have been replaced
             "interval": np.array(interval),  # s
             "tolerance": np.array(tolerance),  # s
@@ -144,7 +145,7 @@ class TwoTap(Task):
         due = memory["due"].clone()
         memory["orbs"] += due
         rows, last = torch.arange(len(due)), memory["places"].shape[1] - 1
-        place = AREA * memory["places"][rows, memory["orbs"].clamp(max=last)]
+        place = self.orb_distance * memory["places"][rows, memory["orbs"].clamp(max=last)]
         memory["orb"][:, :2] = torch.where(due[:, None], place, memory["orb"][:, :2])
         memory["phase"][due] = int(Phase.UNTAPPED)
         for name in ("touched", "touched_again", "timed_out", "due"):

@@ -143,7 +143,7 @@ def test_at_the_windows_edges_floating_point_decides_alike(steps):
 @pytest.mark.parametrize(("second", "wait"), [(40, 2), (20, 62), (None, 107)])
 def test_a_new_orb_comes_at_once_after_success_and_after_the_timeout_else(second, wait):
     """Control steps from the second tap, or the first one where there is none, to the new orb."""
-    tapper = Tapper(TwoTap(orb_height=(0.05, 0.2), touch_interval=(0.75, 0.85)))
+    tapper = Tapper(TwoTap(orb_height=(0.05, 0.2), orb_distance=0.4, touch_interval=(0.75, 0.85)))
     for _ in range(2):
         orb = tapper.memory["orb"].copy()
         tapper.step(on_orb=True)

@@ -12,7 +12,7 @@ from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
 from rodent.tasks import TASKS
 from rodent.tasks.maze_forage import CELL_SIZE, ORB_HEIGHT
-from rodent.tasks.two_tap import Phase
+from rodent.tasks.two_tap import NEAR, Phase
 
 SENSES = {
     "run": {"forward": 3, "midline": 3},
@@ -162,7 +162,7 @@ def test_an_aid_pays_for_a_hand_near_the_orb_while_a_tap_is_due(phase, waited, d
     state.memory["orb"].copy_(state.xpos[:, hands[1]] + torch.tensor([[0.05, 0, 0], [0, 0, 1]]))
     near, far = env.task.nearness(state, env.body).tolist()
     nearest = (state.xpos[:, hands] - state.memory["orb"][:, None]).norm(dim=-1).amin(1)
-    assert near == pytest.approx(math.exp(-float(nearest[0]) / 0.05) if due else 0)
+    assert near == pytest.approx(math.exp(-float(nearest[0]) / NEAR) if due else 0)
     assert far < 1e-6
     assert "reach" in env.step(np.zeros((2, 38)))[-1]["shaping_terms"]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
 from rodent.physics import PRESETS
-from rodent.tasks.two_tap import AREA, TwoTap
+from rodent.tasks.two_tap import TwoTap
 
 
 def orbs(env):
@@ -15,14 +15,14 @@ def orbs(env):
 
 
 def test_orbs_differ_between_environments_and_episodes_and_come_back_with_their_seed():
-    env = RodentVectorEnv(TwoTap(time_limit=0.1, orb_height=(0.05, 0.2)), 2)
+    env = RodentVectorEnv(TwoTap(time_limit=0.1, orb_height=(0.05, 0.2), orb_distance=0.3), 2)
     env.reset(seed=5)
     first = orbs(env)
     for _ in range(5):
         env.step(np.zeros((2, 38)))
     second = orbs(env)
     assert len(np.unique(np.concatenate([first, second]), axis=0)) == 4
-    assert (np.abs(second[:, :2]) <= AREA).all() and ((second[:, 2] >= 0.05) & (second[:, 2] <= 0.2)).all()
+    assert (np.abs(second[:, :2]) <= 0.3).all() and ((second[:, 2] >= 0.05) & (second[:, 2] <= 0.2)).all()
     env.reset(seed=[6, 5], options={"episode": np.array([1, 0])})
     assert np.array_equal(orbs(env)[0], second[1]) and np.array_equal(orbs(env)[1], first[0])
 
@@ -65,6 +65,7 @@ def test_the_reward_has_three_named_terms_and_nothing_but_time_ends_it():
         ({"interval_tolerance": (0.3, 0.1)}, r"interval_tolerance must be .*, not \(0.3, 0.1\)"),
         ({"orb_height": (0.0, 0.1)}, r"orb_height must be"),
         ({"orb_height": float("nan")}, r"orb_height must be"),
+        ({"orb_distance": 5.1}, r"orb_distance must lie in \[0, 5\] m, not 5.1"),
         ({"failure_timeout": -0.1}, r"failure_timeout must lie in"),
         ({"reset_delay": float("inf")}, r"reset_delay must lie in"),
     ],
@@ -88,10 +89,17 @@ def test_a_hand_in_the_orb_taps_under_every_preset(physics):
 
 
 @settings(max_examples=8, deadline=None)
-@given(st.floats(0.1, 5), st.floats(0, 1), st.floats(0.03, 0.5), st.floats(0, 3), st.integers(0, 2**31))
-def test_any_admissible_parameters_run(interval, tolerance, height, timeout, seed):
+@given(
+    *(st.floats(*limits) for limits in ((0.1, 5), (0, 1), (0.03, 0.5), (0, 5), (0, 3))),
+    st.integers(0, 2**31),
+)
+def test_any_admissible_parameters_run(interval, tolerance, height, distance, timeout, seed):
     task = TwoTap(
-        touch_interval=interval, interval_tolerance=(0, tolerance), orb_height=height, failure_timeout=timeout
+        touch_interval=interval,
+        interval_tolerance=(0, tolerance),
+        orb_height=height,
+        orb_distance=distance,
+        failure_timeout=timeout,
     )
     env = RodentVectorEnv(task, 1)
     env.reset(seed=seed)
@@ -100,5 +108,5 @@ def test_any_admissible_parameters_run(interval, tolerance, height, timeout, see
         memory["due"][:] = True
         _, reward, *_ = env.step(np.zeros((1, 38)))
         assert np.isfinite(reward).all() and 0 <= reward[0] <= task.reward_range[1]
-        assert (memory["orb"][0, :2].abs() <= AREA).all() and memory["orb"][0, 2] == height
+        assert (memory["orb"][0, :2].abs() <= distance).all() and memory["orb"][0, 2] == height
     assert memory["orbs"][0] == 20 and env.divergences == 0
