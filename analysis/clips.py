@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def film_clips(session: Session, clips: Sequence[Clip], path: Path) -> None:
     drawn = [_draw(session, clip) for clip in clips]
     columns = math.ceil(math.sqrt(len(drawn)))
     rows = math.ceil(len(drawn) / columns)
-    with Film(path, FPS) as film:
+    made = json.dumps(probe().describe(*SIZE, shadows=True, antialias=True))
+    with Film(path, FPS, made) as film:
         for frame in range(max(map(len, drawn))):
             canvas = np.zeros((rows, SIZE[1], columns, SIZE[0], 3), np.uint8)
             for place, pictures in enumerate(drawn):
@@ -165,6 +167,6 @@ def _draw(session: Session, clip: Clip) -> NDArray[np.uint8]:
         seconds = CONTROL_TIMESTEP * (clip.start + step)
         return draw_overlay(picture, [f"{facts['task']} {facts['episode']}, {seconds:.2f} s"])
 
-    with Renderer(scene, *SIZE, antialias=True) as renderer:
+    with Renderer(scene, *SIZE, shadows=True, antialias=True) as renderer:
         frames = draw_states(renderer, states["qpos"], _CAMERA, FPS, dress)
         return np.stack([name(picture, step) for step, picture in frames])

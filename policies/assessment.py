@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from policies.evaluation import Evaluation
+from policies.evaluation import Evaluation, described_sight
 from policies.play import play
 from policies.policy import Policy
 from rodent.body import describe
@@ -50,6 +50,7 @@ def assess(
         lengths=np.array([len(episode.rewards) for episode in played]),
         endings=dict(Counter(episode.ending for episode in played)),
         max_return=task.max_return,
+        vision=described_sight(policy),
     )
     models = [
         find_physics(physics).apply(task.world(episode_rng(task, seed, k))) for k in (indices if task.varies else [0])

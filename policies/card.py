@@ -36,8 +36,9 @@ def _in_sight(facts: dict[str, Any]) -> str:
     if "picture" not in facts:
         return ""
     rows, columns, _ = facts["picture"][1]
-    every = facts.get("picture_every", 1)
-    return f" and a picture of {columns}x{rows} pixels" + (f", which stays for {every} steps," if every > 1 else "")
+    every, drawn_by = facts.get("picture_every", 1), facts.get("vision", {}).get("renderer")
+    picture = f" and a picture of {columns}x{rows} pixels" + (f" drawn by {drawn_by}" if drawn_by else "")
+    return picture + (f", which stays for {every} steps," if every > 1 else "")
 
 
 def write_card(facts: dict[str, Any], parameters: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -36,6 +35,9 @@ class TrainingEnv(Protocol):
     @property
     def body(self) -> Any: ...
 
+    @property
+    def pool_seconds(self) -> float: ...
+
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]: ...
@@ -61,6 +63,7 @@ class MakeEnv(Protocol):
         aids: TrainingAids | None,
         *,
         pool: int = 0,
+        pool_seed: int = 0,
         privileged: bool = False,
         vision: bool | VisionSettings = False,
     ) -> TrainingEnv: ...
@@ -74,20 +77,36 @@ def make_rodent_env(
     aids: TrainingAids | None,
     *,
     pool: int = 0,
+    pool_seed: int = 0,
     privileged: bool = False,
     vision: bool | VisionSettings = False,
 ) -> TrainingEnv:
     """The project's own environment, `RodentVectorEnv`."""
-    return RodentVectorEnv(task, envs, physics, threads, aids=aids, pool=pool, privileged=privileged, vision=vision)
+    return RodentVectorEnv(
+        task,
+        envs,
+        physics,
+        threads,
+        aids=aids,
+        pool=pool,
+        pool_seed=pool_seed,
+        privileged=privileged,
+        vision=vision,
+    )
 
 
 def make_training_env(
-    make_env: MakeEnv, config: TrainConfig, phase: Phase, experts: Sequence[Policy] = (), ranks: Ranks = ALONE
+    make_env: MakeEnv,
+    config: TrainConfig,
+    phase: Phase,
+    experts: Sequence[Policy] = (),
+    ranks: Ranks = ALONE,
+    pool_seed: int = 0,
 ) -> TrainingEnv:
     """A rank's share of the environments of one of a configuration's `phases`. All ranks call this.
 
     Tasks share the environments evenly, and in each task the presets that are joined by `+`. A rank has those under
-    which its share falls. What the first one's pools of arenas cost is told on standard error.
+    which its share falls. What pools of arenas cost is told on standard error.
 
     Args:
         make_env: makes the environment of one task under one preset.
@@ -95,6 +114,7 @@ def make_training_env(
         phase: one of its `phases`.
         experts: policies whose senses are offered besides.
         ranks: the processes of the run.
+        pool_seed: what the pools' arenas are drawn from, which all ranks share.
 
     Raises:
         UsageError: the tasks do not offer the animal the same senses.
@@ -105,7 +125,6 @@ def make_training_env(
     owned = np.arange(share.start, share.stop)
     privileged = config.privileged or config.privileged_critic or any(e.senses.privileged for e in experts)
     vision = config.sight if config.vision or any(e.senses.sees for e in experts) else False
-    began = time.monotonic()
     envs: list[tuple[str, TrainingEnv]] = []
     for task, rows in zip(config.task, assign_tasks(config).rows, strict=True):
         sizes = [len(np.intersect1d(part, owned)) for part in np.array_split(rows, len(presets))]
@@ -115,12 +134,20 @@ def make_training_env(
             if not size:
                 continue
             made = make_env(
-                phase.task(task), size, preset, config.threads, aids, pool=pool, privileged=privileged, vision=vision
+                phase.task(task),
+                size,
+                preset,
+                config.threads,
+                aids,
+                pool=pool,
+                pool_seed=pool_seed,
+                privileged=privileged,
+                vision=vision,
             )
             envs.append((task, made))
-    varying = [task for task, _ in envs if TASKS[task].varies]
+    varying = [(task, env) for task, env in envs if TASKS[task].varies]
     if config.pool and varying and ranks.writes:
-        seconds, names = time.monotonic() - began, " and ".join(dict.fromkeys(varying))
+        seconds, names = sum(env.pool_seconds for _, env in varying), " and ".join(dict(varying))
         print(f"{config.pool * len(varying)} arenas of {names} compiled in {seconds:.1f} s", file=sys.stderr)
     if len(config.task) > 1:
         offered = _of_all_ranks({task: env.single_observation_space for task, env in envs}, ranks)
@@ -177,6 +204,10 @@ class Mixture:
     @property
     def body(self) -> Any:
         return self.parts[0].body
+
+    @property
+    def pool_seconds(self) -> float:
+        return sum(part.pool_seconds for part in self.parts)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None

@@ -15,6 +15,7 @@ from policies.environment import MakeEnv, make_rodent_env
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.threads import torch_threads
+from rodent.vision import describe_vision, vision_settings
 
 _RESAMPLES = 10_000
 
@@ -34,6 +35,8 @@ class Evaluation:
     endings: dict[str, int]
     """Episodes by what ended them."""
     max_return: float
+    vision: dict[str, Any] | None = None
+    """What drew the pictures of a policy that sees; see `describe_vision`."""
 
     @property
     def mean_return(self) -> float:
@@ -58,6 +61,7 @@ class Evaluation:
             "ci95": [round(bound, 3) for bound in self.ci95],
             "max_return": self.max_return,
             "endings": self.endings,
+            **({"vision": self.vision} if self.vision else {}),
         }
 
 
@@ -105,7 +109,14 @@ def evaluate(
         running &= ~ended
     env.close()
     counts = {cause: count for cause, count in endings.items() if count}
-    return Evaluation(task, physics, seed, deterministic, returns, lengths, counts, float(env.task.max_return))
+    highest, sight = float(env.task.max_return), described_sight(policy)
+    return Evaluation(task, physics, seed, deterministic, returns, lengths, counts, highest, sight)
+
+
+def described_sight(policy: Policy) -> dict[str, Any] | None:
+    """What draws the pictures of a policy that sees, and how; None of one that does not."""
+    sight = vision_settings(policy.sight)
+    return describe_vision(sight) if sight else None
 
 
 def bootstrap_ci95(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -146,6 +146,10 @@ class SharedSenses:
     def body(self) -> Any:
         return self.env.body
 
+    @property
+    def pool_seconds(self) -> float:
+        return self.env.pool_seconds
+
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

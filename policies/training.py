@@ -47,6 +47,7 @@ from policies.transfer import copy_weights, keep_values, of_policy
 from rodent.errors import UsageError
 from rodent.machine import memory_bytes
 from rodent.symmetry import mirror_actions, mirror_senses
+from rodent.vision import describe_vision
 
 _EVALUATION_SEED = 0
 _LEAST_BYTES = 1024  # of memory, that a step of a rat takes until it is learnt from: some 250 numbers that it senses
@@ -229,7 +230,7 @@ class TrainingRun:
 
     def _make_env(self) -> None:
         config, phase, teachers = self.config, self.schedule.phases[self.phase], list(self.experts.values())
-        self.env = make_training_env(self.make_env, config, phase, teachers, self.ranks)
+        self.env = make_training_env(self.make_env, config, phase, teachers, self.ranks, self.seed)
         space = self.env.single_observation_space
         self.senses = ObservationSpec.of(space, config.privileged_critic, config.privileged, config.vision)
         offered, actions = offered_by_task(self.env, config.task, self.ranks), action_names(self.env)
@@ -335,10 +336,15 @@ class TrainingRun:
             "training_seconds": round(self.seconds, 1),
             "init_from": self.config.init_from,
             **({"experts": list(self.config.expert)} if self.config.expert else {}),
-            **({"picture_every": self.config.picture_every} if self.senses.sees else {}),
+            **(self._sight if self.senses.sees else {}),
             "evaluations": self.evaluations,
         }
         return Policy(self.agent, self.config.agent_settings, self.senses, action_names(self.env), facts)
+
+    @property
+    def _sight(self) -> dict[str, Any]:
+        """How often it sees, and what drew the pictures that it learnt from."""
+        return {"picture_every": self.config.picture_every, "vision": describe_vision(self.config.sight)}
 
     def _evaluate(self) -> None:
         """Measure the mean action, unless that was done at this very step; a checkpoint is written before."""

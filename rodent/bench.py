@@ -56,7 +56,7 @@ def bench(
 
     Returns:
         The object that `rodent bench --json` prints. Rates count environments times control steps; `reset_ms` is what
-        beginning one episode costs.
+        beginning one episode costs, `pool_s` what the arenas' pool does beforehand.
 
     Raises:
         UsageError: an unknown task or preset, or a count that is not positive; vision where nothing can draw.
@@ -99,6 +99,7 @@ def bench(
         "limit_control_steps_per_s": round(steps * envs / (bare + pictures), 1),
         "limit_ratio": round((bare + pictures) / ours, 3),
         "limit_picture_ms": round(1e3 * pictures / (steps * envs), 3) if vision else None,
+        "pool_s": round(env.pool_seconds, 2),
         "reset_ms": round(1e3 * resetting, 3),
         "dm_control_control_steps_per_s": dm_control_rate and round(dm_control_rate, 1),
         "dm_control_ratio": dm_control_rate and round(rate / dm_control_rate, 2),

@@ -23,6 +23,7 @@ from rodent.physics import CONTROL_TIMESTEP, Physics, find_physics
 from rodent.pool import Arenas
 from rodent.senses import Sense, Senses
 from rodent.tasks import Task, episode_rng, make_task
+from rodent.tasks.base import Origin
 from rodent.vision import PICTURE, SIZE, Eyes, VisionSettings, vision_settings
 
 Observation = dict[str, NDArray[Any]]
@@ -43,7 +44,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         pool: for a task whose arenas vary: 0, as every evaluation has it, gives each episode the arena that
             (task, seed, episode) says; N compiles N arenas beforehand and lets each episode pick one of them, which
             spares the compilation (tens of milliseconds) at each reset.
-        pool_seed: what the pool's arenas are drawn from.
+            `pool_seconds` is what that took.
+        pool_seed: what the pool's arenas are drawn from, which are those of no episode, whatever its seed.
         privileged: add the task's privileged senses, whose names begin with `privileged/`: what no animal senses.
         flatten: give each observation as one array (envs, sum of sizes) float64, for learners that want one: the
             senses one after the other in the order of their names, as `gymnasium.spaces.flatten` has them. With vision,
@@ -134,6 +136,11 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._ended = np.zeros(num_envs, dtype=bool)
         self._last_action = torch.zeros(num_envs, model.nu, dtype=torch.float64)
         self._scenes: list[Any] = []
+
+    @property
+    def pool_seconds(self) -> float:
+        """What it took to compile the pool of arenas, s."""
+        return self._arenas.seconds
 
     @property
     def body(self) -> Body:
@@ -236,7 +243,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         if not self._scenes:
             self._scenes = [Scenes(self.task, *self._picture)]
         state = self.engine.state
-        return tuple(self._scenes[0].draw(i, self._arena_key(i), state) for i in range(self.num_envs))
+        return tuple(self._scenes[0].draw(i, self._arena_origin(i), state) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the renderers."""
@@ -412,9 +419,9 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     def _more_senses(self, body: Body) -> tuple[Sense, ...]:
         return self.task.cues(body) + (self.task.privileged(body) if self.privileged else ())
 
-    def _arena_key(self, env: int) -> tuple[int, int]:
-        """(seed, episode) from which the arena of an environment is drawn."""
-        return self._arenas.key(env, self._seeds[env], int(self._episodes[env]))
+    def _arena_origin(self, env: int) -> Origin:
+        """What the arena of an environment is drawn from."""
+        return self._arenas.origin(env, self._seeds[env], int(self._episodes[env]))
 
     def _make_memory(self) -> None:
         """Room for what the task remembers of each environment's episode."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from numbers import Integral
 
 import mujoco
 import numpy as np
 
 from rodent.errors import UsageError
 from rodent.physics import Physics
-from rodent.tasks import Task, episode_rng
+from rodent.tasks import Task
+from rodent.tasks.base import Origin, arena_rng
 
 
 class Arenas:
@@ -19,23 +22,27 @@ class Arenas:
         task: their task.
         physics: their preset.
         pool: 0, or how many arenas the pool has (none where the task's do not vary).
-        seed: what the pool's arenas are drawn from.
+        seed: what the pool's arenas are drawn from, which are none of any episode's.
 
-    `pool` are its models, `places` says which of them an environment has, `first` is a model of the layout, and `name`
-    tells of the pool.
+    `pool` are its models, `places` says which of them an environment has, `first` is a model of the layout, `name`
+    tells of the pool and `seconds` what it took to compile.
 
     Raises:
-        UsageError: a number below 0.
+        UsageError: a number that is no integer of 0 or more.
     """
 
     def __init__(self, task: Task, physics: Physics, pool: int, seed: int) -> None:
-        if pool < 0 or seed < 0:
-            raise UsageError(f"pool and pool_seed must be 0 or more, not {pool} and {seed}")
+        for name, value in (("pool", pool), ("pool_seed", seed)):
+            if not isinstance(value, Integral) or value < 0:
+                raise UsageError(f"{name} must be an integer of 0 or more, not {value!r}")
         self._task, self._physics, self._seed = task, physics, seed
-        self.pool = [self._compile(episode_rng(task, seed, i)) for i in range(pool if task.varies else 0)]
+        began = time.monotonic()
+        origins = [Origin(seed, i, pooled=True) for i in range(pool if task.varies else 0)]
+        self.pool = [self._compile(arena_rng(task, origin)) for origin in origins]
+        self.seconds = time.monotonic() - began
         self.first = self.pool[0] if self.pool else self._compile(np.random.default_rng(0))
         self.places: dict[int, int] = {}
-        self.name = f" in {pool} arenas of seed {seed}" if self.pool else ""
+        self.name = f" in {pool} arenas of pool seed {seed}" if self.pool else ""
 
     def choose(self, envs: Sequence[int], rngs: Sequence[np.random.Generator]) -> list[mujoco.MjModel]:
         """The arenas of environments' next episodes, each drawn from its episode's generator."""
@@ -49,9 +56,9 @@ class Arenas:
             return [self.pool[self.places[env]] for env in envs]
         return [self._compile(rng) for rng in rngs]
 
-    def key(self, env: int, seed: int, episode: int) -> tuple[int, int]:
-        """(seed, episode) from which the arena of an environment is drawn, whose own are given."""
-        return (self._seed, self.places[env]) if self.pool else (seed, episode)
+    def origin(self, env: int, seed: int, episode: int) -> Origin:
+        """What the arena of an environment is drawn from, whose own seed and episode are given."""
+        return Origin(self._seed, self.places[env], pooled=True) if self.pool else Origin(seed, episode)
 
     def _compile(self, rng: np.random.Generator) -> mujoco.MjModel:
         return self._physics.apply(self._task.world(rng, self._physics.substeps))

@@ -34,8 +34,9 @@ class Randomisation:
 
     def __post_init__(self) -> None:
         for name in ("lights", "colours"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"randomisation's {name} must be from 0 to 1, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise UsageError(f"randomisation's {name} must be a number from 0 to 1, not {value!r}")
 
     def draw(self, stage: mujoco.MjModel, plain: Look, rng: np.random.Generator) -> Look:
         """How an episode looks.

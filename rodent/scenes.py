@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from rodent.engine import State
 from rodent.rendering import Picture, Renderer, update_positions
-from rodent.tasks import Task, episode_rng
+from rodent.tasks import Task
+from rodent.tasks.base import Origin, arena_rng
 
 
 class Scenes:
@@ -26,21 +27,21 @@ class Scenes:
         self._task = task
         self._size = (width, height)
         self._camera = camera
-        self._drawn: dict[int, tuple[tuple[int, int], Renderer, mujoco.MjData]] = {}
+        self._drawn: dict[int, tuple[Origin, Renderer, mujoco.MjData]] = {}
 
-    def draw(self, env: int, arena: tuple[int, int], state: State) -> Picture:
+    def draw(self, env: int, arena: Origin, state: State) -> Picture:
         """A picture (height, width, 3) uint8 of an environment.
 
         Args:
             env: which one.
-            arena: (seed, episode) that its arena is drawn from.
+            arena: what its arena is drawn from.
             state: of all environments.
         """
-        place, arena = (env, arena) if self._task.varies else (0, (0, 0))
+        place, arena = (env, arena) if self._task.varies else (0, Origin(0, 0))
         if place in self._drawn and self._drawn[place][0] != arena:
             self._drawn.pop(place)[1].close()
         if place not in self._drawn:
-            scene = self._task.scene(episode_rng(self._task, *arena))
+            scene = self._task.scene(arena_rng(self._task, arena))
             self._drawn[place] = (arena, Renderer(scene, *self._size), mujoco.MjData(scene))
         _, renderer, data = self._drawn[place]
         self._task.dress(renderer.model, {name: state.memory[name][env] for name in self._task.shown})

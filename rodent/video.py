@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -35,14 +36,16 @@ class Film:
     Args:
         path: .mp4 (H.264), .webm (VP9) or .gif. A film that is there already is replaced.
         fps: frames a second.
+        comment: what the file says of itself in its metadata.
 
     Raises:
         UsageError: an unknown kind of file, a folder that is missing or cannot be written to, a rate below 1.
     """
 
-    def __init__(self, path: str | Path, fps: float = 50.0) -> None:
+    def __init__(self, path: str | Path, fps: float = 50.0, comment: str = "") -> None:
         self.path = Path(path)
         self.fps = fps
+        self.comment = comment
         self.frames = 0
         suffix = self.path.suffix.lower()
         if suffix not in _ENCODINGS:
@@ -80,7 +83,7 @@ class Film:
             pix_fmt_out=pixels,
             quality=None,
             macro_block_size=2,
-            output_params=options,
+            output_params=[*options, "-metadata", f"comment={self.comment}"],
             ffmpeg_log_level="error",
         )
         writer.send(None)
@@ -98,6 +101,8 @@ class Film:
         self._writer.close()
         if not self._part.exists() or self._part.stat().st_size == 0:
             raise RuntimeError(f"ffmpeg wrote nothing to {self._part}")
+        if self._part.suffix == ".gif":
+            _comment_gif(self._part, self.comment)  # ffmpeg drops what it is told of a GIF
         self._part.replace(self.path)
 
     def discard(self) -> None:
@@ -116,6 +121,16 @@ class Film:
                 self.close()
         finally:
             self.discard()
+
+
+def _comment_gif(path: Path, comment: str) -> None:
+    """Put a comment into a GIF, in front of its first frame; see the specification GIF89a, 24."""
+    data = path.read_bytes()
+    palette = 3 * 2 ** ((data[10] & 7) + 1) if data[10] & 0x80 else 0
+    at, words = 13 + palette, comment.encode()
+    blocks = [words[i : i + 255] for i in range(0, len(words), 255)]
+    extension = b"\x21\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\x00"
+    path.write_bytes(data[:at] + extension + data[at:])
 
 
 def _check_writable(path: Path, part: Path) -> None:
@@ -217,7 +232,7 @@ def film_states(
         dress: called with a control step before a frame of it is drawn, to change what of the model the task changes.
 
     Returns:
-        How it was made: the renderer's description, camera, fps, frames and seconds.
+        How it was made: the renderer's description, camera, fps, frames and seconds. The film's comment says the same.
 
     Raises:
         UsageError: a path, camera, size or rate that cannot be used, or states that do not fit the model.
@@ -225,15 +240,15 @@ def film_states(
     _check_states(model, states, fps)
     _check_size(width, height)
     frames = _frames(states, fps)
-    with (
-        Film(path, fps) as film,
-        Renderer(model, width, height, backend, shadows=shadows, antialias=antialias) as renderer,
-    ):
-        for i, (step, frame) in enumerate(draw_states(renderer, states, camera, fps, dress)):
-            film.add(telemetry.draw(frame, step) if telemetry else frame)
-            if progress:
-                progress(i + 1, frames)
-    return {**renderer.description, "camera": camera, "fps": fps, "frames": frames, "seconds": frames / fps}
+    Film(path, fps)  # complains of a path that cannot be used before a renderer is made
+    with Renderer(model, width, height, backend, shadows=shadows, antialias=antialias) as renderer:
+        made = {**renderer.description, "camera": camera, "fps": fps, "frames": frames, "seconds": frames / fps}
+        with Film(path, fps, json.dumps(made)) as film:
+            for i, (step, frame) in enumerate(draw_states(renderer, states, camera, fps, dress)):
+                film.add(telemetry.draw(frame, step) if telemetry else frame)
+                if progress:
+                    progress(i + 1, frames)
+    return made
 
 
 def draw_states(

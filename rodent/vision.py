@@ -52,7 +52,13 @@ EXACT = VisionSettings(shadows=True, antialias=True, terrain_step=1)
 
 
 def vision_settings(vision: bool | VisionSettings) -> VisionSettings | None:
-    """What the argument `vision` of an environment means: True is the defaults, False none."""
+    """What the argument `vision` of an environment means: True is the defaults, False none.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if not isinstance(vision, bool | VisionSettings):
+        raise UsageError(f"vision must be True, False or VisionSettings, not {vision!r}")
     return (VisionSettings() if vision else None) if isinstance(vision, bool) else vision
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -31,8 +30,17 @@ Memory = dict[str, Tensor]
 Look = dict[str, np.ndarray]
 """What an arena changes of a stage: names of MjModel's fields, and the values that they have; see `Task.look`."""
 
-TIME_LIMIT = Admissible(CONTROL_TIMESTEP, math.inf, "s")
+TIME_LIMIT = Admissible(CONTROL_TIMESTEP, 86_400, "s")
 _PAPER_SUBSTEPS = PRESETS["paper"].substeps
+_OF_POOLS = 0  # makes spawn keys of three words, which no episode has
+
+
+class Origin(NamedTuple):
+    """What an arena is drawn from: the generator of an episode, or that of a place in a pool."""
+
+    seed: int
+    number: int  # of the episode, or of the place in the pool
+    pooled: bool = False
 
 
 class Start(NamedTuple):
@@ -256,5 +264,16 @@ def episode_rng(task: Task, seed: int, episode: int) -> np.random.Generator:
 
     The arena is drawn first (of a task whose arenas vary), then the start, then what `begin` draws.
     """
-    key = zlib.crc32(task.name.encode())
-    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(key, episode)))
+    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(_key(task), episode)))
+
+
+def arena_rng(task: Task, origin: Origin) -> np.random.Generator:
+    """The generator from which an arena is drawn: no pool shares one with any episode, which evaluations may run."""
+    if not origin.pooled:
+        return episode_rng(task, origin.seed, origin.number)
+    key = (_key(task), _OF_POOLS, origin.number)
+    return np.random.default_rng(np.random.SeedSequence(entropy=origin.seed, spawn_key=key))
+
+
+def _key(task: Task) -> int:
+    return zlib.crc32(task.name.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import mujoco
@@ -183,10 +184,13 @@ class RunGaps(Task):
 
         return (Sense("distance_to_gap", 1, "m", distance_to_gap),)
 
-    @property
+    @cached_property
     def _most_platforms(self) -> int:
-        shortest = bounds(self.platform_length)[0] + bounds(self.gap_length)[0]
-        return 1 + math.ceil((LENGTH - FIRST_PLATFORM) / shortest)
+        """As many as `draw` gives where all are shortest: summed as there, since rounding can make one more."""
+        count, x = 1, FIRST_PLATFORM
+        while x < LENGTH:
+            count, x = count + 1, x + (bounds(self.platform_length)[0] + bounds(self.gap_length)[0])
+        return count
 
 
 def _floor(model: mujoco.MjModel) -> slice:

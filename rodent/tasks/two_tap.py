@@ -68,9 +68,21 @@ class TwoTap(Task):
 
     @property
     def max_return(self) -> float:
-        """A bound that cannot be reached: a hand that is always on an orb, and a pair of taps in the shortest time."""
-        shortest = max(DEBOUNCE, bounds(self.touch_interval)[0] - bounds(self.interval_tolerance)[1])
-        return 0.01 * TAP_REWARD * self.step_limit + 2 * TAP_REWARD * round(self.time_limit / shortest)
+        """A bound that cannot be reached: a hand that is always on an orb, and taps in the shortest time.
+
+        Pairs of them, or first ones alone where orbs that are not tapped again are sooner replaced.
+        """
+        pairs = max(DEBOUNCE, bounds(self.touch_interval)[0] - bounds(self.interval_tolerance)[1])
+        taps = max(2 * round(self.time_limit / pairs), math.ceil(self.time_limit / self._shortest_failure))
+        return 0.01 * TAP_REWARD * self.step_limit + TAP_REWARD * taps
+
+    @property
+    def _shortest_failure(self) -> float:
+        """How soon, s, an orb goes that is not tapped again: judged, forgiven and removed in a step each."""
+        return max(
+            bounds(self.touch_interval)[0] + bounds(self.interval_tolerance)[0] + self.failure_timeout,
+            3 * CONTROL_TIMESTEP,
+        )
 
     @property
     def reward_range(self) -> tuple[float, float]:
@@ -117,8 +129,9 @@ class TwoTap(Task):
         interval, tolerance, height = (
             rng.uniform(*bounds(each)) for each in (self.touch_interval, self.interval_tolerance, self.orb_height)
         )
-        # Every orb the episode can need, drawn beforehand: one lasts for longer than the debounce, 10 control steps.
-        places = rng.uniform(-1, 1, (2 + self.step_limit // 10, 2))
+        # Every orb the episode can need, drawn beforehand.
+        shortest = math.floor(min(DEBOUNCE, self._shortest_failure) / CONTROL_TIMESTEP)
+        places = rng.uniform(-1, 1, (2 + self.step_limit // shortest, 2))
         return {
             "places": places,  # in units of `orb_distance`
             "orb": np.array([*(self.orb_distance * places[0]), height]),  # m, where the present orb stands

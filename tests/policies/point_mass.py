@@ -23,6 +23,8 @@ class PointMasses:
     With `vision`, a picture of 8x8 pixels shows where they are, as brightness.
     """
 
+    pool_seconds = 0.0
+
     def __init__(
         self, num_envs: int, physics: str = "fast", aids: Any = None, cue: bool = False, vision: bool = False
     ) -> None:

@@ -65,15 +65,15 @@ def test_a_seed_gives_the_same_returns_again() -> None:
     assert not np.array_equal(one.returns, evaluate(POLICY, "run", seed=2, **options).returns)
 
 
-def test_evaluations_have_no_training_aids() -> None:
+def test_evaluations_have_no_training_aids_and_no_pool_of_arenas() -> None:
     seen = []
 
     def make_env(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
-        seen.append((task, envs, physics, aids))
+        seen.append((task, envs, physics, aids, named.get("pool", 0)))
         return PointMasses(envs, physics, aids)
 
     evaluate(POLICY, "run", episodes=2, physics="fast", make_env=make_env)
-    assert seen == [("run", 2, "fast", None)]
+    assert seen == [("run", 2, "fast", None, 0)]
 
 
 def test_the_summary_is_plain_data() -> None:

@@ -23,7 +23,7 @@ from policies.rollout import Rollout
 from policies.run_folder import CHECKPOINTS
 from policies.training import train
 from rodent.errors import UsageError
-from rodent.vision import VisionSettings
+from rodent.vision import VisionSettings, describe_vision
 
 ENVS, TIME = 4, 25
 SETTINGS = Merel2020Settings(channels=(4,), vision=5, proprioception=(8,), core=6, critic=(), policy=(7,))
@@ -132,11 +132,12 @@ def test_pictures_come_at_the_rate_that_a_policy_was_trained_with(small: Any, tm
     train(small(agent="merel2020", merel2020=SETTINGS, vision=True, picture_every=5, steps=128), make)
     assert asked == [VisionSettings(every=5)]
     policy = Policy.load(tmp_path / "run")
-    assert (
-        "a picture of 8x8 pixels, which stays for 5 steps," in (tmp_path / "run" / "policy" / "README.md").read_text()
-    )
-    evaluate(policy, "run", episodes=2, make_env=make)
-    assert asked[1:] == [VisionSettings(every=5)]
+    drawn = policy.facts["vision"]
+    assert drawn == describe_vision(VisionSettings(every=5))
+    card = (tmp_path / "run" / "policy" / "README.md").read_text()
+    assert f"a picture of 8x8 pixels drawn by {drawn['renderer']}, which stays for 5 steps," in card
+    told = evaluate(policy, "run", episodes=2, make_env=make).to_json()
+    assert asked[1:] == [VisionSettings(every=5)] and told["vision"] == drawn
 
 
 def test_an_agent_that_cannot_see_is_not_asked_to() -> None:

@@ -311,6 +311,17 @@ def test_training_seeds_reach_the_environments_spread_out(small: Any) -> None:
     assert env is not None and len(set(env.seeds)) == 8 and np.ptp(env.seeds) > 1e6
 
 
+def test_the_seed_of_a_run_is_that_of_its_pools_of_arenas(small: Any) -> None:
+    seen = []
+
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
+        seen.append(named.get("pool_seed"))
+        return PointMasses(envs, physics, aids)
+
+    train(small(steps=1, seeds=(3, 4), evaluation=EvaluationSettings(episodes=0)), make)
+    assert seen == [3, 4]
+
+
 def test_a_training_state_is_small(tmp_path: Path) -> None:
     config = TrainConfig(
         envs=256, steps=1, rollout=1, threads=2, agent="lstm", run_dir=tmp_path / "run",

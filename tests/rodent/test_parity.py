@@ -7,6 +7,7 @@ import pytest
 
 from rodent.dm_control_env import DmControlEnv
 from rodent.env import RodentVectorEnv
+from rodent.tasks import TASKS
 from rodent.tasks.run import Run
 
 STEPS = 200
@@ -84,6 +85,22 @@ def test_the_time_limit_truncates_both_at_the_same_step():
         ends.append((bool(truncated[0]), their_truncated))
         assert not terminated[0] and not their_terminated, t
     assert ends[-1] == (True, True) and not any(any(e) for e in ends[:-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_a_whole_episode_lasts_as_long_as_dm_controls(name):
+    """It adds up the time of each physics step, we count control steps."""
+    env, theirs = RodentVectorEnv(name, autoreset_mode="Disabled"), DmControlEnv(name)
+    env.reset(seed=1)
+    theirs.reset(seed=1)
+    ends, steps = (False, False), 0
+    while not any(ends):
+        _, _, terminated, truncated, _ = env.step(np.zeros((1, 38)))
+        _, _, their_terminated, their_truncated = theirs.step(np.zeros(38))
+        assert not terminated[0] and not their_terminated
+        ends, steps = (bool(truncated[0]), their_truncated), steps + 1
+    assert ends == (True, True) and steps == env.task.step_limit
 
 
 def test_the_world_is_the_one_dm_controls_environment_compiles(dm_control_env):

@@ -23,7 +23,7 @@ def test_a_hundred_steps_equal_dm_controls_to_the_bit(task, scale):
 
 
 def test_feet_in_a_gap_fall_and_end_both_at_the_same_step():
-    both = SideBySide(RunGaps(gap_length=(0.6, 0.7)))  # wider than the rat is long
+    both = SideBySide(RunGaps(gap_length=(0.6, 0.7)), privileged=True)  # wider than the rat is long
     qpos = both.qpos
     model = both.ours.engine.model_of(1)
     second = model.body("ground").geomadr[0] + 1
@@ -60,7 +60,7 @@ def test_every_arena_is_the_one_that_dm_control_compiles(task):
 
 @pytest.mark.parametrize("cue", [False, True])
 def test_a_head_that_crosses_the_rim_is_paid_alike_in_any_orientation(cue):
-    both = SideBySide(EscapeBowl(cue=cue))
+    both = SideBySide(EscapeBowl(cue=cue), privileged=True)
     rng = np.random.default_rng(0)
     rewards = []
     for x in (0.3, 2.7, 2.95, 3.05, 3.3, 5.8, 5.95, 6.05, 6.5):
@@ -75,10 +75,14 @@ def test_a_head_that_crosses_the_rim_is_paid_alike_in_any_orientation(cue):
 
 
 class Tapper:
-    """Holds the left hand on the orb, or the whole rat far from it, step by step, in both simulators."""
+    """Holds the left hand on the orb, or the whole rat far from it, step by step, in both simulators.
+
+    Both tell the privileged senses, which are compared as well, and what colour the orb has.
+    """
 
     def __init__(self, task):
-        self.both = SideBySide(task)
+        self.both = SideBySide(task, privileged=True)
+        self.scene = self.both.task.scene(np.random.default_rng(0))
         self.model = self.both.physics.model.ptr
         self.data = mujoco.MjData(self.model)
         self.rest = self.both.qpos
@@ -107,7 +111,17 @@ class Tapper:
         target = theirs.task._targets[0][0]
         assert (self.memory["touched"], self.memory["touched_again"]) == target.activated
         assert np.array_equal(self.memory["orb"], theirs.physics.bind(target.geom).pos)
+        assert self.colour == theirs.physics.bind(target.material).texid[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)]
         return reward
+
+    @property
+    def colour(self):
+        """The texture of the orb in pictures of ours."""
+        task, state = self.both.task, self.both.ours.engine.state
+        task.dress(self.scene, {name: state.memory[name][1] for name in task.shown})
+        return self.scene.mat_texid[
+            self.scene.geom("target_0_0/geom").matid[0], int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
+        ]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +210,7 @@ def collect(both, orb, qvel=None):
 
 
 def test_each_orb_pays_once_and_the_last_one_ends_both_with_discount_one():
-    both = SideBySide("maze-forage", seed=2)
+    both = SideBySide("maze-forage", seed=2, privileged=True)
     orbs = both.ours.engine.model_of(1).numeric("orbs").data.reshape(-1, 2)
     for orb in orbs[:-1]:
         reward, terminated, truncated, _ = collect(both, orb)

@@ -29,6 +29,15 @@ def test_platforms_and_gaps_lie_within_their_ranges_to_the_corridors_end(platfor
     assert begins[-1] < LENGTH <= ends[-1] + gap_length[1]
 
 
+@pytest.mark.parametrize(("platform", "gap"), [(0.3, 0.1), (0.2, 0.2), (0.1, 0.3), (0.4, 0.0), (0.7, 0.15)])
+def test_platforms_and_gaps_of_one_length_fit_the_stage_however_their_sum_is_rounded(platform, gap):
+    task = RunGaps(platform_length=platform, gap_length=gap)
+    world, stage = task.world(np.random.default_rng(0)), task.stage().compile()
+    boxes = task.look(stage, world)["geom_rgba"][:, 3] > 0
+    assert stage.body("ground").geomnum[0] == world.body("ground").geomnum[0]
+    assert boxes.sum() >= 2 + (LENGTH - FIRST_PLATFORM) // (platform + gap) - 1
+
+
 def test_the_rat_starts_on_the_first_platform_and_touches_nothing_else():
     task = RunGaps()
     rng = episode_rng(task, 0, 0)

@@ -75,6 +75,20 @@ def test_what_is_not_admissible_is_refused(parameters, words):
         TwoTap(**parameters)
 
 
+def test_an_episode_has_an_orb_for_each_that_can_be_tapped():
+    """Each tapped as it comes: an orb that is missed at once is judged, forgiven and replaced in a step each."""
+    hasty = TwoTap(touch_interval=0.0, interval_tolerance=0.0, failure_timeout=0.0, time_limit=1.0)
+    env = RodentVectorEnv(hasty, 1, autoreset_mode="Disabled")
+    env.reset(seed=0)
+    state, paid, truncated = env.engine.state, 0.0, False
+    while not truncated:
+        state.memory["touched"][0] = True
+        _, reward, _, truncated, _ = env.step(np.zeros((1, 38)))
+        paid += float(reward[0])
+    orbs, drawn = int(state.memory["orbs"][0]), state.memory["places"].shape[1]
+    assert 10 <= orbs < drawn and paid <= hasty.max_return
+
+
 @pytest.mark.parametrize("physics", PRESETS)
 def test_a_hand_in_the_orb_taps_under_every_preset(physics):
     env = RodentVectorEnv("two-tap", 2, physics)

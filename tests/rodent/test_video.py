@@ -1,4 +1,9 @@
+import json
+import re
+import subprocess
+
 import imageio.v2 as imageio
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,6 +46,27 @@ def test_gif_has_its_frames_and_rate(tmp_path):
             assert gif.info["duration"] == 40  # ms
             assert np.asarray(gif.convert("RGB")).mean() == pytest.approx(10 * i, abs=6)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def comment_of(path):
+    """What a film says of itself, by another reader than what wrote it."""
+    if path.suffix == ".gif":
+        with Image.open(path) as film:
+            return film.info["comment"].decode()
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-f", "ffmetadata", "-"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (words,) = re.findall(r"(?im)^comment=(.*)$", told)
+    return re.sub(r"\\(.)", r"\1", words)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
+def test_a_film_keeps_its_comment(tmp_path, suffix):
+    comment = json.dumps({"gl_renderer": "llvmpipe (LLVM 15.0.6; 256 bits) = #1", "long": 300 * "x"})
+    with Film(tmp_path / f"film{suffix}", fps=25, comment=comment) as film:
+        for frame in colour_frames(3):
+            film.add(frame)
+    assert comment_of(film.path) == comment
+    assert len(imageio.mimread(film.path)) == 3
 
 
 def test_mp4_is_h264_that_every_player_shows(tmp_path):
@@ -149,6 +175,7 @@ def test_states_become_a_film_in_real_time(tmp_path, corridor_model, run_states)
     assert len(frames) == 10 and frames.std() > 10
     assert counts == [(i + 1, 10) for i in range(10)]
     assert facts["renderer"] == "warp" and facts["frames"] == 10 and facts["seconds"] == 1.0
+    assert json.loads(comment_of(path)) == facts
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,8 @@ def test_the_maze_is_the_one_that_dm_control_draws(episode):
     [
         (lambda: VisionSettings(every=0), "every must be an integer of at least 1"),
         (lambda: VisionSettings(terrain_step=3), "terrain_step must be 1, 2, 4, 5, 8 or 10, not 3"),
-        (lambda: Randomisation(lights=2), "lights must be from 0 to 1, not 2"),
+        (lambda: Randomisation(lights=2), "lights must be a number from 0 to 1, not 2"),
+        (lambda: Randomisation(colours="much"), "colours must be a number from 0 to 1, not 'much'"),
     ],
 )
 def test_what_cannot_be_is_named(call, message):
@@ -266,6 +267,28 @@ def test_ones_own_body_is_not_seen(task):
     env.eyes.look([0, 1], env.engine.state)
     assert np.array_equal(env.eyes.pictures, before)
     env.close()
+
+
+@pytest.mark.gl
+def test_sixty_four_rats_in_mazes_of_their_own_see_what_they_step_through():
+    env = gymnasium.make_vec("rodent/MazeForage-v0", num_envs=64, vision=True)
+    before = env.reset(seed=0)[0][PICTURE].copy()
+    for _ in range(3):
+        observation, *_ = env.step(env.action_space.sample())
+    assert env.observation_space.contains(observation) and observation[PICTURE].shape == (64, 64, 64, 3)
+    assert_shows_something(observation[PICTURE][None])
+    assert (observation[PICTURE] != before).any(axis=(1, 2, 3)).all()
+    env.close()
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("env_id", ["rodent/Run-v0", "rodent/MazeForage-v0"])
+def test_gymnasiums_checker_accepts_how_environments_are_drawn(env_id):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(gymnasium.make(env_id, disable_env_checker=True, render_mode="rgb_array").unwrapped)
+    words = [str(w.message) for w in caught if "infinity" not in str(w.message)]
+    assert not words, words
 
 
 BESIDE_DM_CONTROL = """

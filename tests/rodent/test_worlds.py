@@ -63,16 +63,24 @@ def test_a_pools_arenas_are_a_few_and_the_rest_of_an_episode_is_its_own(name):
         seen |= {shape(env.engine.model_of(i)).tobytes() for i in range(6)}
     assert len(seen) == 2
     assert not seen & {shape(other.engine.model_of(i)).tobytes() for i in range(6)}
+    task = short(name)
+    assert not seen & {shape(task.world(episode_rng(task, 0, k))).tobytes() for k in range(2)}  # of an evaluation
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_episodes_do_not_depend_on_the_number_of_threads_or_environments(name):
     def run(count, threads):
-        env = RodentVectorEnv(short(name), count, threads=threads, pool=3)
+        env = RodentVectorEnv(make_task(name, time_limit=0.3), count, threads=threads, pool=3)
         env.reset(seed=[5, *range(100, 99 + count)])
-        return [stack(env.step(action[:count])[0])[0] for action in actions(64, 7)]
+        return [first_of(env.step(action[:count]), env.qpos) for action in actions(64, 18)]
+
+    def first_of(step, qpos):
+        observation, *rest, info = step
+        causes = [ended[0] for ended in info["endings"].values()]
+        return np.concatenate([stack(observation)[0], qpos[0], [values[0] for values in rest], causes])
 
     reference = run(1, 1)
+    assert np.array(reference)[:, -1].any()  # an episode ended, and another one began
     for count, threads in ((2, 2), (64, 1), (64, 2)):
         for a, b in zip(reference, run(count, threads), strict=True):
             assert np.array_equal(a, b)
@@ -110,7 +118,7 @@ def test_an_episode_leaves_nothing_behind(name):
 
 @pytest.mark.parametrize("name", VARYING)
 def test_a_state_of_another_pool_is_refused(name):
-    with pytest.raises(UsageError, match="in 2 arenas of seed 0"):
+    with pytest.raises(UsageError, match="in 2 arenas of pool seed 0"):
         RodentVectorEnv(name, 1).load_state_dict(RodentVectorEnv(name, 1, pool=2).state_dict())
 
 
@@ -127,7 +135,7 @@ lengths = st.tuples(st.floats(0.1, 1), st.floats(0, 1)).map(lambda pair: (pair[0
 parametrised = st.one_of(
     st.builds(RunGaps, platform_length=lengths, gap_length=lengths),
     st.builds(MazeForage, rooms=st.integers(1, 4), orbs_per_room=st.integers(1, 4)),
-    st.builds(TwoTap, orb_height=st.floats(0.03, 1)),
+    st.builds(TwoTap, orb_height=st.floats(0.03, 1), orb_distance=st.floats(0, 5)),
 )
 
 
@@ -144,6 +152,14 @@ def test_any_admissible_world_begins_clear_of_all_but_the_floor_and_stays_finite
     assert (np.abs(data.contact.frame[:, 2]) > 0.9).all()  # upwards: no wall, no orb
     mujoco.mj_step(model, data, nstep=1000)
     assert np.isfinite(data.qpos).all() and not data.warning.number.any()
+
+
+@settings(max_examples=8, deadline=None)
+@given(parametrised, st.integers(0, 2**32))
+def test_a_stage_shows_any_admissible_world(task, seed):
+    world, stage = task.world(np.random.default_rng(seed)), task.stage().compile()
+    shown = task.look(stage, world)
+    assert all(np.shape(values) == np.shape(getattr(stage, name)) for name, values in shown.items())
 
 
 @pytest.mark.parametrize("name", EVERY)
