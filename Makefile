@@ -24,7 +24,7 @@ test: $(STAMP)  ## lint, types and the fast tests; needs no OpenGL
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy benchmarks
-	$(PYTHON_IN_VENV) -m pytest -q
+	$(PYTHON_IN_VENV) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)  ## training, soak and shipped policies
 	$(PYTHON_IN_VENV) -m pytest -q -m slow
