@@ -1,7 +1,5 @@
 """A policy is published with what it earns in each of its tasks, beside its experts and an untrained network."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,8 +16,8 @@ from policies.run_folder import POLICY
 from rodent.env import RodentVectorEnv
 from rodent.tasks.run import Run
 from rodent.tasks.two_tap import TwoTap
+from tests.benchmark import load
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "publish_policy.py"
 SHORT = {"run": Run(time_limit=0.1), "two-tap": TwoTap(time_limit=0.1)}
 SETTINGS = Merel2020Settings(channels=(2,), vision=4, proprioception=(8,), core=6, critic=(), policy=(7,))
 
@@ -27,10 +25,7 @@ SETTINGS = Merel2020Settings(channels=(2,), vision=4, proprioception=(8,), core=
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch):
     """The script, whose episodes last for five control steps of ours."""
-    spec = importlib.util.spec_from_file_location("publish_policy", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
+    module = load("publish_policy", monkeypatch)
     monkeypatch.setattr("policies.assessment.make_task", SHORT.__getitem__)
     monkeypatch.setattr(module, "CHOICE", ("rodent", "fast", True))
     monkeypatch.setattr(module, "OTHERS", (("rodent", "paper", True),))

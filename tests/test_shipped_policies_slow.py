@@ -49,7 +49,7 @@ def told_of_the_like(facts: dict[str, Any]) -> bool:
     return (facts["machine"], facts["mujoco"], facts.get("renderer")) == here
 
 
-@pytest.mark.parametrize(("folder", "told"), told_by_cards())
+@pytest.mark.parametrize(("folder", "told"), [*told_by_cards()])
 def test_a_shipped_policy_earns_what_its_card_says(folder: Path, told: dict[str, Any]):
     policy = Policy.load(folder)
     report = assess(actor(policy, told), told["task"], told["episodes"], told["seed"], simulator="dm_control")
