@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -167,8 +168,10 @@ def _run(config: TrainConfig, folder: str) -> TrainingRun:
 
 def main(flags: Flags) -> None:
     if flags.only:
-        measures = {"acting": acting, "interventions": interventions, "student": student,
-                    "student_mixed": partial(student, phase=1)}  # fmt: skip
+        measures: dict[str, Callable[[Flags], dict]] = {
+            "acting": acting, "interventions": interventions, "student": student,
+            "student_mixed": partial(student, phase=1),
+        }  # fmt: skip
         print(json.dumps(measures[flags.only](flags)))
         return
     result: dict = {"command": " ".join(["python", *sys.argv]), "machine": describe_machine()}

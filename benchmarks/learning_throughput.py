@@ -91,10 +91,9 @@ class Minibatches:
 
     def __init__(self, run: TrainingRun) -> None:
         self.count = 0
-        learner = run.learner
-        of_a_pass = run.rollout.count_minibatches(learner.settings.minibatch, run.agent.recurrent)
-        self.at_most = learner.settings.epochs * of_a_pass
-        learner.optimizer.register_step_post_hook(self._add)
+        settings = run.config.learner_settings
+        self.at_most = settings.epochs * run.rollout.count_minibatches(settings.minibatch, run.agent.recurrent)
+        run.learner.optimizer.register_step_post_hook(self._add)
 
     def _add(self, *called_with: object) -> None:
         self.count += 1
