@@ -27,9 +27,9 @@ test: $(STAMP)  ## lint, types and the fast tests; needs no OpenGL
 	$(PYTHON_IN_VENV) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)  ## training, soak and shipped policies
-	$(PYTHON_IN_VENV) -m pytest -q -m slow
+	$(PYTHON_IN_VENV) -m pytest -q -m "slow and not gl"
 
-test-gl: $(STAMP)  ## what needs OpenGL; installs Mesa where it may
+test-gl: $(STAMP)  ## what needs OpenGL, shipped policies that see among it; installs Mesa where it may
 	bash tools/install_opengl.sh
 	$(PYTHON_IN_VENV) -m pytest -q -m gl
 

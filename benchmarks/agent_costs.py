@@ -5,7 +5,8 @@
 Acting: 256 environments of `run` under `fast` without vision; everything that lies between two steps of the
 environments while a rollout is collected, beside those steps, in the same iterations. Interventions: what handing every
 activation to a probe that gives it back costs, beside the step of the agent that it is a part of. The student: the
-training run of `assets/configs/student.yaml`, and where its time goes. Each in a process of its own.
+training run of `assets/configs/student.yaml` in each of its two phases, `fast` and `fast+paper` physics, and where its
+time goes. Each in a process of its own.
 """
 
 import json
@@ -13,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +37,8 @@ from rodent.machine import describe_machine, peak_memory_gib
 from rodent.stopwatch import Places, Stopwatch
 
 STUDENT = Path(__file__).parents[1] / "assets" / "configs" / "student.yaml"
-PARTS = ("acting", "interventions", "student")
+Part = Literal["", "acting", "interventions", "student", "student_mixed"]
+PARTS: tuple[Part, ...] = ("acting", "interventions", "student", "student_mixed")
 _WARM_UP = 2  # iterations that are not timed: the first rollout teaches nothing, and caches are cold
 
 
@@ -43,7 +47,7 @@ class Flags:
     seconds: float = 60.0  # of measuring, a part
     threads: int = 2  # of the simulation
     output: Path = Path("benchmarks/results/agent_costs.json")
-    only: Literal["", "acting", "interventions", "student"] = ""  # measure this part, in this process, and print JSON
+    only: Part = ""  # measure this part, in this process, and print JSON
 
 
 def acting(flags: Flags) -> dict:
@@ -107,8 +111,9 @@ def interventions(flags: Flags) -> dict:
     }
 
 
-def student(flags: Flags) -> dict:
-    config = replace(load_yaml(STUDENT), threads=flags.threads)
+def student(flags: Flags, phase: int = 0) -> dict:
+    config = load_yaml(STUDENT)
+    config = replace(config, threads=flags.threads, schedule=config.schedule[phase : phase + 1])
     with tempfile.TemporaryDirectory() as folder:
         run = _run(config, folder)
         watch = Stopwatch(_places_of(run))
@@ -116,6 +121,7 @@ def student(flags: Flags) -> dict:
     return {
         "config": STUDENT.name,
         "settings": asdict(config.agent_settings),
+        "physics": run.schedule.phases[0].physics,
         "envs": config.envs,
         "threads": flags.threads,
         "picture_every": config.picture_every,
@@ -126,13 +132,15 @@ def student(flags: Flags) -> dict:
 
 
 def _places_of(run: TrainingRun) -> Places:
-    """Where an iteration spends its time; environments of several tasks have parts of their own."""
+    """Where an iteration spends its time; environments of several tasks or physics have parts of their own."""
     envs = run.env.parts if isinstance(run.env, Mixture) else [run.env]
+    mixed = "+" in (run.schedule.phases[0].physics or "")
     places: Places = {}
     for each in envs:
         env = each.env if isinstance(each, SharedSenses) else each
         assert isinstance(env, RodentVectorEnv)
-        places |= {f"{env.task.name}.{part}": place for part, place in parts_of_a_step(env).items()}
+        name = f"{env.task.name}.{env.physics.name}" if mixed else env.task.name
+        places |= {f"{name}.{part}": place for part, place in parts_of_a_step(env).items()}
     return places | {
         "inference": (run.agent, "step"),
         "experts": (run.collector.experts, "advise"),
@@ -160,7 +168,11 @@ def _run(config: TrainConfig, folder: str) -> TrainingRun:
 
 def main(flags: Flags) -> None:
     if flags.only:
-        print(json.dumps({"acting": acting, "interventions": interventions, "student": student}[flags.only](flags)))
+        measures: dict[str, Callable[[Flags], dict]] = {
+            "acting": acting, "interventions": interventions, "student": student,
+            "student_mixed": partial(student, phase=1),
+        }  # fmt: skip
+        print(json.dumps(measures[flags.only](flags)))
         return
     result: dict = {"command": " ".join(["python", *sys.argv]), "machine": describe_machine()}
     for part in PARTS:

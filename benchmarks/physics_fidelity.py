@@ -322,7 +322,8 @@ def _quiet_seconds(candidate: str, contest: Contest) -> Callable[[int], float]:
 
 def _seconds_of_learning() -> float:
     """A step of the recipe's agent, in all its passes."""
-    row = next(row for row in json.loads(LEARNING.read_text())["rows"] if row["agent"] == "mlp")
+    rows = json.loads(LEARNING.read_text())["rows"]
+    row = next(row for row in rows if (row["agent"], row.get("learner", "ppo")) == ("mlp", "ppo"))
     return 1 / row["steps_per_s"] - 1 / row["stepping_alone_steps_per_s"]
 
 

@@ -2,14 +2,20 @@
 
     python benchmarks/publish_policy.py RUN NAME [--episodes 20] [--command "rodent train ..."] [--known-failures "..."]
 
-Of a run of several seeds the one with the highest return is published, and the card tells the returns of all. Whole
-episodes of the mean action in dm_control's own environment; of the published one also in ours under `paper`, of its
-mean and of its sampled actions, and at half the step, since a gait that needs its step is an artefact. With learning
-curve, film, a strip of its frames and the run's configuration beside it.
+Of a run of several seeds the one with the highest return is published (of several tasks, their mean as shares of the
+maxima), and the card tells the returns of all. Whole episodes of the mean action in dm_control's own environment, of
+each of its tasks; of the published one also in ours under `paper`, of its mean and of its sampled actions, and at half
+the step, since a gait that needs its step is an artefact. Beside it, in the same worlds, stand the experts that taught
+it and an untrained network, of their mean action in dm_control's environment and of their sampled ones in ours. With
+learning curve, films, strips of their frames and the run's configuration beside it.
+
+A policy that sees needs OpenGL, since dm_control draws its pictures with nothing else.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -18,18 +24,22 @@ import tyro
 from policies.assessment import assess
 from policies.config import CONFIG_FILE, load_yaml, to_yaml
 from policies.curves import draw_curves
+from policies.experts import name_experts
 from policies.film import film_policy
 from policies.policy import Policy
 from policies.run_folder import seed_folders
 from rodent.machine import name_machine
+from rodent.rendering import probe
 
-# Simulator, physics, mean action: the first is what a policy is chosen by.
-SETTINGS = (
-    ("dm_control", "paper", True),
+Setting = tuple[str, str, bool]  # simulator, physics, mean action
+CHOICE: Setting = ("dm_control", "paper", True)  # what a policy is chosen by
+OTHERS: tuple[Setting, ...] = (
     ("rodent", "paper", True),
     ("rodent", "paper", False),
     ("rodent", "paper-half-step", True),
 )
+COMPARED: tuple[Setting, ...] = (CHOICE, ("rodent", "paper", False))  # for whoever stands beside it
+HOME = Path(__file__).parents[1] / "assets" / "policies"
 
 
 @dataclass
@@ -38,16 +48,53 @@ class Flags:
     name: tyro.conf.Positional[str]  # of the shipped policy
     episodes: int = 20
     seed: int = 1000  # of the worlds; training evaluates on seed 0
+    untrained_seed: int = 0  # of the weights of the untrained network
+    expert: tuple[str, ...] = ()  # TASK=POLICY, or POLICY for its own tasks (default: those that the run learnt from)
     command: str | None = None  # what trained it, for the card
     known_failures: str | None = None  # for the card
     film_seconds: float = 6.0
 
 
-def measure(policy: Policy, setting: tuple[str, str, bool], flags: Flags) -> dict:
+def measure(policy: Policy, task: str, setting: Setting, flags: Flags) -> dict[str, Any]:
     simulator, physics, deterministic = setting
-    report = assess(policy, policy.task, flags.episodes, flags.seed, physics, simulator, deterministic)
-    print(setting, report["mean_return"], report["ci95"], report["measures"], flush=True)
-    return {"steps": policy.facts["steps"], **report}
+    report = assess(policy, task, flags.episodes, flags.seed, physics, simulator, deterministic)
+    print(task, setting, report["mean_return"], report["ci95"], report["measures"], flush=True)
+    return report
+
+
+def own_rows(policy: Policy, settings: tuple[Setting, ...], flags: Flags) -> list[dict[str, Any]]:
+    """Evaluations of a policy in each of its tasks."""
+    steps = {"steps": policy.facts["steps"]}
+    return [steps | measure(policy, task, setting, flags) for task in policy.tasks for setting in settings]
+
+
+def comparisons(policy: Policy, flags: Flags) -> list[dict[str, Any]]:
+    """Evaluations of those who stand beside a policy, in each of its tasks."""
+    return [
+        who | measure(other, task, setting, flags)
+        for task in policy.tasks
+        for who, other in beside(policy, task, flags)
+        for setting in COMPARED
+    ]
+
+
+def beside(policy: Policy, task: str, flags: Flags) -> Iterator[tuple[dict[str, Any], Policy]]:
+    """Who stands beside a policy in a task, and how the card names it: its teacher, and a network without training."""
+    if expert := name_experts(flags.expert or policy.facts.get("experts", [])).get(task):
+        yield {"expert": expert}, Policy.load(expert)
+    if not policy.agent.PARTS:  # a modulated policy without its runner would be another architecture
+        yield {"untrained_seed": flags.untrained_seed}, policy.untrained(flags.untrained_seed)
+
+
+def share(rows: list[dict[str, Any]]) -> float:
+    """The mean over tasks of the return as a share of the maximum."""
+    return float(np.mean([row["mean_return"] / row["max_return"] for row in rows]))
+
+
+def told(rows: list[dict[str, Any]]) -> float | str:
+    """Returns of one seed, for the card."""
+    returns = {row["task"]: round(row["mean_return"], 1) for row in rows}
+    return ", ".join(f"{task} {value}" for task, value in returns.items()) if len(rows) > 1 else returns.popitem()[1]
 
 
 def draw_strip(film: Path, output: Path, count: int = 5, every: float = 0.16) -> None:
@@ -58,29 +105,38 @@ def draw_strip(film: Path, output: Path, count: int = 5, every: float = 0.16) ->
     iio.imwrite(output, np.concatenate(list(frames[first::step][:count]), axis=1))
 
 
+def draw_films(home: Path, tasks: list[str], seconds: float) -> str | dict[str, str]:
+    """A film and its strip of each task; returns what the card says of them."""
+    endings = {task: f"-{task}" if len(tasks) > 1 else "" for task in tasks}
+    for task, ending in endings.items():
+        film = home / f"film{ending}.gif"
+        film_policy(str(home), film, task, seconds=seconds, width=320, height=240, fps=12.5)
+        draw_strip(film, home / f"strip{ending}.png")
+    films = {task: f"film{ending}.gif" for task, ending in endings.items()}
+    return films if len(tasks) > 1 else films[tasks[0]]
+
+
 def main(flags: Flags) -> None:
     policies = [Policy.load(folder) for folder in seed_folders(flags.run)]
-    firsts = [measure(policy, SETTINGS[0], flags) for policy in policies]
-    best = max(range(len(policies)), key=lambda i: firsts[i]["mean_return"])
-    policy = policies[best]
-    evaluations = [firsts[best], *(measure(policy, setting, flags) for setting in SETTINGS[1:])]
-    returns = {f"seed {p.facts['seed']}:": round(e["mean_return"], 1) for p, e in zip(policies, firsts, strict=True)}
+    firsts = [own_rows(policy, (CHOICE,), flags) for policy in policies]
+    best = max(range(len(policies)), key=lambda i: share(firsts[i]))
+    policy, home = policies[best], HOME / flags.name
     policy.facts |= {
         "command": flags.command,
-        "seeds": returns,
+        "seeds": {f"seed {p.facts['seed']}:": told(rows) for p, rows in zip(policies, firsts, strict=True)},
         "machine": name_machine(),
-        "evaluations": evaluations,
+        **({"renderer": probe().gl_renderer or probe().name} if policy.senses.sees else {}),
+        "evaluations": [*firsts[best], *own_rows(policy, OTHERS, flags)],
+        "comparisons": comparisons(policy, flags),
         "known_failures": flags.known_failures,
         "curve": "curve.png",
-        "film": "film.gif",
     }
-    home = Path(__file__).parents[1] / "assets" / "policies" / flags.name
+    policy.save(home)
+    policy.facts["film"] = draw_films(home, policy.tasks, flags.film_seconds)
     policy.save(home)
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
     (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
     draw_curves([flags.run], home / "curve.png")
-    film_policy(str(home), home / "film.gif", seconds=flags.film_seconds, width=320, height=240, fps=12.5)
-    draw_strip(home / "film.gif", home / "strip.png")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 _TOLD = (
@@ -11,6 +12,7 @@ _TOLD = (
     "steps",
     "training_seconds",
     "machine",
+    "renderer",
     "seed",
     "seeds",
     "untrained_seed",
@@ -29,6 +31,11 @@ _REAL = (
     "rests and falls they hold. `belly_contact` and `upside_down` are shares of the time, `action_roughness` is the "
     "change of the action from step to step beside its spread, `tremor` the share of the joints' velocity power above "
     "12 Hz."
+)
+_COMPARED = (
+    "All act in the same worlds. An expert may read senses that this policy lacks. The untrained network is this one "
+    "with fresh weights and the same normalisation of its senses; of a network that learnt nothing the mean action may "
+    "hardly move the rat, so that sampled ones stand beside it."
 )
 
 
@@ -63,15 +70,17 @@ def write_card(facts: dict[str, Any], parameters: int) -> str:
     lines += [
         f"| {name.replace('_', ' ')} | {_in_words(facts[name])} |" for name in _TOLD if facts.get(name) is not None
     ]
-    evaluations = facts.get("evaluations", [])
-    lines += ["", "## Returns", "", *_returns(evaluations)]
-    if measured := [e for e in evaluations if e.get("measures")]:
-        lines += ["", "## How it moves", "", *_measures(measured)]
+    evaluations = _by_task([*facts.get("evaluations", []), *facts.get("comparisons", [])])
+    lines += ["", "## Returns", "", *_returns(evaluations, facts)]
+    if any(e.get("measures") for e in chain(*evaluations.values())):
+        lines += ["", "## How it moves", "", *_measures(evaluations)]
     if facts.get("known_failures"):
         lines += ["", "## Known failures", "", facts["known_failures"]]
-    for title, file in (("Learning curve", facts.get("curve")), ("Film", facts.get("film"))):
-        if file:
-            lines += ["", f"## {title}", "", f"![{title}]({file})"]
+    if facts.get("curve"):
+        lines += ["", "## Learning curve", "", f"![Learning curve]({facts['curve']})"]
+    if film := facts.get("film"):
+        films = {f"Film, {task}": file for task, file in film.items()} if isinstance(film, dict) else {"Film": film}
+        lines += ["", "## Film", "", *(f"![{title}]({file})" for title, file in films.items())]
     lines += [
         "",
         "## Use",
@@ -98,31 +107,59 @@ def _in_words(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _returns(evaluations: list[dict[str, Any]]) -> list[str]:
+def _by_task(evaluations: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    tasks = dict.fromkeys(e["task"] for e in evaluations)
+    return {task: [e for e in evaluations if e["task"] == task] for task in tasks}
+
+
+def _returns(evaluations: dict[str, list[dict[str, Any]]], facts: dict[str, Any]) -> list[str]:
+    """A table of returns, a row an evaluation; it names who acted if others did, too."""
     if not evaluations:
         return ["Not measured yet."]
-    lines = [
-        "| task | simulator | physics | action | episodes | mean return | 95 % interval | maximum |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for e in evaluations:
+    compared = bool(facts.get("comparisons"))
+    header = ["task", "simulator", "physics", "action", "episodes", "mean return", "95 % interval", "maximum"]
+    rows = []
+    for e in chain(*evaluations.values()):
         low, high = e["ci95"]
-        lines.append(
-            f"| {e['task']} | {e.get('simulator', 'rodent')} | {e['physics']} | {_action(e)} | {e['episodes']} "
-            f"| {e['mean_return']:.1f} | {low:.1f} to {high:.1f} | {e['max_return']:.0f} |"
-        )
-    return [*lines, "", "Intervals are bootstrapped over the episodes of this one network."]
+        row = [e["task"], e.get("simulator", "rodent"), e["physics"], _action(e), str(e["episodes"])]
+        row += [f"{e['mean_return']:.1f}", f"{low:.1f} to {high:.1f}", f"{e['max_return']:.0f}"]
+        rows.append([_actor(e) or "this"] * compared + row)
+    lines = _table(["policy"] * compared + header, rows)
+    if not compared:
+        return [*lines, "", "Intervals are bootstrapped over the episodes of this one network."]
+    return [*lines, "", f"Intervals are bootstrapped over the episodes of one network each. {_COMPARED}"]
 
 
 def _action(evaluation: dict[str, Any]) -> str:
     return "mean" if evaluation["deterministic"] else "sampled"
 
 
-def _measures(evaluations: list[dict[str, Any]]) -> list[str]:
-    """A table of the measures of movement, a column an evaluation."""
-    columns = [f"{e.get('simulator', 'rodent')}, {e['physics']}, {_action(e)}" for e in evaluations]
-    lines = [f"| measure | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for name in evaluations[0]["measures"]:
-        values = [e["measures"].get(name) for e in evaluations]
-        lines.append(f"| {name} | {' | '.join('-' if v is None else f'{v:.3g}' for v in values)} |")
-    return [*lines, "", _REAL] if "stride_hz" in evaluations[0]["measures"] else lines
+def _actor(evaluation: dict[str, Any]) -> str:
+    """Who acted; nothing for the policy itself."""
+    if "expert" in evaluation:
+        return f"expert {evaluation['expert']}"
+    return f"untrained, seed {evaluation['untrained_seed']}" if "untrained_seed" in evaluation else ""
+
+
+def _measures(evaluations: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """A table of the measures of movement a task, a column an evaluation."""
+    lines: list[str] = []
+    walks = False
+    for task, each in evaluations.items():
+        measured = [e for e in each if e.get("measures")]
+        titles = [(_actor(e), e.get("simulator", "rodent"), e["physics"], _action(e)) for e in measured]
+        names = list(dict.fromkeys(name for e in measured for name in e["measures"]))
+        rows = [[name, *(_measure(e["measures"].get(name)) for e in measured)] for name in names]
+        walks |= "stride_hz" in names
+        if rows:
+            lines += ["", f"### {task}", ""] if len(evaluations) > 1 else []
+            lines += _table(["measure", *(", ".join(filter(None, title)) for title in titles)], rows)
+    return [*lines[lines[:1] == [""] :], *(["", _REAL] if walks else [])]
+
+
+def _measure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *(f"| {' | '.join(row)} |" for row in rows)]

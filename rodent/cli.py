@@ -33,6 +33,7 @@ class EvaluateFlags:
     physics: str = "paper"  # a preset (rodent only)
     threads: int = 0  # worker threads; 0: every core
     stochastic: bool = False  # sample actions instead of taking their mean
+    untrained: int | None = None  # an untrained network of its architecture acts, of this seed
     json: bool = False  # print one JSON object
 
 
@@ -172,6 +173,8 @@ def evaluate(arguments: list[str]) -> None:
     from policies.policy import Policy
 
     policy = Policy.load(flags.policy)
+    if flags.untrained is not None:
+        policy = policy.untrained(flags.untrained)
     with _progress_bar("evaluating") as progress:
         report = assess(
             policy,
@@ -185,7 +188,7 @@ def evaluate(arguments: list[str]) -> None:
             progress,
         )
     if flags.json:
-        _print_json({**report, "policy": flags.policy})
+        _print_json({**report, "policy": flags.policy, "untrained_seed": flags.untrained})
         return
     low, high = report["ci95"]
     print(f"{report['task']} in {report['simulator']} ({report['physics']} physics), {report['episodes']} episodes:")

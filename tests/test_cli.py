@@ -57,6 +57,8 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
         (["bench", "--speed", "3"], "--speed"),
         (["evaluate"], "policy"),
         (["evaluate", "/no/such/policy"], "/no/such/policy"),
+        (["evaluate", "run", "--untrained", "-1"], "untrained network must be 0 or more, not -1"),
+        (["evaluate", "run-gaps-expert", "--untrained", "0"], "is built on a trained runner"),
         (["render", "/no/such/policy", "--output", "film.mp4"], "/no/such/policy"),
         (["curves", "/no/such/run"], "/no/such/run"),
         (["curves"], "no run to draw"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -28,9 +29,10 @@ def test_the_demo_ends_with_a_recording_and_a_report_of_a_shipped_policy(tmp_pat
         ["bash", ROOT / "tools" / "demo_shipped.sh", command, out], env=surroundings, check=True, timeout=600
     )
     asked = [line.split() for line in notes.read_text().splitlines()]
-    policies = sorted(path.parent.name for path in (ROOT / "assets" / "policies").glob("*/policy.json"))
-    assert sorted(Path(words[1]).name for words in asked if words[0] == "render") == policies
-    assert [words[:2] for words in asked[len(policies) :]] == [["record", "run"], ["analyze", str(out / "run.nwb")]]
+    policies = (ROOT / "assets" / "policies").glob("*/policy.json")
+    films = [(path.parent.name, task) for path in policies for task in json.loads(path.read_text())["tasks"]]
+    assert sorted((Path(words[1]).name, words[3]) for words in asked if words[0] == "render") == sorted(films)
+    assert [words[:2] for words in asked[len(films) :]] == [["record", "run"], ["analyze", str(out / "run.nwb")]]
     assert "--film" in asked[-1]
     assert (out / "run.nwb").is_file()
     assert (out / "report" / "index.html").is_file() and (out / "report" / "tables" / "overview.csv").is_file()

@@ -1,5 +1,9 @@
-"""The policies in the box do what their cards say, in dm_control's own environment."""
+"""The policies in the box, and those that their cards set beside them, do what the cards say, in dm_control's own
+environment.
+"""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,30 +12,48 @@ import numpy as np
 import pytest
 
 from policies.assessment import assess
-from policies.policy import Policy
+from policies.policy import DESCRIPTION_FILE, Policy, shipped_policies
 from rodent.machine import name_machine
-
-pytestmark = pytest.mark.slow
+from rodent.rendering import probe
 
 POLICIES = Path(__file__).parents[1] / "assets" / "policies"
 
 
-def told_by_card(policy: Policy) -> dict[str, Any]:
-    """The evaluation by which a policy was chosen."""
-    (told,) = [
-        e
-        for e in policy.facts["evaluations"]
-        if e["simulator"] == "dm_control" and e["deterministic"] and e["physics"] == "paper"
-    ]
-    return told
+def told_by_cards() -> Iterator[Any]:
+    """Folder and evaluation of the mean action in dm_control, a task and an actor each."""
+    for folder in sorted(path.parent for path in POLICIES.glob(f"*/{DESCRIPTION_FILE}")):
+        facts = json.loads((folder / DESCRIPTION_FILE).read_text())
+        for told in [*facts["evaluations"], *facts.get("comparisons", [])]:
+            expert, fresh = told.get("expert"), told.get("untrained_seed")
+            if (told["simulator"], told["deterministic"]) != ("dm_control", True) or expert not in (
+                None,
+                *shipped_policies(),  # another folder's policy need not be here
+            ):
+                continue
+            sees = "picture" in facts and expert is None
+            who = expert or (folder.name if fresh is None else f"untrained-{folder.name}")
+            marks = [pytest.mark.slow, *([pytest.mark.gl] if sees else [])]
+            yield pytest.param(folder, told, marks=marks, id=f"{folder.name}-{told['task']}-{who}")
 
 
-@pytest.mark.parametrize("folder", sorted(path for path in POLICIES.iterdir() if path.is_dir()), ids=lambda f: f.name)
-def test_a_shipped_policy_earns_what_its_card_says(folder: Path):
+def actor(policy: Policy, told: dict[str, Any]) -> Policy:
+    if "expert" in told:
+        return Policy.load(told["expert"])
+    return policy.untrained(told["untrained_seed"]) if "untrained_seed" in told else policy
+
+
+def told_of_the_like(facts: dict[str, Any]) -> bool:
+    """Whether a card was written where the very same numbers are to be expected."""
+    renderer = (probe().gl_renderer or probe().name) if "renderer" in facts else None
+    here = (name_machine(), mujoco.__version__, renderer)
+    return (facts["machine"], facts["mujoco"], facts.get("renderer")) == here
+
+
+@pytest.mark.parametrize(("folder", "told"), [*told_by_cards()])
+def test_a_shipped_policy_earns_what_its_card_says(folder: Path, told: dict[str, Any]):
     policy = Policy.load(folder)
-    told = told_by_card(policy)
-    report = assess(policy, policy.task, told["episodes"], told["seed"], simulator="dm_control")
-    if policy.facts["machine"] == name_machine() and policy.facts["mujoco"] == mujoco.__version__:
+    report = assess(actor(policy, told), told["task"], told["episodes"], told["seed"], simulator="dm_control")
+    if told_of_the_like(policy.facts):
         assert report["returns"] == told["returns"]
     else:  # the last bit of a sum may differ, and with it whole episodes
         variances = [np.var(e["returns"], ddof=1) / e["episodes"] for e in (told, report)]

@@ -11,8 +11,27 @@ from policies.lstm import LSTMSettings
 from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
 from policies.modulated import ModulatedSettings
+from policies.stopping import StopRequest
+from policies.training import TrainingRun
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """At how many environment steps each training run of a test begins, or goes on.
+
+    Training anew gives the same numbers as going on does, and so does not show in them.
+    """
+    begun: list[int] = []
+    go = TrainingRun.go
+
+    def noted(run: TrainingRun, stop: StopRequest) -> None:
+        begun.append(run.steps)
+        go(run, stop)
+
+    monkeypatch.setattr(TrainingRun, "go", noted)
+    return begun
 
 
 @pytest.fixture

@@ -115,7 +115,8 @@ def run_everything(rank: int, folder: Path) -> None:
     if rank == 0:
         shutil.copy(stopped.folder / "metrics.csv", folder / "stopped" / "stopped.csv")
     told |= {
-        "resumed": outcome(stopped, make_point_masses),
+        "resumed": outcome(stopped, make_counted),
+        "resumed_for": str(Counted.taken),
         "held": outcome(configure("mlp-ppo", folder), make_point_masses),
         "odd": outcome(configure("mlp-ppo", folder / "odd", envs=9), make_point_masses),
         "infinite": outcome(configure("mlp-ppo", folder / "infinite"), hurt_on_last_rank("poison")),
@@ -162,6 +163,20 @@ def numbers() -> torch.Tensor:
     return 3 + 2 * torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
 
 
+class Counted(PointMasses):
+    """Counts the control steps that this process takes with any of them: of a run that begins anew, all."""
+
+    taken = 0
+
+    def step(self, actions: np.ndarray) -> Any:
+        Counted.taken += 1
+        return super().step(actions)
+
+
+def make_counted(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
+    return Counted(envs, physics, aids)
+
+
 def hurt_on_last_rank(how: str) -> MakeEnv:
     """Makes point masses of which the last rank's are hurt in their 20th step: `stop`, `kill` or `poison`."""
 
@@ -186,5 +201,6 @@ if __name__ == "__main__":  # under torchrun: the last rank is killed in the fir
     torch.set_num_threads(1)
     where = Path(sys.argv[1])
     (where / f"attempt-{attempt}-rank-{os.environ['RANK']}").touch()
-    make = make_point_masses if attempt else hurt_on_last_rank("kill")
+    make = make_counted if attempt else hurt_on_last_rank("kill")
     train(replace(configure("mlp-ppo", where), resume=True), make)
+    (where / f"taken-{os.environ['RANK']}").write_text(str(Counted.taken))

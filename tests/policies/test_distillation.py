@@ -170,13 +170,14 @@ def test_a_student_reads_what_is_published_though_its_expert_reads_more(
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_a_taught_run_resumes_bit_for_bit(small: Any, tmp_path: Path, learner: str) -> None:
+def test_a_taught_run_resumes_bit_for_bit(small: Any, begun: list[int], tmp_path: Path, learner: str) -> None:
     policy("lstm", LSTMSettings(encoder=(8,), core=4, head=())).save(tmp_path / "recurrent")
     common = {"agent": "lstm", "learner": learner, "expert": (str(tmp_path / "recurrent"),)}
     common["kickstart"] = KickstartSettings(weights=(0.1,), steps=400)
     train(small(**common, run_dir=tmp_path / "whole"), make_point_masses)
     for steps in (256, 512):
         train(small(**common, run_dir=tmp_path / "parts", steps=steps, resume=True), make_point_masses)
+    assert begun == [0, 0, 256]
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
     assert_same_learning(tmp_path / "whole", tmp_path / "parts")
     assert "collector/experts.run/core.h" in newest(tmp_path / "whole")[0]

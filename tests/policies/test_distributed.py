@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,11 @@ from policies.registry import AGENTS, make_agent
 from policies.rollout import Rollout
 from policies.run_folder import CHECKPOINTS
 from policies.training import train
+from rodent.cli import main
 from rodent.errors import UsageError
 
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(RANKS)]
+OF_A_ROLLOUT = 16  # control steps; a run has three
 WALL_TIME = {"seconds", "steps_per_s", "collecting"}
 
 
@@ -104,6 +108,7 @@ def test_sums_and_moments_are_over_all_ranks(together: Path) -> None:
 
 def test_a_signal_to_one_rank_ends_all_with_a_checkpoint_from_which_they_go_on(together: Path) -> None:
     folder = together / "stopped" / "mlp-ppo"
+    assert told(together, "resumed_for") == [str(OF_A_ROLLOUT)] * RANKS
     assert told(together, "stopped") == [f"done {[str(folder)]}", "done []"]
     assert read_metrics(together / "stopped" / "stopped.csv")[-1]["steps"] == 256
     ours, theirs = newest(folder)[0], newest(together / "mlp-ppo")[0]
@@ -136,18 +141,76 @@ def test_a_run_of_two_ranks_is_resumed_by_two_alone(together: Path) -> None:
 def test_a_killed_rank_is_restarted_and_the_run_goes_on_from_its_last_checkpoint(
     together: Path, tmp_path: Path
 ) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(RANKS)]
     done = subprocess.run(
-        [*torchrun, "--max-restarts", "1", many_ranks.__file__, tmp_path], capture_output=True, text=True, timeout=600
+        [*TORCHRUN, "--max-restarts", "1", many_ranks.__file__, tmp_path], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert "rank 0 has lost another rank" in done.stderr
     assert len(list(tmp_path.glob("attempt-*"))) == 2 * RANKS
+    assert [(tmp_path / f"taken-{rank}").read_text() for rank in range(RANKS)] == [str(2 * OF_A_ROLLOUT)] * RANKS
     ours, theirs = newest(tmp_path / "mlp-ppo")[0], newest(together / "mlp-ppo")[0]
     for key in theirs:
         np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)
     assert [row["steps"] for row in read_metrics(tmp_path / "mlp-ppo" / "metrics.csv")] == [128, 256, 384]
     assert Policy.load(tmp_path / "mlp-ppo").facts["steps"] == 384
+
+
+# Python runs this in each process at its start: the second rank of the first attempt kills itself once there is a
+# checkpoint, of which a copy of the log tells.
+DEADLY = """
+import os, shutil, signal, threading, time
+from pathlib import Path
+
+def kill(folder):
+    while not any(folder.glob("checkpoints/step-*.safetensors")):
+        time.sleep(0.01)
+    shutil.copy(folder / "metrics.csv", folder / "before.csv")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if (os.environ.get("RANK"), os.environ.get("TORCHELASTIC_RESTART_COUNT")) == ("1", "0"):
+    threading.Thread(target=kill, args=[Path(os.environ["FOLDER"])], daemon=True).start()
+"""
+UPDATES, STEPS = 12, 64  # of the rodent, and of all environments in an update
+COMMAND = (
+    "train --task run-gaps --envs 4 --rollout 16 --pool 2 --threads 1 --mlp.hidden 16 --ppo.minibatch 32 "
+    f"--evaluation.episodes 0 --checkpoint-every {STEPS} --run-dir"
+).split()
+
+
+@pytest.mark.slow
+def test_the_command_of_the_manual_survives_the_loss_of_a_rank_with_rats_in_a_pool_of_arenas(tmp_path: Path) -> None:
+    folder, start = tmp_path / "many", tmp_path / "start"
+    start.mkdir()
+    (start / "sitecustomize.py").write_text(DEADLY)
+    paths = [str(start), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [
+            *TORCHRUN,
+            "--max-restarts",
+            "3",
+            "-m",
+            "rodent",
+            *COMMAND,
+            folder,
+            "--steps",
+            str(UPDATES * STEPS),
+            "--resume",
+        ],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "FOLDER": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    rows, before = (read_metrics(folder / name) for name in ("metrics.csv", "before.csv"))
+    assert [row["steps"] for row in rows] == [STEPS * (i + 1) for i in range(UPDATES)]
+    assert rows[0] == before[0] and "seconds" in rows[0]  # had it begun anew, this row would tell another wall time
+    assert len(before) < UPDATES and Policy.load(folder).facts["steps"] == UPDATES * STEPS
+
+    main([*COMMAND, str(tmp_path / "one"), "--steps", str(2 * STEPS)])  # longer, touch makes much of the last digits
+    for alone, both in zip(read_metrics(tmp_path / "one" / "metrics.csv"), rows, strict=False):
+        for figure in alone.keys() - WALL_TIME:
+            assert both[figure] == pytest.approx(alone[figure], rel=1e-3, abs=1e-5), figure
 
 
 def meet_all(store: dist.Store) -> list[dist.Store]:

@@ -184,11 +184,14 @@ def test_the_better_half_is_that_of_each_task(small: Any) -> None:
 
 
 @pytest.mark.parametrize(("agent", "learner"), [("mlp", "ppo"), ("merel2020", "vmpo")])
-def test_a_run_of_two_tasks_resumes_bit_for_bit(small: Any, tmp_path: Path, agent: str, learner: str) -> None:
+def test_a_run_of_two_tasks_resumes_bit_for_bit(
+    small: Any, begun: list[int], tmp_path: Path, agent: str, learner: str
+) -> None:
     common = {"task": TASKS, "agent": agent, "learner": learner, "privileged_critic": True}
     train(small(**common, run_dir=tmp_path / "whole"), make_two_tasks)
     for steps in (256, 512):
         train(small(**common, run_dir=tmp_path / "parts", steps=steps, resume=True), make_two_tasks)
+    assert begun == [0, 0, 256]
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
     assert_same_learning(tmp_path / "whole", tmp_path / "parts")
     assert any("popart" in name for name in newest(tmp_path / "whole")[0])

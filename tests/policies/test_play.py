@@ -93,6 +93,18 @@ def test_the_tasks_own_outcomes_are_among_the_measures_of_either_simulator(polic
     assert measures["gaps_crossed"] == 0 and "speed" in measures
 
 
+def test_an_untrained_network_of_a_policys_architecture_is_evaluated_in_its_place(
+    policy, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("policies.assessment.make_task", lambda name: SHORT)
+    policy.save(tmp_path)
+    main(["evaluate", str(tmp_path), "--untrained", "3", "--episodes", "2", "--physics", "fast", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["untrained_seed"] == 3
+    assert told["returns"] == assess(policy.untrained(3), "run", episodes=2, physics="fast")["returns"]
+    assert told["returns"] != assess(policy, "run", episodes=2, physics="fast")["returns"]
+
+
 def test_a_policy_that_reads_other_senses_is_refused_by_name(tmp_path, capsys):
     senses = ObservationSpec((("walker/joints_pos", 30), ("walker/whiskers", 24)))
     make_policy(senses).save(tmp_path / "whiskered")

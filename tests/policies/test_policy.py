@@ -17,7 +17,7 @@ from policies.merel2020 import Merel2020Settings
 from policies.mlp import MLPSettings
 from policies.modulated import ModulatedSettings
 from policies.observation import ObservationSpec
-from policies.policy import Policy
+from policies.policy import Policy, shipped_policies
 from policies.registry import AGENTS, make_agent
 from rodent.errors import UsageError
 
@@ -193,24 +193,25 @@ def test_damage_is_one_clear_line(file: str, damage: Any, message: str, tmp_path
     assert "\n" not in str(caught.value)
 
 
+EVALUATION = {
+    "task": "run",
+    "simulator": "dm_control",
+    "physics": "paper",
+    "deterministic": True,
+    "episodes": 20,
+    "mean_return": 1210.4,
+    "ci95": [1180.0, 1240.0],
+    "max_return": 1500.0,
+    "measures": {"speed": 0.8, "stride_hz": None},
+}
+
+
 def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
     policy = make()
-    measures = {"speed": 0.8, "stride_hz": None}
-    evaluation = {
-        "task": "run",
-        "simulator": "dm_control",
-        "physics": "paper",
-        "deterministic": True,
-        "episodes": 20,
-        "mean_return": 1210.4,
-        "ci95": [1180.0, 1240.0],
-        "max_return": 1500.0,
-        "measures": measures,
-    }
     policy.facts |= {
         "command": "rodent train --config run.yaml --seeds 0 1",
         "seeds": {"seed 0:": 1210.4, "seed 1:": 1100.0},
-        "evaluations": [evaluation],
+        "evaluations": [EVALUATION],
         "known_failures": "It falls at walls.",
         "curve": "curve.png",
     }
@@ -228,3 +229,41 @@ def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
         assert line in card.splitlines(), line
     assert "## Film" not in card
     assert "kg, makes 1.9 strides a second when it walks as it likes" in card and "and 5.2 where it changes" in card
+
+
+def test_a_card_tells_each_tasks_returns_and_movement_beside_experts_and_an_untrained_network() -> None:
+    policy = make()
+    mazes = {"task": "maze-forage", "mean_return": 300.0, "max_return": 600.0}
+    policy.facts |= {
+        "evaluations": [EVALUATION, EVALUATION | mazes | {"measures": {"orbs": 6.0, "speed": 0.5}}],
+        "comparisons": [
+            EVALUATION | {"expert": "runner", "measures": {"speed": 0.9}},
+            EVALUATION | mazes | {"untrained_seed": 3, "deterministic": False, "measures": {"orbs": 0.0}},
+        ],
+        "film": {"run": "film-run.gif", "maze-forage": "film-maze-forage.gif"},
+    }
+    card = policy.card()
+    returns = card[card.index("## Returns") :].splitlines()[4:8]
+    assert [line.split(" | ")[:5] for line in returns] == [
+        ["| this", "run", "dm_control", "paper", "mean"],
+        ["| expert runner", "run", "dm_control", "paper", "mean"],
+        ["| this", "maze-forage", "dm_control", "paper", "mean"],
+        ["| untrained, seed 3", "maze-forage", "dm_control", "paper", "sampled"],
+    ]
+    moves = card[card.index("## How it moves") : card.index("A real mammal")].splitlines()
+    assert moves == [
+        "## How it moves", "",
+        "### run", "",
+        "| measure | dm_control, paper, mean | expert runner, dm_control, paper, mean |", "|---|---|---|",
+        "| speed | 0.8 | 0.9 |", "| stride_hz | - | - |", "",
+        "### maze-forage", "",
+        "| measure | dm_control, paper, mean | untrained, seed 3, dm_control, paper, sampled |", "|---|---|---|",
+        "| orbs | 6 | 0 |", "| speed | 0.5 | - |", "",
+    ]  # fmt: skip
+    assert "![Film, run](film-run.gif)" in card and "![Film, maze-forage](film-maze-forage.gif)" in card
+
+
+@pytest.mark.parametrize("folder", shipped_policies().values(), ids=lambda folder: folder.name)
+def test_a_shipped_card_tells_what_its_description_holds(folder: Path) -> None:
+    held, card = (folder / "README.md").read_text(), Policy.load(folder).card()
+    assert card[card.index("| | |") :] == held[held.index("| | |") :]

@@ -69,12 +69,13 @@ def test_a_final_picture_counts_in_the_value_after_a_truncation() -> None:
     torch.testing.assert_close(rollout.next_values[LIMIT - 1][where], value)
 
 
-def test_a_run_that_sees_resumes_bit_for_bit(small: Any, tmp_path: Path) -> None:
+def test_a_run_that_sees_resumes_bit_for_bit(small: Any, begun: list[int], tmp_path: Path) -> None:
     common = {"agent": "merel2020", "merel2020": SETTINGS, "vision": True, "checkpoint_every": 256}
     whole = small(**common, run_dir=tmp_path / "whole")
     train(whole, make_point_masses)
     train(small(**common, run_dir=tmp_path / "parts", steps=256), make_point_masses)
     train(small(**common, run_dir=tmp_path / "parts", resume=True), make_point_masses)
+    assert begun == [0, 0, 256]
     ours, theirs = (Checkpoints(tmp_path / name / CHECKPOINTS, 3).read_newest() for name in ("whole", "parts"))
     assert ours and theirs and ours[1]["steps"] == theirs[1]["steps"] == 512
     assert ours[0].keys() == theirs[0].keys() and "collector/picture" in ours[0]

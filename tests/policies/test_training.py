@@ -47,19 +47,20 @@ def assert_same_learning(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("agent", ["mlp", "lstm"])
-def test_a_resumed_run_continues_bit_for_bit(small: Any, tmp_path: Path, agent: str) -> None:
+def test_a_resumed_run_continues_bit_for_bit(small: Any, begun: list[int], tmp_path: Path, agent: str) -> None:
     annealed = Phase(steps=512, physics="paper", action_std=0.2, rollout=8)
     schedule = (Phase(steps=640), annealed, Phase(steps=512, rate=1e-4))
     whole = small(agent=agent, steps=1664, schedule=schedule, run_dir=tmp_path / "whole")
     train(whole, make_point_masses)
     for steps in (384, 896, 1664):  # stops within the first and within the annealed phase
         train(replace(whole, steps=steps, run_dir=tmp_path / "parts", resume=True), make_point_masses)
+    assert begun == [0, 0, 384, 896]
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
     assert_same_learning(tmp_path / "whole", tmp_path / "parts")
 
 
 @pytest.mark.parametrize("agent", ["mlp", "lstm"])
-def test_the_rodent_itself_resumes_bit_for_bit(small: Any, tmp_path: Path, agent: str) -> None:
+def test_the_rodent_itself_resumes_bit_for_bit(small: Any, begun: list[int], tmp_path: Path, agent: str) -> None:
     aids = TrainingAids(episode_seconds=0.2, upright=0.1, jerk=0.1)
     whole = small(
         agent=agent, steps=256, envs=4, rollout=16, noise_persistence=0.8, aids=aids, run_dir=tmp_path / "whole"
@@ -67,6 +68,7 @@ def test_the_rodent_itself_resumes_bit_for_bit(small: Any, tmp_path: Path, agent
     train(whole)
     for steps in (128, 256):
         train(replace(whole, steps=steps, run_dir=tmp_path / "parts", resume=True))
+    assert begun == [0, 0, 128]
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
     assert_same_learning(tmp_path / "whole", tmp_path / "parts")
 

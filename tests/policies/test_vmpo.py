@@ -150,11 +150,12 @@ def test_the_update_makes_good_actions_likelier(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_a_run_resumes_bit_for_bit(name: str, small: Any, tmp_path: Path) -> None:
+def test_a_run_resumes_bit_for_bit(name: str, small: Any, begun: list[int], tmp_path: Path) -> None:
     common = {"agent": name, "learner": "vmpo", "checkpoint_every": 256, "vmpo": VMPOSettings(target_period=3)}
     train(small(**common, run_dir=tmp_path / "whole"), make_point_masses)
     train(small(**common, run_dir=tmp_path / "parts", steps=256), make_point_masses)
     train(small(**common, run_dir=tmp_path / "parts", resume=True), make_point_masses)
+    assert begun == [0, 0, 256]
     ours, theirs = (Checkpoints(tmp_path / folder / CHECKPOINTS, 3).read_newest() for folder in ("whole", "parts"))
     assert ours and theirs and ours[1]["steps"] == theirs[1]["steps"] == 512
     assert ours[0].keys() == theirs[0].keys()

@@ -1,0 +1,71 @@
+"""The comparison of learners tells what each was given, and what its numbers are worth."""
+
+import pytest
+
+from policies.policy import Policy
+from tests.benchmark import load
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch):
+    return load("learners", monkeypatch)
+
+
+def row(learner: str, seed: int, paper: list[float], fast: list[float]) -> dict:
+    return {"agent": "mlp", "learner": learner, "seed": seed, "paper": {"returns": paper}, "fast": {"returns": fast}}
+
+
+ROWS = [
+    row("ppo", 0, [100.0, 140.0], [400.0, 400.0]),
+    row("ppo", 1, [80.0, 80.0], [400.0, 400.0]),
+    row("untrained", 0, [19.0, 21.0], [20.0, 20.0]),
+    row("vmpo", 0, [60.0, 60.0], [300.0, 300.0]),
+    row("vmpo", 1, [60.0, 60.0], [300.0, 300.0]),
+]
+
+
+def test_runs_share_steps_and_physics_and_vmpo_learns_its_noise_unless_it_is_pinned(script) -> None:
+    configs = {learner: script.run_config(script.Train("mlp", learner)) for learner in script.LEARNERS}
+    assert {name: config.learner for name, config in configs.items()} == {
+        "ppo": "ppo", "vmpo": "vmpo", "vmpo-pinned": "vmpo",
+    }  # fmt: skip
+    noise = {name: [phase.action_std for phase in config.schedule] for name, config in configs.items()}
+    assert noise["vmpo"] == [None, None] and noise["ppo"] == noise["vmpo-pinned"] and None not in noise["ppo"]
+    assert len({(config.steps, config.physics, config.envs, config.aids) for config in configs.values()}) == 1
+    assert len({config.folder for config in configs.values()}) == 3
+
+
+def test_a_ratio_has_an_interval_each_seeds_own_and_a_floor_under_either_physics(script) -> None:
+    paper, fast = script.compare_all(ROWS)
+    assert (paper["learner"], paper["physics"], fast["physics"]) == ("vmpo", "paper", "fast")
+    assert (paper["mean_return"], paper["ppo_mean_return"], paper["untrained_mean_return"]) == (60.0, 100.0, 20.0)
+    assert paper["ratio"] == 0.6 and paper["ratio_above_untrained"] == 0.5
+    assert paper["ratio_by_seed"] == {0: 0.5, 1: 0.75}
+    assert paper["ratio_ci95"] == [0.462, 0.75]  # PPO's mean is seldom above 130 and never below 80, V-MPO's always 60
+    assert fast["ratio"] == 0.75 and fast["ratio_ci95"] == [0.75, 0.75]
+    assert script.compare_all(ROWS[:3]) == []
+
+
+def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_network(
+    script, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked: list[tuple[int | None, str]] = []
+
+    def evaluate(policy: Policy, task: str, episodes: int, physics: str) -> object:
+        asked.append((policy.facts.get("untrained_seed"), physics))
+        return type("Told", (), {"to_json": lambda self: {"mean_return": 9.0, "ci95": [8.0, 10.0], "returns": [9.0]}})()
+
+    monkeypatch.setattr(script, "evaluate", evaluate)
+    for learner, steps in (("ppo", 400_000), ("vmpo", 1_000)):
+        policy = Policy.load("run")
+        policy.facts |= {"steps": steps, "training_seconds": 60.0}
+        policy.save(script._folder("mlp", learner, 4) / "policy")
+        (script._folder("mlp", learner, 4) / "metrics.csv").write_text("steps,std\n1,0.4\n2,0.2\n")
+    script.report(script.Report(episodes=1))
+    assert asked == [(None, "paper"), (None, "fast"), (4, "paper"), (4, "fast")]
+    told = script.json.loads(script.RESULT.read_text())
+    assert [(row["learner"], row["seed"]) for row in told["rows"]] == [("ppo", 4), ("untrained", 4)]
+    assert told["rows"][0]["action_std"] == 0.2 and told["compared"] == []
+    assert any("vmpo has its defaults" in note for note in told["notes"])
+    assert (script.CURVES / "mlp-ppo-seed-4.csv").is_file()

@@ -1,0 +1,108 @@
+"""A policy is published with what it earns in each of its tasks, beside its experts and an untrained network."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from policies.config import CONFIG_FILE, TrainConfig, load_yaml, to_yaml
+from policies.merel2020 import Merel2020Agent, Merel2020Settings
+from policies.metrics import METRICS_FILE
+from policies.mlp import MLPSettings
+from policies.observation import ObservationSpec
+from policies.policy import Policy
+from policies.registry import make_agent
+from policies.run_folder import POLICY
+from rodent.env import RodentVectorEnv
+from rodent.tasks.run import Run
+from rodent.tasks.two_tap import TwoTap
+from tests.benchmark import load
+
+SHORT = {"run": Run(time_limit=0.1), "two-tap": TwoTap(time_limit=0.1)}
+SETTINGS = Merel2020Settings(channels=(2,), vision=4, proprioception=(8,), core=6, critic=(), policy=(7,))
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch):
+    """The script, whose episodes last for five control steps of ours."""
+    module = load("publish_policy", monkeypatch)
+    monkeypatch.setattr("policies.assessment.make_task", SHORT.__getitem__)
+    monkeypatch.setattr(module, "CHOICE", ("rodent", "fast", True))
+    monkeypatch.setattr(module, "OTHERS", (("rodent", "paper", True),))
+    monkeypatch.setattr(module, "COMPARED", (("rodent", "fast", True), ("rodent", "fast", False)))
+    return module
+
+
+def save_run(folder: Path, policy: Policy, config: TrainConfig) -> None:
+    policy.save(folder / POLICY)
+    (folder / CONFIG_FILE).write_text(to_yaml(config))
+    (folder / METRICS_FILE).write_text(
+        "steps,seconds,reward,run.reward,two-tap.reward\n64,1,0.1,0.1,0.1\n128,2,0.3,0.2,0.4\n"
+    )
+
+
+def save_expert(folder: Path, task: str) -> None:
+    env = RodentVectorEnv(SHORT[task], 1, "fast", 1, privileged=True)
+    senses, settings = ObservationSpec.of(env.single_observation_space, privileged=True), MLPSettings((8,))
+    agent = make_agent("mlp", senses.size, 38, settings)
+    names = tuple(actuator.name for actuator in env.body.actuators)
+    Policy(agent.requires_grad_(False), settings, senses, names, {"tasks": [task], "privileged": True}).save(folder)
+
+
+def student(experts: list[str]) -> Policy:
+    env = RodentVectorEnv(SHORT["run"], 1, "fast", 1, vision=True)
+    senses = ObservationSpec.of(env.single_observation_space)
+    names = tuple(actuator.name for actuator in env.body.actuators)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        agent = Merel2020Agent(senses.size, 38, SETTINGS, picture_shape=senses.picture[1], tasks=2)
+    facts = {"tasks": list(SHORT), "seed": 0, "steps": 128, "experts": experts, "picture_every": 5}
+    return Policy(agent.requires_grad_(False), SETTINGS, senses, names, facts)
+
+
+def test_a_student_is_published_with_its_tasks_its_experts_and_an_untrained_network(
+    script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "HOME", tmp_path / "shipped")
+    for task in SHORT:
+        save_expert(tmp_path / task, task)
+    experts = [f"{task}={tmp_path / task}" for task in SHORT]
+    config = TrainConfig(
+        task=tuple(SHORT), agent="merel2020", learner="distill", vision=True, expert=tuple(experts), merel2020=SETTINGS
+    )
+    save_run(tmp_path / "taught", student(experts), config)
+    script.main(script.Flags(tmp_path / "taught", "student", episodes=2, untrained_seed=3, film_seconds=0.2))
+
+    home = tmp_path / "shipped" / "student"
+    facts, card = Policy.load(home).facts, (home / "README.md").read_text()
+    assert [(e["task"], e["physics"]) for e in facts["evaluations"]] == [
+        ("run", "fast"), ("two-tap", "fast"), ("run", "paper"), ("two-tap", "paper"),
+    ]  # fmt: skip
+    beside = [(e["task"], e.get("expert", e.get("untrained_seed")), e["deterministic"]) for e in facts["comparisons"]]
+    assert beside == [
+        (task, who, mean) for task in SHORT for who in (str(tmp_path / task), 3) for mean in (True, False)
+    ]
+    (fresh,) = [e for e in facts["comparisons"] if e["task"] == "run" and "untrained_seed" in e and e["deterministic"]]
+    assert script.assess(Policy.load(home).untrained(3), "run", 2, 1000, "fast")["returns"] == fresh["returns"]
+    for task in SHORT:
+        assert f"| this | {task} | rodent | fast | mean | 2 |" in card
+        assert f"| expert {tmp_path / task} | {task} | rodent | fast | sampled | 2 |" in card
+        assert f"| untrained, seed 3 | {task} | rodent | fast | mean | 2 |" in card
+        assert f"![Film, {task}](film-{task}.gif)" in card
+        assert (home / f"film-{task}.gif").is_file() and (home / f"strip-{task}.png").is_file()
+    assert (home / "curve.png").is_file() and load_yaml(home / CONFIG_FILE).task == tuple(SHORT)
+
+
+def row(task: str, value: float) -> dict:
+    return {"task": task, "mean_return": value, "max_return": {"run-gaps": 1500.0, "maze-forage": 600.0}[task]}
+
+
+def test_of_several_tasks_each_counts_by_its_share_of_its_maximum(script) -> None:
+    assert script.share([row("run-gaps", 150.0), row("maze-forage", 300.0)]) == pytest.approx(0.3)
+    assert script.told([row("run-gaps", 150.04)]) == 150.0
+    assert script.told([row("run-gaps", 150.0), row("maze-forage", 300.0)]) == "run-gaps 150.0, maze-forage 300.0"
+
+
+def test_a_modulated_policy_stands_alone_since_it_has_no_untrained_network(script) -> None:
+    flags = script.Flags(Path("run"), "name")
+    assert list(script.beside(Policy.load("run-gaps-expert"), "run-gaps", flags)) == []
