@@ -105,7 +105,7 @@ class VMPO(Learner):
             advantages, targets = advantages / self.popart.std[tasks], self.popart.normalise(targets, tasks)
             for batch in rollout.minibatches(advantages, targets, count, recurrent, generator):
                 loss, figure = self._loss(batch)
-                figure["gradient_norm"] = self.ranks.part(self._descend(loss))
+                figure["gradient_norm"] = self.ranks.part(self._descend(loss, batch))
                 figures.append(figure)
         return self._summarise(figures) | self.popart.figures(self.tasks) | {"rate": self.rate}
 
@@ -173,17 +173,9 @@ class VMPO(Learner):
             temperature_loss = temperature_loss + share * own_loss
         return policy_loss, temperature_loss
 
-    def _descend(self, loss: Tensor) -> Tensor:
-        if not torch.isfinite(self.ranks.sum(loss)):
-            raise UsageError(
-                "the policy's numbers are no longer finite: go on from the last checkpoint with a lower vmpo.rate"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.ranks.sum_gradients(self.parameters().values())
-        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
-        self.optimizer.step()
-        return norm.detach()
+    def _gradient_limits(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Besides, temperature and multipliers, which are not clipped."""
+        return [*super()._gradient_limits(), (list(self.duals.parameters()), math.inf)]
 
     def parameters(self) -> dict[str, nn.Parameter]:
         return super().parameters() | {f"duals.{name}": value for name, value in self.duals.named_parameters()}
