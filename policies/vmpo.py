@@ -26,7 +26,7 @@ class VMPOSettings:
 
     epochs: int = 3  # passes over each rollout
     minibatch: int = 256  # environment steps a minibatch, about
-    target_period: int = 1  # updates a target network; it never acts, unlike in the paper: the agent itself does
+    target_period: int = 1  # updates that a target network lasts; unlike in Song et al., the agent acts, not the target
     gamma: float = 0.98  # discount a control step
     value: float = 1.0  # weight of the critic's loss
     max_gradient: float = 1.0  # norm to which gradients are clipped
