@@ -214,6 +214,17 @@ class Agent(nn.Module, ABC):
         """The critic's weights, where it shares none with the policy and may learn alone (see `value`); else none."""
         return []
 
+    def trained_apart(self) -> list[list[nn.Parameter]]:
+        """The weights, in groups that other losses train than the rest; the first has the policy's own.
+
+        Learners clip the gradient of each group by its own norm, so that no loss slows what another trains:
+        that of a policy grows as its noise shrinks.
+        """
+        critic = self.critic_parameters()
+        apart = {id(parameter) for parameter in critic}
+        others = [parameter for parameter in self.parameters() if id(parameter) not in apart]
+        return [others, critic] if critic else [others]
+
     def value(self, observations: Tensor) -> Tensor:
         """What a critic that shares no weight with the policy says of observations (..., D + P), as `Output.value`."""
         raise TypeError(f"the critic of agent {self.name} shares weights with its policy")

@@ -93,7 +93,7 @@ class Distillation(Learner):
         for _ in range(self.settings.epochs):
             for batch in rollout.minibatches(advantages, returns, count, recurrent, generator):
                 loss, figure = self._loss(batch)
-                figure["gradient_norm"] = self.ranks.part(self._descend(loss))
+                figure["gradient_norm"] = self.ranks.part(self._descend(loss, batch))
                 figures.append(figure)
         return self._summarise(figures) | valued | {"rate": self.rate}
 
@@ -106,15 +106,3 @@ class Distillation(Learner):
         loss = imitation_loss + self.settings.value * value_loss
         figures = {"value_loss": value_loss.detach(), "entropy": batch.mean(output.entropy()).detach()}
         return loss, figures | self.tasks.figures({"value_loss": value_losses}, batch) | experts
-
-    def _descend(self, loss: Tensor) -> Tensor:
-        if not torch.isfinite(self.ranks.sum(loss)):
-            raise UsageError(
-                "the student's numbers are no longer finite: go on from the last checkpoint with a lower distill.rate"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.ranks.sum_gradients(self.agent.parameters())
-        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
-        self.optimizer.step()
-        return norm.detach()

@@ -121,8 +121,9 @@ class Ranks:
         """The sum of all ranks' parts, entry by entry, without gradient; the same on every rank to the bit."""
         return part
 
-    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make the gradients of parts the gradients of their sum, in place."""
+    def sum_gradients(self, parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
+        """Make the gradients of parts of a loss the gradients of their sum, in place. Returns the sum, ()."""
+        return loss.detach()
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is up on any rank."""
@@ -191,11 +192,13 @@ class ManyRanks(Ranks):
             dist.all_reduce(total)
         return total
 
-    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+    def sum_gradients(self, parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        total = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, summed in zip(gradients, total.split([each.numel() for each in gradients]), strict=True):
+        own = [loss.detach(), *gradients]
+        total, *sums = self.sum(torch.cat([part.flatten() for part in own])).split([part.numel() for part in own])
+        for gradient, summed in zip(gradients, sums, strict=True):
             gradient.copy_(summed.view_as(gradient))
+        return total.view(())
 
     def any(self, flag: bool) -> bool:
         return bool(self.sum(torch.tensor(int(flag))))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from policies.agent import Agent, Output
 from policies.distributed import ALONE, Ranks
+from policies.finite import NotFiniteError
 from policies.kickstart import expert_distance, expert_divergence
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
@@ -30,6 +31,7 @@ class Learner(ABC):
     settings_type: ClassVar[type[Any]]
 
     agent: Agent
+    settings: Any
     tasks: Tasks
     optimizer: torch.optim.Optimizer
     ranks: Ranks
@@ -44,7 +46,7 @@ class Learner(ABC):
         """Learn from a rollout; randomness comes from `generator` alone. Returns figures for the log, by name.
 
         Raises:
-            UsageError: the numbers are no longer finite.
+            NotFiniteError: the numbers are no longer finite; on every rank.
         """
 
     @abstractmethod
@@ -83,6 +85,36 @@ class Learner(ABC):
         alone = tuple(f"{task}." for task, has in zip(self.tasks.names, guided.tolist(), strict=True) if not has)
         of_tasks = {name: x for name, x in self.tasks.figures(of_guided, batch).items() if not name.startswith(alone)}
         return batch.mean(weights * divergence), figures | of_tasks
+
+    def _descend(self, loss: Tensor, batch: Minibatch) -> Tensor:
+        """A step of the optimiser down a loss, of which each rank has its part.
+
+        Returns:
+            The norm of the gradient of the policy's own weights before it is clipped; see `Agent.trained_apart`.
+
+        Raises:
+            NotFiniteError: the loss or a gradient is not finite. Then there is no step.
+        """
+        self.optimizer.zero_grad()
+        loss.backward()
+        total = self.ranks.sum_gradients(self.parameters().values(), loss)
+        norms = [nn.utils.clip_grad_norm_(group, limit) for group, limit in self._gradient_limits()]
+        self._check_finite(torch.stack([total, *norms]), batch)
+        self.optimizer.step()
+        return norms[0].detach()
+
+    def _gradient_limits(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Which parameters' gradients are clipped together, and to what norm: all that the optimiser changes."""
+        return [(group, self.settings.max_gradient) for group in self.agent.trained_apart()]
+
+    def _check_finite(self, numbers: Tensor, batch: Minibatch) -> None:
+        """Complain of numbers that are not finite, which all ranks have made of a minibatch and know."""
+        if not torch.isfinite(numbers).all():
+            raise NotFiniteError(
+                "the policy's numbers are no longer finite: go on from the last checkpoint with --resume, or from its "
+                f"policy with --init-from and a lower {self.name}.rate",
+                batch,
+            )
 
     def _summarise(self, figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
         """Means over minibatches of figures of which each rank has its part."""

@@ -151,6 +151,22 @@ class Merel2020Agent(Agent):
 
         return self._forward(observations, pictures, run, NOTHING)
 
+    def trained_apart(self) -> list[list[nn.Parameter]]:
+        """The policy's layers; core and critic; and, where both losses train them, the encoders."""
+        settings = self.settings
+        if settings.wiring == "shared":
+            return super().trained_apart()
+        encoders = [*self.proprioception.parameters(), *(self.vision.parameters() if self.vision else ())]
+        value = [*self.core.parameters(), *self.critic.parameters()]
+        both: list[nn.Parameter] = []
+        if settings.encoders == "value":
+            value += encoders
+        elif settings.wiring == "merel2020":
+            both = encoders
+        apart = {id(parameter) for parameter in value + both}
+        policy = [parameter for parameter in self.parameters() if id(parameter) not in apart]
+        return [policy, value, both] if both else [policy, value]
+
     def _forward(self, observation: Tensor, picture: Tensor | None, run: Run, probe: Probe) -> Output:
         """The wiring."""
         seen = self.normaliser(observation)

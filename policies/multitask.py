@@ -47,7 +47,12 @@ class Tasks:
     @cached_property
     def step_weights(self) -> Tensor:
         """(tasks,), how much a step of each counts in a mean over all steps: 1 where all steps count alike."""
-        return self.shares * len(self.ids) / torch.bincount(self.ids, minlength=len(self.names))
+        return self.shares * self.rarity
+
+    @cached_property
+    def rarity(self) -> Tensor:
+        """(tasks,), how many steps there are of all tasks for one of each."""
+        return len(self.ids) / torch.bincount(self.ids, minlength=len(self.names))
 
     @cached_property
     def rows(self) -> list[NDArray[np.intp]]:
@@ -82,9 +87,8 @@ class Tasks:
         """
         if len(self.names) == 1:
             return {}
-        crowds = len(self.ids) / torch.bincount(self.ids, minlength=len(self.names))
         return {
-            f"{task}.{name}": crowds[i] * batch.mean(value.detach() * (batch.tasks == i))
+            f"{task}.{name}": self.rarity[i] * batch.mean(value.detach() * (batch.tasks == i))
             for name, value in values.items()
             for i, task in enumerate(self.names)
         }

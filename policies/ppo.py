@@ -95,14 +95,12 @@ class PPO(Learner):
         self.valuation = Valuation(
             agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
         )
-        self.critic_parameters = agent.critic_parameters()
-        apart = {id(parameter) for parameter in self.critic_parameters}
-        self.policy_parameters = [parameter for parameter in agent.parameters() if id(parameter) not in apart]
-        groups = [
-            {"params": self.policy_parameters, "lr": settings.rate},
-            {"params": self.critic_parameters, "lr": settings.critic_rate},
-        ]
+        critic = agent.critic_parameters()
+        apart = {id(parameter) for parameter in critic}
+        policy = [parameter for parameter in agent.parameters() if id(parameter) not in apart]
+        groups = [{"params": policy, "lr": settings.rate}, {"params": critic, "lr": settings.critic_rate}]
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], eps=1e-5, fused=True)
+        self._critic_learns_alone = bool(critic)
         self._adapts = settings.rate_rule == "adaptive"
 
     def value_facts(self) -> dict[str, float | list[float]]:
@@ -136,13 +134,12 @@ class PPO(Learner):
             if divergences[-1] > settings.kl_stop:
                 break
             loss, figure = self._loss(batch, output)
-            figure["gradient_norm"] = ranks.part(self._descend(loss))
+            figure["gradient_norm"] = ranks.part(self._descend(loss, batch))
             figures.append(figure)
-        if self.critic_parameters:
+        if self._critic_learns_alone:
             for batch in batches:  # the policy has moved far enough; the critic learns from what is left
-                self._descend(
-                    settings.value * batch.mean(self._value_loss(self.agent.value(batch.observations), batch))
-                )
+                value_losses = self._value_loss(self.agent.value(batch.observations), batch)
+                self._descend(settings.value * batch.mean(value_losses), batch)
         divergence = divergences[-1]
         if self._adapts:
             self._adapt_rate(divergence)
@@ -154,12 +151,9 @@ class PPO(Learner):
         """How far the policy has moved since it acted: mean KL(old || new)."""
         with torch.no_grad():
             kl = batch.mean(gaussian_kl(batch.means, batch.log_stds, output.mean, output.log_std))
-            divergence = self.ranks.sum(kl).item()
-        if not math.isfinite(divergence):
-            raise UsageError(
-                "the policy's numbers are no longer finite: go on from the last checkpoint with a lower ppo.rate"
-            )
-        return divergence
+            divergence = self.ranks.sum(kl)
+        self._check_finite(divergence, batch)
+        return divergence.item()
 
     def _loss(self, batch: Minibatch, output: Output) -> tuple[Tensor, dict[str, Tensor]]:
         ratio = (output.log_prob(batch.actions) - batch.log_probs).exp()
@@ -184,16 +178,6 @@ class PPO(Learner):
     def _value_loss(self, value: Tensor, batch: Minibatch) -> Tensor:
         errors = self.agent.of_task(value, batch.tasks) - batch.returns
         return 0.5 * self.tasks.step_weights[batch.tasks] * errors.square()
-
-    def _descend(self, loss: Tensor) -> Tensor:
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.ranks.sum_gradients(self.agent.parameters())
-        # Apart, so that neither's gradient scales the other's down: the policy's grows as its noise shrinks.
-        norm = nn.utils.clip_grad_norm_(self.policy_parameters, self.settings.max_gradient)
-        nn.utils.clip_grad_norm_(self.critic_parameters, self.settings.max_gradient)
-        self.optimizer.step()
-        return norm.detach()
 
     def _adapt_rate(self, divergence: float) -> None:
         if divergence > self.settings.kl_high:

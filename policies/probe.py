@@ -51,7 +51,7 @@ class Intervention:
         """The activation (batch, units) with the change made.
 
         Raises:
-            UsageError: the batch has no such environment.
+            UsageError: the batch has no such environment, or not as many as there are values for.
         """
         batch, units = activation.shape
         if self.envs is not None and max(self.envs) >= batch:
@@ -60,6 +60,11 @@ class Intervention:
         columns = torch.tensor(self.units if self.units is not None else range(units), device=activation.device)
         before = activation[rows, columns]
         value = self.value[time - self.start] if self.kind == "replace" else self.value
+        if value.ndim == 2 and len(value) not in (1, len(rows)):
+            raise UsageError(
+                f"an intervention on {self.layer} has values for {len(value)} environments, and there are {len(rows)}: "
+                "give one row for all, or as many"
+            )
         value = value.to(activation)
         after = {"scale": before * value, "add": before + value}.get(self.kind, value.expand_as(before))
         changed = activation.clone()

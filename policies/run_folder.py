@@ -14,8 +14,9 @@ from rodent.errors import UsageError
 
 CHECKPOINTS = "checkpoints"
 POLICY = "policy"
+NOT_FINITE = "not_finite.safetensors"  # the batch at which the run's numbers were lost
 _LOCK = ".lock"  # held by the process that trains; it says nothing when nobody holds it
-_OURS = (CONFIG_FILE, METRICS_FILE, CHECKPOINTS, POLICY)
+_OURS = (CONFIG_FILE, METRICS_FILE, CHECKPOINTS, POLICY, NOT_FINITE)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from policies.environment import (
 )
 from policies.evaluation import Evaluation, evaluate
 from policies.experts import Experts, check_experts, load_experts
+from policies.finite import NotFiniteError, arrays_of, check_finite, keep_batch
 from policies.metrics import Metrics
 from policies.modulated import ModulatedAgent
 from policies.observation import ObservationSpec
@@ -37,7 +38,7 @@ from policies.policy import Policy
 from policies.progress import RunProgress
 from policies.registry import make_agent_for, make_learner
 from policies.rollout import Rollout
-from policies.run_folder import CHECKPOINTS, POLICY, claim, hold
+from policies.run_folder import CHECKPOINTS, NOT_FINITE, POLICY, claim, hold
 from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
@@ -178,7 +179,11 @@ class TrainingRun:
             self._close()
 
     def iterate(self) -> dict[str, float]:
-        """Collect a rollout and learn from it. The very first rollout only tells the normaliser what to expect."""
+        """Collect a rollout and learn from it. The very first rollout only tells the normaliser what to expect.
+
+        Raises:
+            UsageError: the numbers are no longer finite; the batch that made them is in the run folder.
+        """
         self._anneal()
         self._kickstart()
         began = time.monotonic()
@@ -187,7 +192,7 @@ class TrainingRun:
         collected = time.monotonic()
         with torch_threads(self.config.learner_threads):
             if self.agent.normaliser.count > 0:
-                figures |= self.learner.update(self.rollout, self.generator)
+                figures |= self._learn()
             self.agent.normaliser.update(self.rollout.observations, self.ranks)
         now = time.monotonic()
         count = len(self.rollout.rewards) * self.config.envs
@@ -202,6 +207,16 @@ class TrainingRun:
             "std": float(self.agent.log_std.detach().exp().mean()),
             **figures,
         }
+
+    def _learn(self) -> dict[str, float]:
+        """What the learner makes of the rollout; where that loses its numbers, the run ends."""
+        try:
+            return self.learner.update(self.rollout, self.generator)
+        except NotFiniteError as error:
+            parts = self.ranks.gather(arrays_of(error.batch))
+            facts = {"learner": self.learner.name, "steps": self.steps, "width": error.batch.width}
+            kept = self.ranks.first(lambda: keep_batch(self.folder / NOT_FINITE, parts, facts))
+            raise UsageError(f"{error}; {kept}") from None
 
     @property
     def _progress(self) -> float:
@@ -401,8 +416,9 @@ class TrainingRun:
         progress.show(done, self.steps, self._rate, left, f"reward {figures['reward']:.3f} a step")
 
     def _save(self) -> None:
-        """Write a checkpoint, and the policy as it is now."""
+        """Write a checkpoint, and the policy as it is now, unless they hold numbers that are not finite."""
         self.ranks.check_alike(self.agent.state_dict())
+        check_finite(self.agent.state_dict() | self.learner.state_dict())
         state = self._state()
         if self.ranks.writes:
             self.checkpoints.write(self.steps, *state)

@@ -26,7 +26,7 @@ class VMPOSettings:
 
     epochs: int = 3  # passes over each rollout
     minibatch: int = 256  # environment steps a minibatch, about
-    target_period: int = 1  # updates from one copy of the agent into the target network to the next
+    target_period: int = 1  # updates that a target network lasts; unlike in Song et al., the agent acts, not the target
     gamma: float = 0.98  # discount a control step
     value: float = 1.0  # weight of the critic's loss
     max_gradient: float = 1.0  # norm to which gradients are clipped
@@ -105,7 +105,7 @@ class VMPO(Learner):
             advantages, targets = advantages / self.popart.std[tasks], self.popart.normalise(targets, tasks)
             for batch in rollout.minibatches(advantages, targets, count, recurrent, generator):
                 loss, figure = self._loss(batch)
-                figure["gradient_norm"] = self.ranks.part(self._descend(loss))
+                figure["gradient_norm"] = self.ranks.part(self._descend(loss, batch))
                 figures.append(figure)
         return self._summarise(figures) | self.popart.figures(self.tasks) | {"rate": self.rate}
 
@@ -127,7 +127,8 @@ class VMPO(Learner):
         with torch.no_grad():
             old = self.target.unroll(batch.observations, batch.initial_state, batch.starts, batch.pictures)
 
-        policy_loss, temperature_loss = self._improve(batch, now.log_prob(batch.actions))
+        policy_losses, temperature_loss = self._improve(batch, now.log_prob(batch.actions))
+        policy_loss = torch.stack([*policy_losses.values()]).sum()
 
         steps = self.tasks.step_weights[batch.tasks]
         kl_mean = batch.mean(steps * gaussian_kl(old.mean, old.log_std, now.mean, old.log_std))
@@ -149,41 +150,51 @@ class VMPO(Learner):
             "temperature": ranks.part(duals.temperature),
             "mean_multiplier": ranks.part(duals.mean),
             "scale_multiplier": ranks.part(duals.scale),
+            **self._policy_figures(policy_losses),
             **self.tasks.figures({"value_loss": value_losses}, batch),
             **experts,
         }
         return loss, {name: figure.detach() for name, figure in figures.items()}
 
-    def _improve(self, batch: Minibatch, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+    def _improve(self, batch: Minibatch, log_probs: Tensor) -> tuple[dict[int, Tensor], Tensor]:
         """A rank's part of the loss that makes the better half of each task likelier, and all of the temperature's.
+
+        A task counts by its weight and by how many of the minibatch's steps are its own, like all other losses: a
+        small minibatch may have none of it and the next one many.
 
         Args:
             batch: the minibatch.
             log_probs: (time, batch), of its actions.
+
+        Returns:
+            The loss of each task that the minibatch has steps of, and that of the temperature.
         """
         log_probs = batch.spread(log_probs).flatten()
         advantages = self.ranks.sum(batch.spread(batch.advantages)).flatten()
         tasks = self.ranks.sum(batch.spread(batch.tasks)).flatten()
-        policy_loss = temperature_loss = torch.zeros(())
+        policy_losses: dict[int, Tensor] = {}
+        temperature_loss = torch.zeros(())
         for task in tasks.unique().tolist():
-            mine, share = tasks == task, self.tasks.shares[task]
+            mine = tasks == task
+            share = self.tasks.step_weights[task] * mine.float().mean()
             best, index = advantages[mine].topk((int(mine.sum()) + 1) // 2)
             weights, own_loss = weigh(best, self.duals.temperature, self.settings.temperature_limit)
-            policy_loss = policy_loss - share * (weights * log_probs[mine][index]).sum()
+            policy_losses[task] = -share * (weights * log_probs[mine][index]).sum()
             temperature_loss = temperature_loss + share * own_loss
-        return policy_loss, temperature_loss
+        return policy_losses, temperature_loss
 
-    def _descend(self, loss: Tensor) -> Tensor:
-        if not torch.isfinite(self.ranks.sum(loss)):
-            raise UsageError(
-                "the policy's numbers are no longer finite: go on from the last checkpoint with a lower vmpo.rate"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.ranks.sum_gradients(self.parameters().values())
-        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.settings.max_gradient)
-        self.optimizer.step()
-        return norm.detach()
+    def _policy_figures(self, losses: dict[int, Tensor]) -> dict[str, Tensor]:
+        """The loss of each task for the log, counted as `Tasks.figures` does; nothing if there is one."""
+        if len(self.tasks.names) == 1:
+            return {}
+        rarity = self.tasks.rarity
+        return {
+            f"{name}.policy_loss": rarity[i] * losses.get(i, torch.zeros(())) for i, name in enumerate(self.tasks.names)
+        }
+
+    def _gradient_limits(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Besides, temperature and multipliers, which are not clipped."""
+        return [*super()._gradient_limits(), (list(self.duals.parameters()), math.inf)]
 
     def parameters(self) -> dict[str, nn.Parameter]:
         return super().parameters() | {f"duals.{name}": value for name, value in self.duals.named_parameters()}

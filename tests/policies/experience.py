@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from point_mass import PointMasses
 
@@ -14,11 +16,11 @@ from policies.rollout import Rollout
 ENVS = 16
 
 
-def experience(name: str = "mlp") -> tuple[Agent, Rollout]:
+def experience(name: str = "mlp", settings: Any = None) -> tuple[Agent, Rollout]:
     torch.manual_seed(0)
     env = PointMasses(ENVS)
     senses = ObservationSpec.of(env.single_observation_space)
-    agent = make_agent(name, senses.size, 2, AGENTS[name].settings_type())
+    agent = make_agent(name, senses.size, 2, settings or AGENTS[name].settings_type())
     rollout = Rollout.empty(32, ENVS, agent)
     Collector(env, agent, senses, list(range(ENVS)), torch.Generator().manual_seed(0)).collect(rollout)
     return agent, rollout

@@ -34,6 +34,7 @@ from rodent.errors import UsageError
 
 SHORT = {"ppo": PPOSettings(gamma=0.9, critic_rate=5e-3, minibatch=256), "vmpo": VMPOSettings(gamma=0.9)}
 TAUGHT = DistillationSettings(gamma=0.9, minibatch=128, rate=3e-3)
+SEEING = Merel2020Settings(channels=(4,), vision=8, proprioception=(16,), core=8, critic=(8,), policy=(16,))
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,20 @@ def expert(tmp_path_factory: pytest.TempPathFactory) -> str:
         schedule=(Phase(action_std=0.1),),
     )  # fmt: skip
     return str(train(config, make_point_masses)[0])
+
+
+@pytest.fixture(scope="module", params=["mlp", "merel2020"])
+def student(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, expert: str) -> TrainConfig:
+    """How a student of that expert was taught, and where it lies; one of the two remembers and sees."""
+    sees = AGENTS[request.param].sees
+    config = TrainConfig(
+        expert=(expert,), agent=request.param, learner="distill", envs=32, rollout=32, steps=24_000, threads=1,
+        vision=sees, picture_every=2 if sees else 1, mlp=MLPSettings(hidden=(16,)), merel2020=SEEING, distill=TAUGHT,
+        run_dir=tmp_path_factory.mktemp("student") / "run", evaluation=EvaluationSettings(episodes=0),
+        schedule=(Phase(action_std=0.1),),
+    )  # fmt: skip
+    train(config, make_point_masses)
+    return config
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +110,7 @@ def test_a_student_reaches_the_return_of_its_expert(small: Any, tmp_path: Path, 
     config = small(
         expert=(expert,), agent=agent, learner="distill", envs=32, rollout=32, steps=16_000,
         vision=sees, picture_every=2 if sees else 1, distill=TAUGHT,
-        merel2020=Merel2020Settings(channels=(4,), vision=8, proprioception=(16,), core=8, critic=(8,), policy=(16,)),
+        merel2020=SEEING,
     )  # fmt: skip
     untrained = evaluate(policy(agent, config.agent_settings), "run", 20, 5, make_env=make_point_masses).mean_return
     train(config, make_point_masses)
@@ -107,18 +122,11 @@ def test_a_student_reaches_the_return_of_its_expert(small: Any, tmp_path: Path, 
 
 @pytest.mark.parametrize("learner", ["ppo", "vmpo"])
 def test_reinforcement_learning_alone_goes_on_from_a_student(
-    small: Any, tmp_path: Path, expert: str, learner: str
+    tmp_path: Path, student: TrainConfig, learner: str
 ) -> None:
-    common = {"envs": 32, "rollout": 32, "schedule": (Phase(action_std=0.1),)}
-    train(
-        small(
-            **common, expert=(expert,), learner="distill", steps=24_000, distill=TAUGHT, run_dir=tmp_path / "student"
-        ),
-        make_point_masses,
-    )
-    told = read_metrics(tmp_path / "student" / "metrics.csv")[-1]
-    config = small(
-        **common, **SHORT, learner=learner, steps=4096, run_dir=tmp_path / "on", init_from=str(tmp_path / "student")
+    told = read_metrics(student.folder / "metrics.csv")[-1]
+    config = replace(
+        student, **SHORT, learner=learner, expert=(), steps=4096, run_dir=tmp_path / "on", init_from=str(student.folder)
     )
     run = TrainingRun(config, make_point_masses)
     run.iterate()
@@ -277,7 +285,7 @@ def test_numbers_that_are_not_finite_end_a_student(small: Any, expert: str) -> N
             return observation, reward * np.nan, *rest
 
     with pytest.raises(
-        UsageError, match=r"no longer finite: go on from the last checkpoint with a lower distill\.rate"
+        UsageError, match=r"no longer finite: .* a lower distill\.rate; the batch that made them is .*safetensors$"
     ):
         train(
             small(learner="distill", expert=(expert,)),

@@ -23,7 +23,8 @@ from policies.metrics import read_metrics
 from policies.policy import Policy
 from policies.registry import AGENTS, make_agent
 from policies.rollout import Rollout
-from policies.run_folder import CHECKPOINTS
+from policies.run_folder import CHECKPOINTS, NOT_FINITE
+from policies.storage import read_tensors
 from policies.training import train
 from rodent.cli import main
 from rodent.errors import UsageError
@@ -125,8 +126,16 @@ def test_what_the_first_rank_refuses_is_told_once(together: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["infinite", "infinite-vmpo"])
-def test_numbers_that_one_rank_loses_end_all(together: Path, what: str) -> None:
-    assert all("no longer finite" in line for line in told(together, what))
+def test_numbers_that_one_rank_loses_end_all_and_each_ranks_part_of_the_batch_is_kept(
+    together: Path, what: str
+) -> None:
+    kept = together / "infinite" / ("mlp-vmpo" if what.endswith("vmpo") else "mlp-ppo") / NOT_FINITE
+    for line in told(together, what):
+        assert "no longer finite" in line and line.endswith(f"the batch that made them is {kept}")
+    batch, facts = read_tensors(kept)
+    parts = [batch[f"{rank}/columns"] for rank in range(RANKS)]
+    assert np.sort(np.concatenate(parts)).tolist() == list(range(facts["width"]))
+    assert batch["1/observations"].shape[:2] == (1, len(parts[1]))
 
 
 def test_weights_that_have_come_apart_are_noticed(together: Path) -> None:

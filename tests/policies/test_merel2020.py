@@ -80,6 +80,25 @@ def test_each_loss_trains_what_the_wiring_says(
     assert reached(agent, unroll(agent).value.square().sum()) == by_value
 
 
+@pytest.mark.parametrize("sees", [True, False])
+@pytest.mark.parametrize("changes", [{}, {"encoders": "value"}, {"wiring": "value-reads-policy"}, {"wiring": "shared"}])
+def test_gradients_are_clipped_together_where_the_same_losses_made_them(changes: dict[str, Any], sees: bool) -> None:
+    agent = make(sees=sees, **changes)
+    groups = agent.trained_apart()
+    assert sorted(id(p) for group in groups for p in group) == sorted(id(p) for p in agent.parameters())
+    if changes.get("wiring") == "shared":
+        assert len(groups) == 1
+        return
+    trained = []
+    for loss in (policy_loss(unroll(agent)), unroll(agent).value.square().sum()):
+        agent.zero_grad()
+        loss.backward()
+        trained.append([{p.grad is not None and bool(p.grad.any()) for p in group} for group in groups])
+    by_policy, by_value = trained
+    assert (by_policy[0], by_value[0]) == ({True}, {False}) and (by_policy[1], by_value[1]) == ({False}, {True})
+    assert all(each == {True} for each in by_policy[2:] + by_value[2:]) and (len(groups) == 3) == (changes == {})
+
+
 @pytest.mark.parametrize("wiring", WIRINGS)
 @pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize("cell", CELLS)

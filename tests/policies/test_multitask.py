@@ -31,7 +31,9 @@ from policies.rollout import Rollout
 from policies.training import TrainingRun, train
 from policies.vmpo import VMPO, VMPOSettings
 from rodent.aids import TrainingAids
+from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
+from rodent.tasks import TASKS as WORLDS
 
 LEARNERS = {"ppo": PPOSettings(gamma=0.9, critic_rate=5e-3, minibatch=256), "vmpo": VMPOSettings(gamma=0.9)}
 
@@ -126,7 +128,11 @@ def test_returns_and_normalisers_are_each_tasks_own(small: Any, name: str, learn
     facts = made.value_facts()
     assert popart.std[1] / popart.std[0] == pytest.approx(RICH, rel=0.5)
     assert facts["value_std"][1] / facts["value_std"][0] == pytest.approx(RICH, rel=0.5)
-    assert {f"{task}.{figure}" for task in TASKS for figure in ("value_loss", "return_mean")} < figures.keys()
+    assert {f"{task}.{figure}" for task in TASKS for figure in ("policy_loss", "value_loss", "return_mean")} < (
+        figures.keys()
+    )
+    each = [figures[f"{task}.policy_loss"] for task in TASKS]
+    assert each[0] != each[1] and np.mean(each) == pytest.approx(figures["policy_loss"], rel=1e-4)
     assert (
         0.1 < figures["two-tap.value_loss"] / figures["run.value_loss"] < 10
     )  # though it pays a hundred times as much
@@ -259,6 +265,13 @@ def test_a_critic_keeps_what_it_knows_of_a_task_when_others_join(small: Any, tmp
     said = after.value * torch.tensor(facts["value_std"]) + torch.tensor(facts["value_mean"])
     torch.testing.assert_close(said[:, 1], before.value / old.facts["reward_scale"], rtol=1e-4, atol=1e-5)
     assert said[:, 0].abs().max() < 1e-6
+
+
+def test_all_worlds_of_the_rodent_give_the_same_senses() -> None:
+    spaces = {name: RodentVectorEnv(name, 1).single_observation_space for name in WORLDS}
+    assert len(spaces) == 5
+    shared = share_space(spaces)
+    assert all(list(space.spaces) == list(shared.spaces) for space in spaces.values())
 
 
 def test_two_worlds_of_the_rodent_train_one_network(tmp_path: Path) -> None:

@@ -169,6 +169,18 @@ def test_what_is_not_there_cannot_be_changed(wrong: Any, message: str) -> None:
         Experiment(make("lstm").layers(), [wrong()])
 
 
+@pytest.mark.parametrize(
+    "wrong", [clamp("core.h", torch.zeros(2, 128)), replace("core.h", torch.zeros(T, 2, 3), [1, 2, 5])]
+)
+def test_values_of_more_or_fewer_environments_than_there_are_is_one_clear_line(wrong: Intervention) -> None:
+    message = (
+        "^an intervention on core.h has values for 2 environments, and there are 3: give one row for all, or as many$"
+    )
+    with pytest.raises(UsageError, match=message):
+        act(make("lstm"), [wrong])
+    act(make("lstm"), [clamp("core.h", torch.zeros(rows, 128)) for rows in (1, B)])
+
+
 def test_an_environment_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match="there is no environment 7 among 3, which are 0 to 2"):
         act(make("lstm"), [silence("core.h", envs=[7])])

@@ -14,6 +14,8 @@ from torch import nn
 
 from policies.checkpoint import Checkpoints
 from policies.metrics import read_metrics
+from policies.mlp import MLPSettings
+from policies.multitask import Tasks
 from policies.popart import PopArt
 from policies.ppo import PPOSettings
 from policies.registry import AGENTS
@@ -81,6 +83,20 @@ def test_limits_hold_the_mean_and_the_scale_apart() -> None:
     assert moves["scale"][1] < 0.1 * moves["free"][1]
 
 
+@pytest.mark.parametrize(("mean_limit", "scale_limit"), [(0.01, 1e-3), (0.04, 4e-3)])
+def test_learnt_multipliers_hold_the_divergences_near_their_limits(mean_limit: float, scale_limit: float) -> None:
+    agent, rollout = experience("mlp", MLPSettings(hidden=(32,)))
+    settings = VMPOSettings(
+        epochs=5, minibatch=128, rate=3e-3, dual_rate=0.05, target_period=100,
+        mean_limit=mean_limit, scale_limit=scale_limit,
+    )  # fmt: skip
+    learner, generator = VMPO(agent, settings), torch.Generator().manual_seed(0)
+    figures = [learner.update(rollout, generator) for _ in range(20)]  # the first are for the multipliers to settle
+    mean, scale = (np.mean([each[name] for each in figures[8:]]) for name in ("kl_mean", "kl_scale"))
+    assert 0.8 * mean_limit < mean < 1.25 * mean_limit
+    assert 0.5 * scale_limit < scale < 2 * scale_limit  # swings about it: all actions have one scale
+
+
 def test_only_the_better_half_is_imitated() -> None:
     agent, rollout = experience()
     learner = VMPO(agent, VMPOSettings())
@@ -92,6 +108,23 @@ def test_only_the_better_half_is_imitated() -> None:
         learner._loss(replace(batch, actions=actions))[0].backward()
         gradients.append(agent.actor[0].weight.grad.clone())
     assert torch.equal(*gradients)
+
+
+def test_a_task_counts_by_its_weight_however_few_of_its_sequences_a_minibatch_has() -> None:
+    agent, rollout = experience("lstm")
+    rollout.tasks = torch.tensor([0] * 7 + [1] * 4 + [2] * 3 + [3] * 2)
+    tasks = Tasks(("run", "run-gaps", "two-tap", "escape-bowl"), rollout.tasks, (1.0, 2.0, 3.0, 4.0))
+    learner = VMPO(agent, VMPOSettings(), tasks)
+    made, absent, count = torch.zeros(4), 0, 8
+    batches = list(rollout.minibatches(rollout.rewards, rollout.rewards, count, True, torch.Generator().manual_seed(0)))
+    for batch in batches:  # of two sequences each
+        log_probs = torch.zeros_like(batch.returns, requires_grad=True)
+        losses, _ = learner._improve(batch, log_probs)
+        torch.stack([*losses.values()]).sum().backward()
+        made -= torch.stack([log_probs.grad[batch.tasks == task].sum() for task in range(4)]) / count
+        absent += 4 - len(losses)
+    assert absent >= 2 * count
+    torch.testing.assert_close(made, torch.tensor([0.1, 0.2, 0.3, 0.4]))
 
 
 def test_the_target_network_follows_every_few_updates() -> None:

@@ -1,0 +1,62 @@
+"""What is done where a run's numbers are no longer finite: nothing is learnt or saved, and the batch is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from policies.rollout import Minibatch
+from policies.storage import Arrays, write_tensors
+from rodent.errors import UsageError
+
+
+class NotFiniteError(UsageError):
+    """A loss or a gradient is not finite. No step was made from it."""
+
+    def __init__(self, message: str, batch: Minibatch) -> None:
+        super().__init__(message)
+        self.batch = batch
+        """What it was made of, this rank's part."""
+
+
+def arrays_of(batch: Minibatch) -> Arrays:
+    """All that a minibatch holds, by the names of `Minibatch`; hidden state as `initial_state/NAME`."""
+    held = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    tensors = {name: value for name, value in held.items() if isinstance(value, Tensor)}
+    tensors |= {f"initial_state/{name}": value for name, value in batch.initial_state.items()}
+    return {name: value.numpy() for name, value in tensors.items()}
+
+
+def keep_batch(path: Path, parts: list[Arrays], facts: Mapping[str, Any]) -> str:
+    """Write the batch at which numbers were lost. Returns what there is to say of it, an end to a line.
+
+    Args:
+        path: of the file, which `policies.storage.read_tensors` reads.
+        parts: each rank's own, by `arrays_of`; in the file their names begin with the rank, as in `0/observations`.
+        facts: whatever JSON can hold.
+    """
+    arrays = {f"{rank}/{name}": array for rank, part in enumerate(parts) for name, array in part.items()}
+    try:
+        write_tensors(path, arrays, dict(facts))
+    except OSError as error:  # what went wrong before matters more
+        return f"the batch that made them could not be written to {path}: {error.strerror or error}"
+    return f"the batch that made them is {path}"
+
+
+def check_finite(state: Mapping[str, Tensor]) -> None:
+    """Refuse to save what nobody could go on from.
+
+    Raises:
+        UsageError: a number is not finite.
+    """
+    for name, value in state.items():
+        if not torch.isfinite(value).all():
+            raise UsageError(
+                f"the policy's numbers are no longer finite ({name}), and are not saved: "
+                "go on from the last checkpoint with --resume"
+            )
