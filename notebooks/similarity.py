@@ -151,7 +151,8 @@ hidden = [layer for layer in layers if f"untrained {layer}" in untrained]
 lines = []
 for one, other in combinations(hidden, 2) if likeness else ():
     each, fresh = likeness[one, other], likeness[f"untrained {one}", f"untrained {other}"]
-    lines.append(f"- {one} and {other}: {told(each, *each.nulls)}; untrained {told(fresh, *fresh.nulls)}")
+    permuted = next(iter(each.nulls), "")
+    lines.append(f"- {one} and {other}: {told(each, permuted, 3)}; untrained {told(fresh, permuted, 3)}")
 say("\n".join(lines))
 
 # %% [markdown]

@@ -84,8 +84,10 @@ def similarity(two_tasks) -> NotebookNode:
 def test_layers_stand_beside_each_other_and_beside_permuted_clusters_and_untrained_ones(similarity):
     text = said(similarity)
     assert re.findall("(.*): not estimable", text) == ["vision"]
+    both = rf"{NUMBER}; {PERMUTED}; untrained {NUMBER}; {PERMUTED}"
+    both = both.replace(r"\d\.\d\d", r"\d\.\d{3}")  # layers that are much alike differ in the third decimal
     for pair in ("core.h and core.c", "core.h and policy.1.h"):
-        assert re.search(rf"- {pair}: {NUMBER}; {PERMUTED}; untrained {NUMBER}; {PERMUTED}", text), pair
+        assert re.search(rf"- {pair}: {both}", text), pair
 
 
 def test_the_same_postures_in_two_tasks_are_compared_layer_by_layer_in_words_and_a_figure(similarity):
