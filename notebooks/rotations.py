@@ -39,8 +39,9 @@ import numpy as np
 from driven import untrained_layers
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from showing import listed, say, show, table, told
+from showing import beyond, listed, say, show, table, told
 
+from analysis.inference import Estimate
 from analysis.jpca import JPCA, jpca, plot_jpca
 from analysis.report.findings import Finding
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
@@ -59,8 +60,8 @@ def rotation(values: NDArray, rows: NDArray) -> JPCA:
     """Rotations in windows of some of the steps."""
     scores, _, _ = principal(values[rows], COMPONENTS)
     rng = np.random.default_rng(SEED)
-    windows, _ = equal_windows(scores, source.episodes[rows], WINDOW, WINDOWS, rng)
-    return jpca(windows, TIMESTEP, COMPONENTS, DRAWS, SEED)
+    windows, of_episode = equal_windows(scores, source.episodes[rows], WINDOW, WINDOWS, rng)
+    return jpca(windows, TIMESTEP, COMPONENTS, DRAWS, SEED, groups=of_episode)  # windows of an episode are alike
 
 
 found = {
@@ -86,29 +87,19 @@ for task, of in found.items():
 # ## Against surrogates
 
 # %%
-table(
-    [
-        Finding("skew R2", each.skew_r2, task=task, layer=name)
-        for task, of in found.items()
-        for name, each in of.items()
-    ],
-    task="task",
-    layer="population",
-)
+findings = [
+    Finding("skew R2", each.skew_r2, task=task, layer=name) for task, of in found.items() for name, each in of.items()
+]
+turning = {(each.task, each.layer) for each in beyond(findings)}  # more than both surrogates
+table(findings, task="task", layer="population")
 
 # %% [markdown]
 # ## What it shows
 
-
 # %%
-def beats(each: JPCA) -> bool:
-    """Whether it turns more than both surrogates."""
-    return each.skew_r2.estimable and len(each.skew_r2.beat) == len(each.skew_r2.nulls)
-
-
 for task, of in found.items():
     layers = [name for name in source.layers if of[name].skew_r2.estimable]
-    body = [name for name in ("senses", "joint angles") if beats(of[name])]
+    body = [name for name in ("senses", "joint angles") if (task, name) in turning]
     lines = []
     for name in layers:
         fresh = of.get(f"untrained {name}")
@@ -118,9 +109,9 @@ for task, of in found.items():
             + (f"; untrained {told(fresh.skew_r2, 'maximum entropy')}" if fresh else "")
         )
     say(
-        f"**{task}.** Of {listed(layers)}, these turn beyond both surrogates: "
-        f"{listed([name for name in layers if beats(of[name])])}. So do {listed(body)} of the body, from which a "
-        "rotation may be inherited.\n\n" + "\n".join(lines)
+        f"**{task}.** Of {listed(layers)}, these turn beyond both surrogates, at a false discovery rate of 5 %: "
+        f"{listed([name for name in layers if (task, name) in turning])}. So do {listed(body)} of the body, from which "
+        "a rotation may be inherited.\n\n" + "\n".join(lines)
     )
 
 # %%
@@ -132,12 +123,40 @@ say(
         if each.measure == "median stride frequency (Hz)"
     )
 )
-recurrent = [name for name in source.layers if name.startswith("core")]
-say(
-    f"Whether the core ({listed(recurrent)}) turns slower than the policy is to be read from the planes above."
-    if recurrent
-    else "This network has no core: whether a core turns slower than a policy can't be answered from this session."
-)
+
+# %% [markdown]
+# ## Core beside policy
+
+
+# %%
+def fastest(task: str, name: str) -> Estimate:
+    """The frequency (Hz) of its fastest plane, whose interval is over episodes."""
+    return found[task][name].frequencies[0]
+
+
+def beside_untrained(task: str, name: str) -> str:
+    """The same in words, and that of the untrained network."""
+    words = told(fastest(task, name), "maximum entropy")
+    fresh = f"untrained {name}"
+    return words + (f"; untrained {told(fastest(task, fresh), 'maximum entropy')}" if fresh in untrained else "")
+
+
+core = [name for name in source.layers if name.startswith("core")]
+policy = [name for name in source.layers if name.startswith("policy")]
+for task in source.task_names if core else ():
+    known = [name for name in policy if fastest(task, name).estimable]
+    slower = [
+        name
+        for name in core
+        if known and fastest(task, name).interval[1] < min(fastest(task, other).interval[0] for other in known)
+    ]
+    say(
+        f"**{task}, fastest planes (Hz).** Of the core ({listed(core)}), these turn slower than every layer of the "
+        f"policy, beyond the intervals over episodes: {listed(slower)}.\n\n"
+        + "\n".join(f"- {name}: {beside_untrained(task, name)}" for name in (*core, *policy))
+    )
+if not core:
+    say("This network has no core: whether a core turns slower than a policy can't be answered from this session.")
 
 # %% [markdown]
 # ## What can't be concluded

@@ -128,10 +128,88 @@ def test_keys_alone_move_it(reader):
     assert reader.agrees() == STEPS - 11
     press("ArrowLeft")
     assert reader.agrees() == STEPS - 12
-    press("n")
-    begin = reader.agrees()
     labels = reader.page.evaluate("[...state.data.labels]")
-    assert begin == 0 or labels[begin] != labels[begin - 1]
+    begins = [i for i in range(STEPS) if i == 0 or labels[i] != labels[i - 1]]
+    press("p")
+    assert reader.agrees() == max(begin for begin in begins if begin < STEPS - 12)
+    press("Home")
+    press("n")
+    assert reader.agrees() == (begins[1] if len(begins) > 1 else 0)
+    press("p")
+    assert reader.agrees() == 0
+
+
+def test_keys_alone_change_the_episode_the_view_and_the_colours(reader):
+    press = reader.page.keyboard.press
+    for key, shown in (("[", 1), ("[", 0), ("]", 1)):
+        press(key)
+        reader.page.wait_for_function(f"state.exhibit === report.exhibits[{shown}] && state.step === 0")
+    skeleton = reader.page.locator("#skeleton")
+    for visible in (True, False):
+        press("s")
+        assert skeleton.is_visible() == visible
+    theme = "document.documentElement.dataset.theme"
+    before = reader.page.evaluate(theme)
+    press("t")
+    assert {before, reader.page.evaluate(theme)} == {"light", "dark"}
+    press("t")
+    assert reader.page.evaluate(theme) == before
+
+
+def test_arrow_keys_turn_the_trajectory_that_has_the_focus_and_leave_the_film_where_it_is(reader):
+    reader.click("Units", 0.5)
+    step = reader.agrees()
+    reader.page.focus("#trajectory")
+    yaw, pitch = reader.page.evaluate("[state.yaw, state.pitch]")
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown"):
+        reader.page.keyboard.press(key)
+    assert reader.page.evaluate("[state.yaw, state.pitch]") == pytest.approx([yaw + 0.1, pitch + 0.1])
+    assert reader.agrees() == step
+    reader.page.keyboard.press("Shift+ArrowRight")
+    assert reader.agrees() == step + 10
+
+
+def test_tab_goes_through_the_page_in_the_order_in_which_it_is_read(reader):
+    name = "document.activeElement.id || document.activeElement.dataset.track || document.activeElement.className"
+    legend = reader.page.locator("#legend button").count()
+    visited = []
+    for _ in range(16 + legend):
+        reader.page.keyboard.press("Tab")
+        visited.append(reader.page.evaluate(name))
+    transport = ["play", "back", "forth", "rate", "span", "view"]
+    tracks = ["Episode", "Behaviour", "Gait", "Body and critic", "Units"]
+    assert visited[:16] == ["skip", "exhibit", "theme", "layer", "trajectory", *transport, *tracks]
+    assert legend and reader.page.evaluate("document.activeElement.parentElement.id") == "legend"
+    reader.page.keyboard.press("Tab")
+    assert reader.page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    reader.page.keyboard.press("Enter")
+    reader.page.wait_for_selector(".table")
+    for tag in ("INPUT", "DIV"):
+        reader.page.keyboard.press("Tab")
+        assert reader.page.evaluate("document.activeElement.tagName") == tag
+    assert reader.page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Table: ")
+
+
+def test_a_table_that_has_the_focus_scrolls_by_the_keys_that_move_the_film_elsewhere(reader):
+    reader.click("Units", 0.5)
+    step = reader.agrees()
+    reader.page.set_viewport_size({"width": 700, "height": 900})  # narrower than a table
+    reader.page.locator("summary").last.click()
+    table = reader.page.locator(".table")
+    table.focus()
+    reader.page.keyboard.press("ArrowRight")
+    reader.page.wait_for_function("document.querySelector('.table').scrollLeft > 0")
+    reader.page.keyboard.press("ArrowLeft")
+    reader.page.wait_for_function("document.querySelector('.table').scrollLeft === 0")
+    reader.page.keyboard.press("End")
+    reader.page.wait_for_function("document.querySelector('.table').scrollTop > 0")
+    reader.page.keyboard.press("Home")
+    reader.page.wait_for_function("document.querySelector('.table').scrollTop === 0")
+    reader.page.keyboard.press(" ")
+    reader.page.wait_for_function("document.querySelector('.table').scrollTop > 0")
+    assert reader.agrees() == step and not reader.page.evaluate("state.playing")
+    reader.page.keyboard.press("n")  # moves nothing but the film, wherever the focus is
+    reader.page.wait_for_function(f"state.step !== {step}")
 
 
 def test_dragging_ends_where_the_pointer_is(reader):
@@ -172,6 +250,10 @@ def test_while_it_plays_the_cursor_is_at_the_frame_that_is_shown(reader):
     assert len(rows) > 5 and cursor[-1] > 10
     assert np.array_equal(cursor, np.rint(shown))  # the cursor is where the film says that it is
     assert np.array_equal(number, np.rint(time))  # and a frame of that time carries that number
+    same = np.rint(shown) == np.rint(time)
+    assert same.sum() > 5 and np.array_equal(
+        number[same], cursor[same]
+    )  # so that both agree where they are read at once
     assert reader.agrees() >= cursor[-1]
 
 

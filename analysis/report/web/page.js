@@ -490,7 +490,7 @@ function rowOf(r) {
     cell(drawn ? number(r.p) : "", "number"), cell(drawn ? number(r.q) : "", "number"), cell(drawn ? (r.beat ? "✓" : "no") : ""));
   return tr;
 }
-function makeTable({ rows, cut }) {
+function makeTable({ title, rows, cut }) {
   const holder = document.createDocumentFragment(), filter = document.createElement("div"), input = document.createElement("input");
   filter.className = "filter";
   input.type = "search";
@@ -503,6 +503,8 @@ function makeTable({ rows, cut }) {
   const box = document.createElement("div"), table = document.createElement("table"), body = document.createElement("tbody");
   box.className = "table";
   box.tabIndex = 0;
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", `Table: ${title}`);
   const head = table.createTHead().insertRow();
   for (const name of COLUMNS) { const th = document.createElement("th"); th.scope = "col"; th.textContent = name; head.append(th); }
   const fill = () => {
@@ -578,9 +580,11 @@ const KEYS = {
   Home: () => seek(0), End: () => seek(last()), n: () => seekBout(1), p: () => seekBout(-1), "[": () => cycle(-1), "]": () => cycle(1),
   s: () => state.filmReady && setView(!state.skeleton), t: toggleTheme,
 };
+const SCROLLING = [" ", "ArrowLeft", "ArrowRight", "Home", "End"];
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  if (SCROLLING.includes(event.key) && event.target.closest(".table")) return; // a table that has the focus scrolls by them
   if (event.key === " " && /^(BUTTON|SUMMARY)$/.test(event.target.tagName)) return; // space presses what has the focus
   event.preventDefault();
   KEYS[event.key](event);
