@@ -97,6 +97,7 @@ def main(flags: Flags) -> None:
         size = path.stat().st_size
     cost = np.array(recorded).sum(0) / np.array(played).sum(0) - 1
     report = {
+        "command": "python benchmarks/recording.py",
         "cost_wall": round(float(cost[0]), 3),
         "cost_cpu": round(float(cost[1]), 3),
         "open_s": round(max(opened), 3),
