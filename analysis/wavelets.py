@@ -38,7 +38,7 @@ def morlet(
     """Morlet amplitudes as Berman et al. (2014) scale them, so that a sine has the same peak at any frequency.
 
     It has it at any time, too: a wavelet that is longer than what is left of the episode is cut off and scaled up
-    (docs/decisions/0018-wavelets-end-with-their-episode.md). It tells frequencies less sharply, and of noise more.
+    (docs/decisions/0020-wavelets-end-with-their-episode.md). It tells frequencies less sharply, and of noise more.
 
     Args:
         values: (steps, features); each episode's mean is removed.
