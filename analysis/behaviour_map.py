@@ -32,7 +32,7 @@ _COMPONENTS = 15
 _POOLED = 25  # steps, half a second: about two strides
 # On several threads products of matrices round otherwise, and t-SNE lets that grow until regions differ.
 _on_one_thread = threadpool_limits.wrap(limits=1)
-_FORMAT = 1  # of the arrays; another one wherever the features or what is kept of them change
+_FORMAT = 2  # of the arrays; another one wherever the features or what is kept of them change
 
 
 @dataclass(frozen=True)

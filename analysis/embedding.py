@@ -161,6 +161,8 @@ def in_one_cluster(
     """
     of, other = np.asarray(labels), np.asarray(clusters)
     groups, rng = codes(episodes, len(of), "episodes"), np.random.default_rng(seed)
+    if len(of) < 2:
+        return dict.fromkeys(of[of >= 0].tolist(), not_estimable("one step: nothing to roll in time"))
     rolled = [_rolled(of, rng) for _ in range(draws)]
     rows = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
     found = {}

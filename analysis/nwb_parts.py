@@ -20,6 +20,8 @@ from rodent.errors import UsageError
 
 PIECE = 128
 """Control steps that are held in memory of each episode that is played."""
+JOINED = "joined.nwb"
+"""The session among its parts, until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ class Parts:
         known = self.folder / "recipe.json"
         try:
             self.folder.mkdir(exist_ok=True)
-            for leftover in self.folder.glob("*.tmp"):
-                leftover.unlink()
+            for leftover in (*self.folder.glob("*.tmp"), self.folder / JOINED):  # of a recording that was killed
+                leftover.unlink(missing_ok=True)
             if known.exists() and known.read_text() != text:
                 raise UsageError(
                     f"{self.folder} holds episodes of an interrupted recording by another policy, seed, task, "

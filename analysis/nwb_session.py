@@ -28,7 +28,7 @@ from pynwb.misc import Units
 
 import rodent
 from analysis.nwb_channels import KEYPOINTS, POSE, Series, plain
-from analysis.nwb_parts import Facts, Part
+from analysis.nwb_parts import JOINED, Facts, Part
 from analysis.nwb_spikes import RESOLUTION, synthetic_spikes
 from rodent.body import TOUCH_SENSORS
 from rodent.physics import CONTROL_TIMESTEP
@@ -96,7 +96,7 @@ def join(
     skeleton_edges: NDArray[np.uint8] | None = None,
     spike_rate: float | None = None,
 ) -> None:
-    """Write a session, which appears under its name when it is whole.
+    """Write a session, which appears under its name when it is whole; until then it lies beside the parts.
 
     Arrays go from part to session an episode at a time, but for spikes, which are held in memory.
 
@@ -137,7 +137,7 @@ def join(
         nwb.add_acquisition(_film(trial, film, output))
     if spike_rate is not None:
         nwb.units = _units(trials, [each for each in series if each.is_layer], spike_rate)
-    _write(nwb, pending, output)
+    _write(nwb, pending, parts[0].path.with_name(JOINED), output)
 
 
 def _on_one_clock(parts: Sequence[Part]) -> list[_Trial]:
@@ -378,8 +378,9 @@ def _units(trials: Sequence[_Trial], layers: Sequence[Series], rate: float) -> U
     )
 
 
-def _write(nwb: NWBFile, pending: Sequence[tuple[Series, Sequence[_Trial], H5DataIO]], output: Path) -> None:
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.part.nwb")
+def _write(
+    nwb: NWBFile, pending: Sequence[tuple[Series, Sequence[_Trial], H5DataIO]], temporary: Path, output: Path
+) -> None:
     try:
         with NWBHDF5IO(temporary, "w") as io:
             with warnings.catch_warnings():

@@ -37,6 +37,9 @@ def morlet(
 ) -> Wavelets:
     """Morlet amplitudes as Berman et al. (2014) scale them, so that a sine has the same peak at any frequency.
 
+    It has it at any time, too: a wavelet that is longer than what is left of the episode is cut off and scaled up
+    (docs/decisions/0020-wavelets-end-with-their-episode.md). It tells frequencies less sharply, and of noise more.
+
     Args:
         values: (steps, features); each episode's mean is removed.
         episodes: (steps,) labels; no wavelet spans two of them.
@@ -69,17 +72,26 @@ def plot_wavelets(result: Wavelets, feature: int = 0, ax: Axes | None = None) ->
 
 
 def _amplitudes(values: Array, frequencies: Array, timestep: float) -> Array:
-    """(steps, frequencies, features), by products in the frequency domain; padded, so that ends do not meet."""
+    """(steps, frequencies, features), by products in the frequency domain; padded, so that ends do not meet.
+
+    What the ends of the episode leave of a wavelet is shifted to have no mean, and divided by the share of its envelope
+    that is left.
+    """
     steps = len(values)
     scale = (_OMEGA + np.sqrt(2 + _OMEGA**2)) / (4 * np.pi * frequencies)
     size = fft.next_fast_len(steps + 2 * int(np.ceil(4 * scale.max() / timestep)))
-    spectrum = fft.fft(values - values.mean(axis=0), n=size, axis=0)
+    there = np.ones((steps, 1))
+    spectrum = fft.fft(np.concatenate([values - values.mean(axis=0), there], axis=1), n=size, axis=0)
     angular = 2 * np.pi * fft.fftfreq(size, timestep)
-    found = np.empty((steps, len(frequencies), values.shape[1]))
+    found = np.full((steps, len(frequencies), values.shape[1]), np.nan)
     for i, s in enumerate(scale):
-        wavelet = np.pi**-0.25 * np.exp(-0.5 * (s * angular - _OMEGA) ** 2) * np.sqrt(s)
-        amplitude = np.abs(fft.ifft(spectrum * wavelet[:, None], axis=0)[:steps])
-        correction = np.pi**-0.25 / np.sqrt(2 * s) * np.exp(0.25 * (_OMEGA - np.sqrt(_OMEGA**2 + 2)) ** 2)
-        too_short = steps * timestep < 1 / frequencies[i]
-        found[:, i] = np.nan if too_short else amplitude * correction
+        if steps * timestep < 1 / frequencies[i]:
+            continue
+        wavelet, envelope = (
+            fft.ifft(spectrum * np.exp(-0.5 * (s * angular - centre) ** 2)[:, None], axis=0)[:steps]
+            for centre in (_OMEGA, 0.0)
+        )
+        share, local = envelope[:, -1:].real, envelope[:, :-1].real
+        amplitude = np.abs(wavelet[:, :-1] - wavelet[:, -1:] * local / share) / share
+        found[:, i] = amplitude * np.exp(0.25 * (_OMEGA - np.sqrt(_OMEGA**2 + 2)) ** 2) / np.sqrt(2 * np.pi)
     return found

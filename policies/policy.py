@@ -127,16 +127,9 @@ class Policy:
         """
         if seed < 0:
             raise UsageError(f"the seed of an untrained network must be 0 or more, not {seed}")
-        if self.agent.PARTS:
-            raise UsageError(
-                f"agent {self.agent.name} is built on a trained {' and '.join(self.agent.PARTS)}, without which it is "
-                f"another architecture: give the policy that its {self.agent.PARTS[0]} was made of"
-            )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            agent = make_agent_for(
-                self.senses, self.agent.name, len(self.action_names), self.settings, self.agent.tasks
-            )
+        agent = untrained_agent(
+            self.senses, self.agent.name, len(self.action_names), self.settings, self.agent.tasks, seed
+        )
         agent.load_state_dict(dict(self.agent.named_buffers()), strict=False)
         facts = {name: self.facts[name] for name in _KEPT if name in self.facts} | {"untrained_seed": seed}
         return Policy(agent.eval().requires_grad_(False), self.settings, self.senses, self.action_names, facts)
@@ -201,6 +194,24 @@ class Policy:
         own = {"format", "agent", "settings", "senses", "critic_senses", "picture", "values", "actions"}
         facts = {name: value for name, value in description.items() if name not in own}
         return cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
+
+
+def untrained_agent(
+    senses: ObservationSpec, name: str, action_size: int, settings: Any, tasks: int, seed: int
+) -> Agent:
+    """An agent with fresh weights of a seed; see `make_agent_for`.
+
+    Raises:
+        UsageError: a part of such an agent is a policy that was trained before it.
+    """
+    if parts := find_agent(name).PARTS:
+        raise UsageError(
+            f"agent {name} is built on a trained {' and '.join(parts)}, without which it is another architecture: "
+            f"give the policy that its {parts[0]} was made of"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make_agent_for(senses, name, action_size, settings, tasks)
 
 
 def find_policy(policy: Path | str) -> Path:

@@ -1,32 +1,37 @@
 """Whatever the shape, the NaN, the constants: each analysis gives a number or says why there is none, never a 0."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.alignment import correspondence, principal_angles
-from analysis.bouts import bouts
+from analysis.behaviour_map import draw_map
+from analysis.behavioural_features import behavioural_features
+from analysis.bouts import bouts, share_of_time
 from analysis.controls import against_controls, time_shift
 from analysis.decoding import classify, decode
 from analysis.dmd import bop_dmd, hankel_dmd, linear_dynamics
 from analysis.dpca import dpca
 from analysis.dsa import dynamical_similarity
-from analysis.embedding import regions
+from analysis.embedding import in_one_cluster, regions
 from analysis.encoding import encode
 from analysis.flow import flow_field
-from analysis.gait import gait
+from analysis.gait import gait, oscillation_phase
 from analysis.inference import Estimate
 from analysis.jpca import jpca
 from analysis.populations import dimensions, shared_variance
 from analysis.postures import eigenpostures
-from analysis.sequences import sequence
+from analysis.sequences import compare_sequences, sequence
 from analysis.similarity import cka, clustered_similarity, dissimilarities, rsa
 from analysis.tangling import compare_tangling
 from analysis.targeted import targeted_axes
 from analysis.task_variance import compare_groups, task_variance
 from analysis.timescales import unit_timescales
-from analysis.tuning import mutual_information, tuning
+from analysis.tuning import mutual_information, spatial_information, tuning, tuning_curves
+from analysis.wavelets import morlet
 from rodent.errors import UsageError
 
 
@@ -41,8 +46,43 @@ def windows(x, episodes):
     return np.stack([part[: min(map(len, parts))] for part in parts])
 
 
+def all_of(estimates):
+    """Estimates by name as one, each with its reason."""
+    found = list(estimates.values())
+    return SimpleNamespace(value=np.array([each.value for each in found]), reasons=[each.reason for each in found])
+
+
+def skaggs(found):
+    """Bits a second, with the reason why a unit has none."""
+    bits, a_spike, reasons = spatial_information(found.curves, found.occupancy)
+    assert np.array_equal(np.isnan(bits), np.isnan(a_spike)) and not (bits < -1e-9).any()
+    return SimpleNamespace(value=bits, reasons=reasons)
+
+
+def regions_and_clusters(x, y):
+    """Which of two regions a step is in, and which of three clusters; neither, where that is not known."""
+    return np.where(np.isfinite(x[:, 0]), y > 0, -1), np.digitize(y, [-1, 0, 1]) - 1
+
+
+def beside(x, y, episodes):
+    """Order and fall of variability around events, beside those of other activity."""
+    return compare_sequences(x, x + y[:, None], np.arange(0, len(x), 3), episodes, 1, 2, "mixed", draws=2)
+
+
+def mean_feature(found):
+    """What is known of features, or of the amplitudes of a map, as one number; they have a reason where nothing is."""
+    values = getattr(found, "values", getattr(found, "amplitudes", None))
+    known = values[np.isfinite(values)]
+    # a map without places may know amplitudes, but none of them is of a map
+    value = np.nan if found.reason or not len(known) else known.mean()
+    return Estimate(value, {}, reason=found.reason)
+
+
 ANALYSES = {
     "tuning": lambda x, y, e: tuning(x, y, e, 3, draws=2).strength,
+    "2-D tuning": lambda x, y, e: tuning(x, np.stack([y, y[::-1] ** 2], axis=1), e, 3, draws=2).strength,
+    "stability": lambda x, y, e: tuning(x, y, e, 3, draws=2).stability,
+    "spatial information": lambda x, y, e: skaggs(tuning_curves(np.abs(x), y, 3)),
     "information": lambda x, y, e: mutual_information(x, y, e, draws=2),
     "dimensions": lambda x, y, e: dimensions(x, e, draws=2, samples=20).participation,
     "intrinsic dimension": lambda x, y, e: dimensions(x, e, draws=2, samples=20).intrinsic,
@@ -62,6 +102,8 @@ ANALYSES = {
     "RSA": lambda x, y, e: rsa(dissimilarities(x), dissimilarities(y[:, None]), draws=2, within=e).agreement,
     "clustered": lambda x, y, e: clustered_similarity({"y": y}, {"x": x}, e, 5, draws=2).agreement["y", "x"],
     "regions": lambda x, y, e: regions(np.stack([x[:, 0], y], axis=1), e, draws=2).agreement,
+    "share of a cluster": lambda x, y, e: all_of(in_one_cluster(*regions_and_clusters(x, y), e, draws=2)),
+    "share of time": lambda x, y, e: all_of(share_of_time(np.nan_to_num(y) > 0, e, e % 2, draws=2)),
     "bouts": lambda x, y, e: bouts(np.nan_to_num(y) > 0, e, 0.02, draws=2).predictability,
     "controls": lambda x, y, e: against_controls(lambda a, *_: a.mean(), x, e, {"time shift": time_shift(e)}, draws=2),
     "encode": lambda x, y, e: encode(x, {"y": y}, e, draws=2).full,
@@ -70,6 +112,10 @@ ANALYSES = {
     "timescales": lambda x, y, e: unit_timescales(x, e, 0.02, draws=2).tau,
     "task variance": lambda x, y, e: task_variance(x, np.nan_to_num(y) > 0, e, draws=2).silhouette,
     "sequence": lambda x, y, e: sequence(x, np.arange(0, len(x), 3), e, 1, 2, draws=2).reliability,
+    "sequence beside another": lambda x, y, e: beside(x, y, e).reliability,
+    "fall beside another": lambda x, y, e: beside(x, y, e).fall,
+    "features": lambda x, y, e: mean_feature(behavioural_features(x, x**2 + y[:, None], e, 0.02, "fast", 1)),
+    "map of behaviour": lambda x, y, e: mean_feature(draw_map(x, x**2, e, 0.02, ["hinge"], ["pose.skull"])),
     "postures": lambda x, y, e: eigenpostures(x, e, components=2, draws=2).explained,
     "targeted": lambda x, y, e: targeted_axes(x, {"y": y}, e, components=2, draws=2).encoded["y"],
     "correspondence": lambda x, y, e: correspondence(x, x**2, e, components=2, draws=2).procrustes,
@@ -77,6 +123,12 @@ ANALYSES = {
     "flow": lambda x, y, e: flow_field(np.stack([x[:, 0], y], axis=1), e, 0.02, bins=3, draws=2).consistency,
     "gait": lambda x, y, e: gait(x > 0, y, e, 0.02, draws=2).against_speed["frequency"],
 }
+
+
+# what is of the variable as well, or of it alone, may be known though all activity is constant
+OF_THE_VARIABLE = (
+    "gait", "flow", "regions", "bouts", "share of a cluster", "share of time", "spatial information", "features",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -96,7 +148,46 @@ def test_a_result_is_a_number_or_has_a_reason(name, steps, units, length, seed, 
     reasons = found.reasons if hasattr(found, "reasons") else [found.reason]
     for value, reason in zip(np.atleast_1d(found.value), reasons, strict=True):
         assert np.isfinite(value) != bool(reason)
-    assert fault != "all constant" or name in ("gait", "flow", "regions", "bouts") or all(reasons)
+    assert fault != "all constant" or name in OF_THE_VARIABLE or all(reasons)
+
+
+tiny = given(
+    st.integers(1, 150), st.integers(1, 3), st.integers(1, 150), st.integers(0, 99), st.sampled_from(["", "nan"])
+)
+
+
+@settings(max_examples=25, deadline=None)
+@tiny
+def test_an_amplitude_is_known_in_episodes_of_a_period_that_are_finite_and_nowhere_else(
+    steps, features, length, seed, fault
+):
+    rng, episodes = np.random.default_rng(seed), np.arange(steps) // length
+    values = rng.normal(size=(steps, features))
+    if fault:
+        values[rng.integers(steps), 0] = np.nan
+    found = morlet(values, episodes, 0.02, (0.5, 20.0), 4)
+    lasts = np.bincount(episodes)[episodes] * 0.02
+    whole = np.stack([np.isfinite(values[episodes == each]).all(axis=0) for each in episodes])
+    known = (lasts[:, None] >= 1 / found.frequencies)[:, :, None] & whole[:, None]
+    np.testing.assert_array_equal(np.isfinite(found.amplitudes), known)
+    assert (found.amplitudes[known] >= 0).all()
+    still = morlet(np.ones((steps, features)), episodes, 0.02, (0.5, 20.0), 4).amplitudes
+    assert not np.isfinite(still).any() or np.nanmax(still) < 1e-9  # what rests has no rhythm
+
+
+@settings(max_examples=25, deadline=None)
+@tiny
+def test_a_phase_is_an_angle_or_not_known(steps, columns, length, seed, fault):
+    rng, episodes = np.random.default_rng(seed), np.arange(steps) // length
+    values = rng.normal(size=steps)
+    if fault:
+        values[rng.integers(steps)] = np.nan
+    found = oscillation_phase(values, episodes, 0.02)
+    known = np.isfinite(found)
+    assert found.shape == (steps,) and ((found[known] >= 0) & (found[known] <= 2 * np.pi)).all()
+    broken = np.array([not np.isfinite(values[episodes == each]).all() for each in episodes])
+    assert not known[broken].any() and not known[np.bincount(episodes)[episodes] * 0.02 < 1].any()
+    assert np.isnan(oscillation_phase(np.full(steps, 0.3), episodes, 0.02)).all()
 
 
 # ---- what is asked for is more than there is -------------------------------------------------------------------------

@@ -34,6 +34,21 @@ def test_a_sine_peaks_at_its_frequency_with_0_20043_of_its_amplitude(frequency):
     assert middle.max() == pytest.approx(3 * 0.20043, rel=2e-3)
 
 
+@pytest.mark.parametrize("seconds", [3.4, 4, 10])
+def test_a_steady_sine_has_its_amplitude_from_the_first_step_of_an_episode_to_the_last(seconds):
+    time, phase = 0.02 * np.arange(round(seconds / 0.02)), np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    for frequency in (0.3, 1.0, 5.0):
+        sines = np.sin(2 * np.pi * frequency * time[:, None] + phase)
+        found = morlet(sines, np.zeros(len(time)), 0.02, (frequency, 2 * frequency), 2).amplitudes[:, 0] / 0.20043
+        np.testing.assert_allclose(found.mean(axis=1), 1, atol=0.05)
+        np.testing.assert_allclose(found, 1, atol=0.17)
+
+
+def test_a_drift_of_an_episode_is_no_rhythm_at_its_ends():
+    found = morlet(np.linspace(-1, 1, 500), np.zeros(500), 0.02, (3.0, 25.0)).amplitudes
+    assert found.max() < 0.02  # of a drift by 2
+
+
 def test_bands_are_the_papers_and_short_episodes_have_no_slow_amplitude():
     found = morlet(np.random.default_rng(0).normal(size=(100, 2)), np.arange(100) // 50, 0.02, BANDS["slow"])
     assert found.frequencies[[0, -1]] == pytest.approx(BANDS["slow"])

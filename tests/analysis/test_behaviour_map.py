@@ -125,7 +125,7 @@ def test_what_is_no_map_is_refused_in_one_line(drawn, tmp_path):
 
     arrays = drawn[0].map.arrays()
     refused("grid is missing", **{name: each for name, each in arrays.items() if name != "map.grid"})
-    refused("it has format 99, and this version reads format 1", **{**arrays, "map.format": np.array(99)})
+    refused("it has format 99, and this version reads format 2", **{**arrays, "map.format": np.array(99)})
     refused("none could be drawn, too short", reason=np.array("too short"))
     refused("holds no map", **{**arrays, "map.points": np.array([{}], dtype=object)})  # would have to be unpickled
     with pytest.raises(UsageError, match="no map of behaviour in"):
