@@ -14,7 +14,8 @@ from rodent.errors import UsageError
 def untrained_layers(source: Source, seed: int) -> dict[str, NDArray[np.float32]]:
     """Each layer of the same architecture with fresh weights, driven through the session's own senses.
 
-    A network that sees cannot be driven, since pictures are not recorded: then there is none, and the notebook says so.
+    One that sees is shown pictures redrawn from the recorded states; where nothing can draw there is none, and the
+    notebook says so.
 
     Returns:
         A layer's name to (steps, units).
