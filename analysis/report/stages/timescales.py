@@ -46,7 +46,7 @@ def _measured(
     activity: NDArray, name: str, source: Source, outcome: Outcome, values: dict[str, Array], seed: int
 ) -> UnitEstimates:
     """The decay times, whose median is told; those that are known go into `values`."""
-    found = unit_timescales(activity, source.episodes, TIMESTEP, draws=_DRAWS, seed=seed).tau
+    found = unit_timescales(activity, source.episodes, TIMESTEP, draws=_DRAWS, seed=seed, tasks=source.tasks).tau
     median = median_of_units(found.value, found.null, found.reasons, seed)
     outcome.findings.append(Finding("median timescale (s)", median, "", name, "", "units"))
     if (known := found.value[np.isfinite(found.value)]).size:
