@@ -17,6 +17,7 @@ from analysis.encoding import encode
 from analysis.flow import flow_field
 from analysis.gait import gait
 from analysis.inference import Estimate
+from analysis.information import mutual_information, spatial_information
 from analysis.jpca import jpca
 from analysis.populations import dimensions, shared_variance
 from analysis.postures import eigenpostures
@@ -26,7 +27,7 @@ from analysis.tangling import compare_tangling
 from analysis.targeted import targeted_axes
 from analysis.task_variance import compare_groups, task_variance
 from analysis.timescales import unit_timescales
-from analysis.tuning import mutual_information, tuning
+from analysis.tuning import tuning
 from rodent.errors import UsageError
 
 
@@ -44,6 +45,8 @@ def windows(x, episodes):
 ANALYSES = {
     "tuning": lambda x, y, e: tuning(x, y, e, 3, draws=2).strength,
     "information": lambda x, y, e: mutual_information(x, y, e, draws=2),
+    "information of rates": lambda x, y, e: spatial_information(np.abs(x), y, e, 3, draws=2).per_spike,
+    "tuning beside shifts": lambda x, y, e: tuning(x, y, e, 3, draws=2).shifted,
     "dimensions": lambda x, y, e: dimensions(x, e, draws=2, samples=20).participation,
     "intrinsic dimension": lambda x, y, e: dimensions(x, e, draws=2, samples=20).intrinsic,
     "shared variance": lambda x, y, e: shared_variance(x, e, most_factors=2, draws=2).shared,
