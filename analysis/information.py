@@ -203,7 +203,7 @@ def _rate_reasons(units: Array) -> tuple[str, ...]:
     """Why a unit (steps, units) has no information of rates; empty where it has."""
     if not len(units):
         return ("no step within the bins",) * units.shape[1]
-    negative = (units < 0).any(axis=0)
+    negative = np.asarray((units < 0).any(axis=0))
     return tuple(
         "negative activity" if below and reason != "NaN or infinite" else reason
         for reason, below in zip(column_reasons(units), negative, strict=True)

@@ -82,10 +82,10 @@ def unit_timescales(
         correlation[:, known] = _correlation(products, pairs, np.ones((1, len(lengths))))[0]
         tau[known] = timestep * _decay(correlation[:, known])
         weights = bootstrap_weights(len(lengths), draws, rng)
-        if len(lengths) > 1:
+        if draws and len(lengths) > 1:
             samples = np.array([_decay(part) for part in _correlation(products, pairs, weights)])
             interval[:, known] = timestep * percentile_interval(samples)
-        noise = _products(rng.normal(size=(len(units), draws)), groups, lags)
+        noise = _products(rng.normal(size=(len(units), max(draws, 1))), groups, lags)[..., :draws]
         null[:] = timestep * _decay(_correlation(noise, pairs, np.ones((1, len(lengths))))[0])[:, None]
         reasons = tuple(
             reason or ("" if np.isfinite(value) else NO_DECAY) for reason, value in zip(reasons, tau, strict=True)

@@ -25,7 +25,7 @@ from analysis.sequences import sequence
 from analysis.similarity import cka, clustered_similarity, dissimilarities, rsa
 from analysis.tangling import compare_tangling
 from analysis.targeted import targeted_axes
-from analysis.task_variance import compare_groups, task_variance
+from analysis.task_variance import task_variance
 from analysis.timescales import unit_timescales
 from analysis.tuning import tuning
 from rodent.errors import UsageError
@@ -174,7 +174,6 @@ def test_a_class_or_a_task_of_one_sample_is_named_in_the_reason():
     once = np.where(np.arange(STEPS) == 50, "rear", "walk")
     assert "rear" in classify({"x": flat(4)}, once, EPISODES, draws=2)["x"].reason
     assert "one step" in task_variance(flat(4), once, EPISODES, draws=2).silhouette.reason
-    assert "one step" in compare_groups(flat(4), flat(4), once, EPISODES, "mixed", draws=2).reason
 
 
 def test_a_constant_unit_costs_no_other_unit():
