@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.inference import Estimate, not_estimable
-from analysis.information import mutual_information, spatial_information
+from analysis.information import mutual_information, plot_information, spatial_information
 from analysis.inputs import Array
-from analysis.report.findings import Arrays, Finding, Layers, Outcome, UnitFinding, mean_over_units
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture, UnitFinding, mean_over_units
 from analysis.report.source import Source
 from analysis.report.stages.chosen import every_other_episode, most_modulated
 from analysis.report.stages.sampling import population_steps, told
@@ -91,6 +92,13 @@ def _skaggs(activity: NDArray, layer: str, source: Source, outcome: Outcome, see
     ).per_spike
     outcome.findings.append(Finding(_SKAGGS, mean_over_units(found), interval_over="units", **about))
     outcome.units.append(UnitFinding(_SKAGGS, found, **about))
+    figure = plot_information(found, _SKAGGS).figure
+    assert isinstance(figure, Figure)
+    caption = (
+        f"{layer}: what each unit that is nowhere negative tells of the speed, with its 95 % interval over episodes, "
+        "beside the middle 95 % of what it tells of the speed in other episodes; hollow where it does not beat that."
+    )
+    outcome.pictures[f"rates.{layer}"] = Picture(figure, caption)
 
 
 def _beside(
