@@ -131,7 +131,8 @@ def against_controls(
         episodes: (steps,) labels; the interval comes from episodes drawn with replacement.
         controls: name to what makes surrogate activity.
         references: name to other activity of the same steps: an untrained network's, or the inputs. What stands for
-            their null is the statistic over episodes drawn with replacement.
+            their null is the value less what it is greater by in episodes drawn with replacement, the same for both:
+            so that p is the share of draws in which the reference reaches the activity. It is empty of one episode.
         draws: of each, but where a control has fewer.
         seed: of all draws.
 
@@ -148,13 +149,14 @@ def against_controls(
         for name, control in controls.items()
     }
     samples = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
+    value, own = statistic(array, rows), np.array([statistic(array[sample], sample) for sample in samples])
     for name, values in (references or {}).items():
         reference = matrix(values, name)
         if len(reference) != len(array):
             raise UsageError(f"{name} has {len(reference)} steps, the activity {len(array)}; give the same steps")
-        nulls[name] = np.array([statistic(reference[sample], sample) for sample in samples or [rows]])
-    interval = ends(np.array([statistic(array[sample], sample) for sample in samples])) if samples else UNKNOWN
-    return Estimate(statistic(array, rows), nulls, interval)
+        # Paired: what a draw of episodes does to both is no difference, and what it does to one alone is uncertain.
+        nulls[name] = value - (own - np.array([statistic(reference[sample], sample) for sample in samples]))
+    return Estimate(value, nulls, ends(own) if samples else UNKNOWN)
 
 
 def plot_controls(estimate: Estimate, label: str, ax: Axes | None = None) -> Axes:

@@ -37,7 +37,7 @@ def encode(
     families: Mapping[str, ArrayLike],
     episodes: ArrayLike,
     folds: int = 5,
-    draws: int = 20,
+    draws: int = 200,
     seed: int = 0,
     tasks: ArrayLike | None = None,
 ) -> Encoding:
@@ -91,7 +91,7 @@ def encode(
     return Encoding(_unit_estimates(totals - full, totals, null, known, reasons, seed), unique)
 
 
-def episode_errors(features: Array, targets: Array, groups: Labels, folds: int) -> Array:
+def episode_errors(features: Array, targets: Array, groups: Labels, folds: int, sets: int = 1) -> Array:
     """(episodes, targets) squared errors of a ridge model on episodes that it was not fitted to.
 
     Args:
@@ -99,15 +99,20 @@ def episode_errors(features: Array, targets: Array, groups: Labels, folds: int) 
         targets: (steps, targets).
         groups: (steps,) episodes, 0, 1, ...
         folds: at most the number of episodes is used.
+        sets: of neighbouring columns of the targets, as wide as each other; each has a penalty of its own, as if it
+            were alone.
     """
-    count = int(groups.max()) + 1
+    count, of = int(groups.max()) + 1, np.repeat(np.arange(sets), targets.shape[1] // sets)
     squares = np.zeros_like(targets)
     for train, test in GroupKFold(min(folds, count)).split(features, groups=groups):
         predicted = np.broadcast_to(targets[train].mean(axis=0), (len(test), targets.shape[1]))
         if features.shape[1]:
             scaled, held = _scaled(features[train], features[test])
-            penalty = _penalty(scaled, targets[train], groups[train])
-            predicted = _ridge(scaled, targets[train], held, np.array([penalty]))[0]
+            penalty = _penalties(scaled, targets[train], groups[train], sets)[of]
+            predicted = np.empty((len(test), targets.shape[1]))
+            for each in np.unique(penalty):
+                some = penalty == each
+                predicted[:, some] = _ridge(scaled, targets[np.ix_(train, some)], held, np.array([each]))[0]
         squares[test] = (targets[test] - predicted) ** 2
     return np.stack([squares[groups == episode].sum(axis=0) for episode in range(count)])
 
@@ -139,14 +144,14 @@ def _scaled(train: Array, test: Array) -> tuple[Array, Array]:
     return (train - mean) / spread, (test - mean) / spread
 
 
-def _penalty(features: Array, targets: Array, groups: Labels) -> float:
-    """The penalty that predicts every third episode best from the others, the middle one where there is just one."""
+def _penalties(features: Array, targets: Array, groups: Labels, sets: int) -> Array:
+    """(sets,) the penalty that predicts every third episode best from the others; the middle one of one episode."""
     held = np.unique(groups, return_inverse=True)[1] % 3 == 1
     if not held.any():
-        return float(np.median(_PENALTIES))
+        return np.full(sets, np.median(_PENALTIES))
     predicted = _ridge(features[~held], targets[~held], features[held], _PENALTIES)
-    errors = np.square(predicted - targets[held]).mean(axis=(1, 2))
-    return float(_PENALTIES[int(np.argmin(errors))])
+    errors = np.square(predicted - targets[held]).mean(axis=1).reshape(len(_PENALTIES), sets, -1).mean(axis=2)
+    return _PENALTIES[errors.argmin(axis=0)]
 
 
 def _joined(features: Mapping[str, Array], steps: int) -> Array:

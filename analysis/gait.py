@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy import signal, stats
 
+from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import axes_or_new
 from analysis.inference import UNKNOWN, Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels, codes, matrix
@@ -46,13 +47,15 @@ class Gait:
 
     Attributes:
         strides: all of them.
-        against_speed: frequency, length and duty to their rank correlation with speed; the null permutes the strides'
-            speeds. The interval draws episodes.
+        against_speed: frequency, length and duty to their rank correlation with speed; the null takes the speed from
+            other episodes, since strides that follow each other, and those of two limbs, are alike. The interval draws
+            episodes.
         phase: (limbs, limbs) circular mean of the phase in the row's stride at which the column's limb touches down,
             0 to 1; NaN where there is none.
         phase_interval: (2, limbs, limbs) its ends, over episodes; around the phase, so that they may leave 0 to 1.
-        coupling: (limbs, limbs) to the resultant length of these phases, 1 where each stride is alike; the null draws
-            phases at random (Rayleigh).
+        coupling: (limbs, limbs) to the resultant length of these phases, 1 where each stride is alike; the null takes
+            the other limb's touch-downs from other episodes, since two limbs of steady rhythms keep their phase for
+            many strides whether or not they are coupled.
     """
 
     strides: Strides
@@ -104,16 +107,20 @@ def gait(
     groups, pace = codes(episodes, len(down), "episodes"), np.asarray(speed, dtype=np.float64)
     touch = [_touch_downs(column, groups) for column in down.T]
     strides = _strides(down, touch, pace, groups, timestep)
-    rng = np.random.default_rng(seed)
-    against = {
-        name: _against_speed(getattr(strides, name), strides, draws, rng) for name in ("frequency", "length", "duty")
-    }
+    rng, dealing = np.random.default_rng(seed), Dealing.of(groups)
+    orders = dealing.orders(draws, rng)
+    steps = [dealing.steps(order) for order in orders]
+    against = _against_speed(strides, [_mean_speed(strides, pace[each], timestep) for each in steps], draws, rng)
+    touched = np.zeros(down.shape, dtype=bool)
+    for limb, at in enumerate(touch):
+        touched[at, limb] = True
     limbs = down.shape[1]
     phase, interval, coupling = np.full((limbs, limbs), np.nan), np.full((2, limbs, limbs), np.nan), {}
-    for one in range(limbs):
-        for other in range(limbs):
+    for other in range(limbs):
+        dealt = [np.flatnonzero(touched[each, other]) for each in steps]
+        for one in range(limbs):
             if one != other:
-                found = _coupling(strides, touch, one, other, timestep, draws, rng)
+                found = _coupling(strides, one, touch[other], dealt, timestep, draws, rng)
                 phase[one, other], interval[:, one, other], coupling[one, other] = found
     return Gait(strides, against, phase, interval, coupling)
 
@@ -233,43 +240,82 @@ def _strides(down: NDArray[np.bool_], touch: list[Labels], speed: Array, groups:
     return Strides(*table[:3].astype(np.int64), *table[3:])
 
 
-def _against_speed(values: Array, strides: Strides, draws: int, rng: np.random.Generator) -> Estimate:
-    if len(values) < 5:
-        return not_estimable(f"{len(values)} strides; needs at least 5")
-    value = _rank_correlation(values, strides.speed)
-    if not np.isfinite(value):
-        return not_estimable("speed or measure constant or NaN")
-    null = np.array([_rank_correlation(rng.permutation(values), strides.speed) for _ in range(draws)])
+def _steps(strides: Strides, timestep: float) -> Labels:
+    """(strides,) how many steps each lasts."""
+    return np.rint(1 / (strides.frequency * timestep)).astype(np.int64)
+
+
+def _mean_speed(strides: Strides, speed: Array, timestep: float) -> Array:
+    """(strides,) mean over each stride of another speed (steps,)."""
+    total, period = np.append(0.0, np.cumsum(speed)), _steps(strides, timestep)
+    return (total[strides.start + period] - total[strides.start]) / period
+
+
+def _against_speed(
+    strides: Strides, dealt: Sequence[Array], draws: int, rng: np.random.Generator
+) -> dict[str, Estimate]:
+    """Each measure's rank correlation with speed, beside that with the speeds (strides,) of other episodes."""
     names = np.unique(strides.episode)
-    interval = UNKNOWN
-    if len(names) > 1:
-        of = {name: np.flatnonzero(strides.episode == name) for name in names}
-        rows = [np.concatenate([of[name] for name in rng.choice(names, size=len(names))]) for _ in range(draws)]
-        interval = ends(np.array([_rank_correlation(values[r], strides.speed[r]) for r in rows]))
-    return Estimate(value, {"permuted strides": null}, interval)
+    of = {name: np.flatnonzero(strides.episode == name) for name in names}
+    rows = [np.concatenate([of[name] for name in rng.choice(names, len(names))]) for _ in range(draws if of else 0)]
+    ranked, found = [stats.rankdata(speeds) for speeds in dealt], {}
+    for measure in ("frequency", "length", "duty"):
+        values = getattr(strides, measure)
+        if len(values) < 5:
+            found[measure] = not_estimable(f"{len(values)} strides; needs at least 5")
+            continue
+        value = _rank_correlation(values, strides.speed)
+        if not np.isfinite(value):
+            found[measure] = not_estimable("speed or measure constant or NaN")
+            continue
+        ranks = stats.rankdata(values)
+        null = np.array([_correlation(ranks, each) for each in ranked])
+        drawn = np.array([_rank_correlation(values[r], strides.speed[r]) for r in rows])
+        found[measure] = Estimate(value, {CONTROL: null}, ends(drawn) if len(names) > 1 else UNKNOWN)
+    return found
 
 
 def _rank_correlation(first: Array, second: Array) -> float:
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return float("nan")
+    return _correlation(stats.rankdata(first), stats.rankdata(second))
+
+
+def _correlation(first: Array, second: Array) -> float:
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
-    return float(stats.spearmanr(first, second).statistic)
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _phases(strides: Strides, one: int, touch: Labels, timestep: float) -> tuple[Array, Labels]:
+    """Phase of the first of the touch-downs within each stride of the limb that has one, and the stride's episode."""
+    of = strides.limb == one
+    start, period = strides.start[of], _steps(strides, timestep)[of]
+    place = np.searchsorted(touch, start)
+    some = place < len(touch)
+    phases = (touch[place[some]] - start[some]) / period[some]
+    kept = phases < 1
+    return phases[kept], strides.episode[of][some][kept]
 
 
 def _coupling(
-    strides: Strides, touch: list[Labels], one: int, other: int, timestep: float, draws: int, rng: np.random.Generator
+    strides: Strides,
+    one: int,
+    touch: Labels,
+    dealt: Sequence[Labels],
+    timestep: float,
+    draws: int,
+    rng: np.random.Generator,
 ) -> tuple[float, tuple[float, float], Estimate]:
-    """Phase at which the other limb first touches down within each stride of the one, its interval, its coupling."""
-    of = strides.limb == one
-    start, period = strides.start[of], np.rint(1 / (strides.frequency[of] * timestep))
-    place = np.searchsorted(touch[other], start)
-    some = place < len(touch[other])
-    phases = (touch[other][place[some]] - start[some]) / period[some]
-    kept = phases < 1
-    phases, episode = phases[kept], strides.episode[of][some][kept]
+    """Phase at which the other limb first touches down within each stride of the one, its interval, its coupling.
+
+    The other limb's touch-downs are the recorded ones, and `dealt` those from other episodes.
+    """
+    phases, episode = _phases(strides, one, touch, timestep)
     if len(phases) < 5:
         return float("nan"), UNKNOWN, not_estimable(f"{len(phases)} strides; needs at least 5")
     mean, length, _ = circular_mean(2 * np.pi * phases)
-    null = np.abs(np.exp(2j * np.pi * rng.random((draws, len(phases)))).mean(axis=1))
+    null = np.array([circular_mean(2 * np.pi * _phases(strides, one, each, timestep)[0])[1] for each in dealt])
     names = np.unique(episode)
     sums = np.array([np.exp(2j * np.pi * phases[episode == name]).sum() for name in names])
     counts = np.array([(episode == name).sum() for name in names])
@@ -280,4 +326,4 @@ def _coupling(
         off = np.angle(resultants * np.exp(-1j * mean))  # from the mean, so that no turn is cut in two
         around = ends((mean + off) / (2 * np.pi))
         within = ends(np.abs(resultants) / counts[drawn].sum(axis=1))
-    return mean / (2 * np.pi), around, Estimate(length, {"random phases": null}, within)
+    return mean / (2 * np.pi), around, Estimate(length, {CONTROL: null}, within)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from analysis.drawing import axes_or_new
-from analysis.inference import UNKNOWN, Estimate, ends, not_estimable
-from analysis.inputs import Array, codes, column_reasons, matrix
+from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, resampled_rows
+from analysis.inputs import Array, Labels, codes, column_reasons, matrix
 from rodent.errors import UsageError
 
 
@@ -21,14 +20,14 @@ class Sequence:
     """Activity around events, its units ordered by peak.
 
     Attributes:
-        mean: (offsets, units) over the even events.
-        order: (units,) sorted by the peak in the odd events, so that the picture of the even ones is no tautology.
-        reliability: rank correlation of peak offsets between odd and even events; the null rolls each unit
-            in each event by a lag of its own.
+        mean: (offsets, units) over the events of one half of the episodes.
+        order: (units,) sorted by the peak in the other half, so that the picture of the one is no tautology.
+        reliability: rank correlation of peak offsets between the halves; the null rolls each unit in each event by a
+            lag of its own. The interval draws the episodes of each half.
         variability: (offsets,) variance over events of standardised units, averaged over them, over its mean across
             offsets.
         fall: 1 less the least of the variability: how far it falls at some time from the event; the null rolls all
-            units of each event by one lag.
+            units of each event by one lag. The interval draws episodes.
         offsets: (offsets,) steps from the event.
     """
 
@@ -38,17 +37,6 @@ class Sequence:
     variability: Array
     fall: Estimate
     offsets: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class SequenceGain:
-    """What a layer has more of than another one around the same events; the fields are those of `Sequence`.
-
-    The null deals the units of both to two layers; the interval draws events, the same for both.
-    """
-
-    reliability: Estimate
-    fall: Estimate
 
 
 def around_events(activity: ArrayLike, events: ArrayLike, episodes: ArrayLike, before: int, after: int) -> Array:
@@ -70,13 +58,7 @@ def around_events(activity: ArrayLike, events: ArrayLike, episodes: ArrayLike, b
         raise UsageError(f"a window of {before} steps before and {after} after; give at least one step in all")
     if len(steps) and (steps.min() < 0 or steps.max() >= len(units)):
         raise UsageError(f"an event lies outside of the {len(units)} steps; give indices from 0 on")
-    windows = [
-        units[step - before : step + after]
-        for step in steps
-        if step >= before
-        and step + after <= len(units)
-        and (groups[step - before : step + after] == groups[step]).all()
-    ]
+    windows = [units[step - before : step + after] for step in steps[_whole(steps, groups, before, after)]]
     return np.array(windows).reshape(len(windows), before + after, units.shape[1])
 
 
@@ -89,7 +71,10 @@ def sequence(
     draws: int = 200,
     seed: int = 0,
 ) -> Sequence:
-    """Order the units by their peak in half of the events and look at the other half.
+    """Order the units by their peak in half of the episodes and look at the other half.
+
+    The episodes that have events are dealt to two halves in turn: events of one episode follow each other closely, so
+    that their windows may overlap, and are alike.
 
     Args:
         activity: (steps, units).
@@ -97,65 +82,34 @@ def sequence(
         episodes: (steps,) labels.
         before: steps shown ahead of the event.
         after: steps from the event on.
-        draws: of the null, and of events for the interval.
+        draws: of the null, and of episodes for the interval.
         seed: of the draws.
     """
     windows = around_events(activity, events, episodes, before, after)
+    episode = _episodes(events, episodes, before, after)
     offsets, count = np.arange(-before, after), windows.shape[2]
     mean = np.full((len(offsets), count), np.nan)
     reasons = column_reasons(windows.reshape(-1, count)) if len(windows) else ()
     known = np.flatnonzero(np.array([not reason for reason in reasons], dtype=bool))
-    if reason := _reason(windows, len(known)):
+    if reason := _reason(windows, episode, len(known)):
         unknown = not_estimable(reason)
         return Sequence(mean, np.arange(count), unknown, mean[:, 0], unknown, offsets)
     windows = windows[:, :, known]
-    rng = np.random.default_rng(seed)
-    odd, even = windows[1::2], windows[0::2]
+    rng, first = np.random.default_rng(seed), episode % 2 == 0
+    even, odd = windows[first], windows[~first]
     null = [_reliability(*(_rolled(half, rng) for half in (odd, even))) for _ in range(draws)]
-    samples = [_reliability(_drawn(odd, rng), _drawn(even, rng)) for _ in range(draws)]
-    interval = ends(np.array(samples)) if len(windows) > 3 else UNKNOWN
-    value = _reliability(odd, even)
+    value, interval = _reliability(odd, even), UNKNOWN
+    if draws and episode.max() > 2:  # a half of one episode has nothing to draw
+        halves = [(half, episode[of]) for half, of in ((odd, ~first), (even, first))]
+        interval = ends(np.array([_reliability(*(_drawn(*half, rng) for half in halves)) for _ in range(draws)]))
     reliability = Estimate(value, {"rolled events": np.array(null)}, interval)
     if not np.isfinite(value):
         reliability = not_estimable("every unit peaks at the same offset")
     mean[:, known] = even.mean(axis=0)
     order = known[np.argsort(odd.mean(axis=0).argmax(axis=0), kind="stable")]
     variability = _variability(windows)
-    return Sequence(mean, order, reliability, variability, _fall(windows, variability, draws, rng), offsets)
-
-
-def compare_sequences(
-    own: ArrayLike,
-    other: ArrayLike,
-    events: ArrayLike,
-    episodes: ArrayLike,
-    before: int,
-    after: int,
-    control: str,
-    draws: int = 200,
-    seed: int = 0,
-) -> SequenceGain:
-    """How much more reliable a layer's order is than another's, and how much deeper its variance falls.
-
-    Args:
-        own: (steps, units).
-        other: (steps, units) of the other layer, such as an untrained network's.
-        events: (events,) steps.
-        episodes: (steps,) labels.
-        before: steps shown ahead of the event.
-        after: steps from the event on.
-        control: what the null is called.
-        draws: of the null, and of events for the interval.
-        seed: of the draws.
-    """
-    pair = [_of_known_units(around_events(each, events, episodes, before, after)) for each in (own, other)]
-    if reason := next(filter(None, (_reason(windows, windows.shape[2]) for windows in pair)), ""):
-        return SequenceGain(not_estimable(reason), not_estimable(reason))
-    rng = np.random.default_rng(seed)
-    return SequenceGain(
-        _gain(pair, _order_kept, "every unit peaks at the same offset", control, draws, rng),
-        _gain(pair, _deepest, "every event is alike", control, draws, rng),
-    )
+    fall = _fall(windows, episode, variability, draws, rng)
+    return Sequence(mean, order, reliability, variability, fall, offsets)
 
 
 def plot_variability(result: Sequence, ax: Axes | None = None, timestep: float | None = None) -> Axes:
@@ -170,7 +124,7 @@ def plot_variability(result: Sequence, ax: Axes | None = None, timestep: float |
 
 
 def plot_sequence(result: Sequence, ax: Axes | None = None, timestep: float | None = None) -> Axes:
-    """Standardised activity of the even events, units in the order of the odd ones; `timestep` s are a step."""
+    """Standardised activity of one half of the episodes, units in the order of the other; `timestep` s are a step."""
     ax = axes_or_new(ax)
     spread = result.mean.std(axis=0)
     standard = (result.mean - result.mean.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
@@ -184,9 +138,29 @@ def plot_sequence(result: Sequence, ax: Axes | None = None, timestep: float | No
     return ax
 
 
-def _reason(windows: Array, known: int) -> str:
+def _whole(steps: Labels, groups: Labels, before: int, after: int) -> NDArray[np.bool_]:
+    """(events,) whether the window around each stays within its episode."""
+    return np.array(
+        [
+            before <= step <= len(groups) - after and (groups[step - before : step + after] == groups[step]).all()
+            for step in steps
+        ],
+        dtype=bool,
+    )
+
+
+def _episodes(events: ArrayLike, episodes: ArrayLike, before: int, after: int) -> Labels:
+    """(windows,) the episode of each whole window, 0, 1, ... among those that have one."""
+    labels, steps = np.asarray(episodes), np.asarray(events, dtype=np.int64)
+    groups = codes(labels, len(labels), "episodes")
+    return np.unique(groups[steps[_whole(steps, groups, before, after)]], return_inverse=True)[1].astype(np.int64)
+
+
+def _reason(windows: Array, episode: Labels, known: int) -> str:
     if len(windows) < 2:
         return f"{len(windows)} whole windows; needs at least 2"
+    if episode.max() < 1:
+        return "all events are of one episode; an order is asked in another one"
     return "" if known > 2 else f"{known} units that are finite and not constant; an order needs at least 3"
 
 
@@ -197,60 +171,16 @@ def _variability(windows: Array) -> Array:
     return variance / variance.mean() if variance.any() else np.full(len(variance), np.nan)
 
 
-def _fall(windows: Array, variability: Array, draws: int, rng: np.random.Generator) -> Estimate:
+def _fall(windows: Array, episode: Labels, variability: Array, draws: int, rng: np.random.Generator) -> Estimate:
     if not np.isfinite(variability).all():
         return not_estimable("every event is alike")
     events, offsets = windows.shape[:2]
     steps = (np.arange(offsets) + rng.integers(offsets, size=(draws, events, 1))) % offsets
     at = np.arange(events)[:, None]
     null = np.array([1 - _variability(windows[at, lags]).min() for lags in steps])
-    samples = [1 - _variability(_drawn(windows, rng)).min() for _ in range(draws)]
-    interval = ends(np.array(samples)) if events > 3 else UNKNOWN
+    samples = np.array([1 - _variability(_drawn(windows, episode, rng)).min() for _ in range(draws)])
+    interval = ends(samples) if draws else UNKNOWN
     return Estimate(float(1 - variability.min()), {"rolled events": null}, interval)
-
-
-def _of_known_units(windows: Array) -> Array:
-    """Windows of the units that are finite and not constant."""
-    if not len(windows):
-        return windows
-    return windows[:, :, [not reason for reason in column_reasons(windows.reshape(-1, windows.shape[2]))]]
-
-
-def _order_kept(windows: Array) -> float:
-    return _reliability(windows[1::2], windows[0::2])
-
-
-def _deepest(windows: Array) -> float:
-    return float(1 - _variability(windows).min())
-
-
-def _gain(
-    pair: list[Array], statistic: Callable[[Array], float], why: str, control: str, draws: int, rng: np.random.Generator
-) -> Estimate:
-    """The statistic of the first layer's windows less that of the second's; `why` where either has none."""
-
-    def difference(own: Array, other: Array) -> float:
-        return statistic(own) - statistic(other)
-
-    value = difference(*pair)
-    if not np.isfinite(value):
-        return not_estimable(why)
-    both, count, events = np.concatenate(pair, axis=2), pair[0].shape[2], len(pair[0])
-    orders = (rng.permutation(both.shape[2]) for _ in range(draws))
-    null = np.array([difference(both[:, :, order[:count]], both[:, :, order[count:]]) for order in orders])
-    interval = UNKNOWN
-    if events > 3:
-        drawn = (_drawn_in_halves(events, rng) for _ in range(draws))
-        interval = ends(np.array([difference(*(windows[rows] for windows in pair)) for rows in drawn]))
-    return Estimate(value, {control: null}, interval)
-
-
-def _drawn_in_halves(events: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Events drawn with replacement, odd ones in odd places: no event comes into both halves."""
-    rows = np.arange(events)
-    for half in (0, 1):
-        rows[half::2] = rng.choice(rows[half::2], size=len(rows[half::2]))
-    return rows
 
 
 def _rolled(windows: Array, rng: np.random.Generator) -> Array:
@@ -260,8 +190,9 @@ def _rolled(windows: Array, rng: np.random.Generator) -> Array:
     return np.take_along_axis(windows, (np.arange(offsets)[None, :, None] + start) % offsets, axis=1)
 
 
-def _drawn(windows: Array, rng: np.random.Generator) -> Array:
-    return windows[rng.integers(len(windows), size=len(windows))]
+def _drawn(windows: Array, episode: Labels, rng: np.random.Generator) -> Array:
+    """The windows of as many episodes as there are, drawn with replacement."""
+    return windows[resampled_rows(episode, rng)]
 
 
 def _reliability(odd: Array, even: Array) -> float:

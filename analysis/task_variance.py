@@ -13,7 +13,7 @@ from sklearn.metrics import silhouette_score
 from analysis.controls import rotate_units
 from analysis.drawing import axes_or_new
 from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, resampled_rows
-from analysis.inputs import Array, Labels, codes, matrix, same_length
+from analysis.inputs import Array, Labels, codes, matrix
 
 
 @dataclass(frozen=True)
@@ -69,50 +69,6 @@ def task_variance(
         rows = [resampled_rows(groups, rng) for _ in range(draws)]
         interval = ends(np.array([_again(units[r][:, active], names[r], most_clusters, seed) for r in rows]))
     return TaskVariance(variance, share, clusters, Estimate(value, {"rotated units": np.array(null)}, interval))
-
-
-def compare_groups(
-    own: ArrayLike,
-    other: ArrayLike,
-    tasks: ArrayLike,
-    episodes: ArrayLike,
-    control: str,
-    most_clusters: int = 8,
-    draws: int = 20,
-    seed: int = 0,
-) -> Estimate:
-    """How much more separate the groups of a layer's units are than those of another layer's, by their silhouettes.
-
-    Args:
-        own: (steps, units).
-        other: (steps, units) of the other layer, such as an untrained network's.
-        tasks: (steps,) labels.
-        episodes: (steps,) labels, for the interval.
-        control: what the null is called, which deals the units of both to two layers.
-        most_clusters: as in `task_variance`.
-        draws: of the null, and of episodes for the interval, the same for both layers.
-        seed: of the draws and k-means.
-    """
-    pair = [matrix(own, "own"), matrix(other, "other")]
-    steps, rng = same_length(own=pair[0], other=pair[1]), np.random.default_rng(seed)
-    names, groups = codes(tasks, steps, "tasks"), codes(episodes, steps, "episodes")
-    shares = [_active(_shares(_variances(units, names))) for units in pair]
-    if reason := next(filter(None, (_reason(names, len(share)) for share in shares)), ""):
-        return not_estimable(reason)
-    first, second = (_separation(share, most_clusters, seed) for share in shares)
-    if not np.isfinite(first - second):
-        return not_estimable("too few unlike units: no groups to separate")
-    both, count = np.concatenate(shares), len(shares[0])
-    null = np.empty(draws)
-    for draw in range(draws):
-        mixed = rng.permutation(both)
-        null[draw] = _separation(mixed[:count], most_clusters, seed) - _separation(mixed[count:], most_clusters, seed)
-    interval = UNKNOWN
-    if groups.max() > 0:
-        rows = (resampled_rows(groups, rng) for _ in range(draws))
-        drawn = [[_again(units[r], names[r], most_clusters, seed) for units in pair] for r in rows]
-        interval = ends(np.subtract(*np.transpose(drawn)))
-    return Estimate(first - second, {control: null}, interval)
 
 
 def plot_task_variance(result: TaskVariance, ax: Axes | None = None) -> Axes:

@@ -36,13 +36,20 @@ class Timescales:
 
 
 def unit_timescales(
-    activity: ArrayLike, episodes: ArrayLike, timestep: float, longest: int = 500, draws: int = 50, seed: int = 0
+    activity: ArrayLike,
+    episodes: ArrayLike,
+    timestep: float,
+    longest: int = 500,
+    draws: int = 50,
+    seed: int = 0,
+    tasks: ArrayLike | None = None,
 ) -> Timescales:
     """Time constant of an exponential fitted to each unit's autocorrelation.
 
-    The mean over the whole recording is removed, never each episode's own: that would take slow changes away and
-    bias a tau of 100 steps down to 70. The fit ends where the autocorrelation first falls below 0.1, since what
-    follows is noise.
+    The mean over all episodes of a task is removed, never each episode's own: that would take slow changes away and
+    bias a tau of 100 steps down to 70. One mean over several tasks would leave what sets them apart, which never
+    decays: a unit that prefers a task would look slow. The fit ends where the autocorrelation first falls below 0.1,
+    since what follows is noise.
 
     Args:
         activity: (steps, units).
@@ -52,31 +59,33 @@ def unit_timescales(
             tenth of the median one, which are left out.
         draws: of the null, and of episodes for the interval.
         seed: of the draws.
+        tasks: (steps,) labels, one an episode; None for one task. Of a task with one episode that episode's own mean is
+            all that can be removed.
     """
     units = matrix(activity, "activity")
     groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
+    task = np.zeros_like(groups) if tasks is None else codes(tasks, len(units), "tasks")
     lengths = np.bincount(groups)
     long = (lengths >= np.median(lengths) / 10)[groups]
-    units, groups = units[long], np.unique(groups[long], return_inverse=True)[1]
+    units, task, groups = units[long], task[long], np.unique(groups[long], return_inverse=True)[1]
     lengths = np.bincount(groups)
     lags = min(longest, 2 * int(lengths.min()) // 3)
-    reasons = column_reasons(units)
+    reasons = _reasons(units, task)
     if lengths.min() < _SHORTEST:
         reasons = (f"an episode of {lengths.min()} steps; needs at least {_SHORTEST}",) * units.shape[1]
     known = np.array([not reason for reason in reasons])
     tau, null = np.full(units.shape[1], np.nan), np.full((draws, units.shape[1]), np.nan)
     interval, correlation = np.full((2, units.shape[1]), np.nan), np.full((max(lags, 1), units.shape[1]), np.nan)
     if known.any():
-        centred = units[:, known] - units[:, known].mean(axis=0)
-        products = _products(centred, groups, lags)
+        products = _products(_centred(units[:, known], task), groups, lags)
         pairs = np.maximum(lengths[:, None] - np.arange(lags), 1)
         correlation[:, known] = _correlation(products, pairs, np.ones((1, len(lengths))))[0]
         tau[known] = timestep * _decay(correlation[:, known])
         weights = bootstrap_weights(len(lengths), draws, rng)
-        if len(lengths) > 1:
+        if draws and len(lengths) > 1:
             samples = np.array([_decay(part) for part in _correlation(products, pairs, weights)])
             interval[:, known] = timestep * percentile_interval(samples)
-        noise = _products(rng.normal(size=(len(units), draws)), groups, lags)
+        noise = _products(rng.normal(size=(len(units), max(draws, 1))), groups, lags)[..., :draws]
         null[:] = timestep * _decay(_correlation(noise, pairs, np.ones((1, len(lengths))))[0])[:, None]
         reasons = tuple(
             reason or ("" if np.isfinite(value) else NO_DECAY) for reason, value in zip(reasons, tau, strict=True)
@@ -94,6 +103,24 @@ def plot_timescales(result: Timescales, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("timescale (s)")
     ax.set_ylabel("units")
     return ax
+
+
+def _centred(units: Array, task: Labels) -> Array:
+    """(steps, units) less each task's mean."""
+    centred = units.copy()
+    for name in np.unique(task):
+        centred[task == name] -= centred[task == name].mean(axis=0)
+    return centred
+
+
+def _reasons(units: Array, task: Labels) -> tuple[str, ...]:
+    """Why a unit has no timescale; empty where it may have one."""
+    within = [column_reasons(units[task == name]) for name in np.unique(task)]
+    reasons = column_reasons(units)
+    flat = [set(each) == {"constant"} for each in zip(*within, strict=True)]
+    return tuple(
+        reason or ("constant in each task" if same else "") for reason, same in zip(reasons, flat, strict=True)
+    )
 
 
 def _products(centred: Array, groups: Labels, lags: int) -> Array:

@@ -1,24 +1,26 @@
-"""Tuning of units to any variable: binned curves, how much they explain of held-out episodes, and information."""
+"""Tuning of units to any variable: binned curves, and how much they explain of held-out episodes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.feature_selection import mutual_info_regression
 
 from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.drawing import axes_or_new
 from analysis.inference import UnitEstimates, bootstrap_weights, explained_interval, percentile_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length
+from analysis.shifts import CONTROL as SHIFTED
+from analysis.shifts import Shifts
 from rodent.errors import UsageError
 
 _CHUNK = 128  # units at a time: bounds the memory
+_ROLLED = 32  # the same of what is rolled: stays in the processor's cache
 _ROWS = 512  # steps at a time: they stay in the processor's cache
 _PAIRS = 2**25  # sums of pairs of episodes at a time: bounds the memory
 _NO_CURVES = "fewer than three bins that both halves visited, or a curve that is flat"
@@ -47,12 +49,15 @@ class Tuning:
     Attributes:
         strength: variance of held-out episodes that the binned curve explains, against the variable of
             other episodes.
+        shifted: the same against the variable rolled within each episode, at all lags; lenient where records change as
+            slowly as episodes last (`analysis.shifts`).
         stability: correlation of the curves of two halves of the episodes, over bins that both visited, against the
             variable of other episodes; the interval draws the episodes of each half.
         curves: over all episodes.
     """
 
     strength: UnitEstimates
+    shifted: UnitEstimates
     stability: UnitEstimates
     curves: TuningCurves
 
@@ -68,7 +73,7 @@ def tuning_curves(activity: ArrayLike, variable: ArrayLike, bins: int | Sequence
     units, values = _columns(activity), matrix(variable, "variable")
     same_length(activity=units, variable=values)
     edges = _edges(values, bins)
-    index, shape = _bin_index(values, edges), tuple(len(edge) - 1 for edge in edges)
+    index, shape = bin_index(values, edges), tuple(len(edge) - 1 for edge in edges)
     count, inside = int(np.prod(shape)), index >= 0
     if not inside.all():
         units, index = units[inside], index[inside]
@@ -91,14 +96,15 @@ def tuning(
     """Tuning strength of all units: two halves of the episodes predict each other.
 
     The episodes are dealt to two halves in turn. The curve of one half predicts the other; a bin that it never
-    visited is predicted by its mean. The null takes the variable from other episodes.
+    visited is predicted by its mean. The null takes the variable from other episodes; a second one rolls it within each
+    episode, by all lags alike.
 
     Args:
         activity: (steps, units).
         variable: (steps,) or (steps, dimensions); steps where it is NaN or outside of the edges are left out.
         episodes: (steps,) labels.
         bins: as in `tuning_curves`.
-        draws: of the null, and of episodes for the interval.
+        draws: of the first null, and of episodes for the interval; without them there is no null and no interval.
         seed: of both.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
     """
@@ -107,7 +113,7 @@ def tuning(
     groups = codes(episodes, steps, "episodes")
     task = np.zeros(steps, dtype=np.int64) if tasks is None else codes(tasks, steps, "tasks")
     curves = tuning_curves(units, values, bins)
-    index = _bin_index(values, curves.edges)
+    index = bin_index(values, curves.edges)
     inside = index >= 0
     if not inside.all():
         units, index, groups, task = units[inside], index[inside], groups[inside], task[inside]
@@ -119,12 +125,13 @@ def tuning(
     if not len(known):
         empty = np.full((1, total), np.nan)
         strength = UnitEstimates(empty[0], CONTROL, empty, np.repeat(empty, 2, 0), reasons)
-        return Tuning(strength, strength, curves)
+        return Tuning(strength, replace(strength, control=SHIFTED), strength, curves)
     episode = np.unique(groups, return_inverse=True)[1]
     dealing, rng, size = Dealing.of(episode, task), np.random.default_rng(seed), curves.occupancy.size
     standard = _standardised(units, known)
     null, null_stability = _dealt(standard, index, size, dealing, dealing.orders(draws, rng))
-    sums, visits = _episode_sums(standard, index, episode, size)
+    rolled = _rolled(standard, index, size, episode) if draws else np.empty((0, len(known)))
+    sums, visits = sums_by_episode(standard, index, episode, size)
     errors, totals = _held_out(standard, sums, visits, episode)
     value = 1 - errors.sum(axis=0) / totals.sum(axis=0)
     interval = explained_interval(errors, totals, draws, rng)
@@ -134,85 +141,33 @@ def tuning(
         for reason, each in zip(reasons, _spread(stability, known, total), strict=True)
     )
     steadiness = (stability, null_stability, _stability_interval(sums, visits, draws, rng))
-    return Tuning(_of_units(value, null, interval, known, reasons), _of_units(*steadiness, known, steady), curves)
+    strength = _of_units(value, null, interval, known, reasons)
+    shifted = replace(strength, control=SHIFTED, null=_spread(rolled, known, total))
+    return Tuning(strength, shifted, _of_units(*steadiness, known, steady), curves)
 
 
-def spatial_information(curves: ArrayLike, occupancy: ArrayLike) -> tuple[Array, Array, tuple[str, ...]]:
-    """Skaggs' information of rates (Skaggs et al. 1993).
-
-    Args:
-        curves: (units, *bins), activity a second, nowhere negative.
-        occupancy: (*bins) time or steps in each.
-
-    Returns:
-        bits a second (units,), bits a spike (units,), and why a unit has neither: information of signed activity has
-        no meaning, and would come out as any number.
-    """
-    rates = np.asarray(curves, dtype=np.float64)
-    rates = rates.reshape(len(rates), -1)
-    share = np.asarray(occupancy, dtype=np.float64).ravel()
-    share = share / share.sum()
-    visited = share > 0
-    rates, share = rates[:, visited], share[visited]
-    reasons = tuple(
-        "NaN" if np.isnan(rate).any() else "negative activity" if (rate < 0).any() else "" if rate.any() else "silent"
-        for rate in rates
-    )
-    wanted = np.array([not reason for reason in reasons])
-    mean = np.where(wanted, rates @ share, np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        terms = share * rates * np.log2(rates / mean[:, None])
-    bits = np.where(wanted, np.where(rates == 0, 0.0, terms).sum(axis=1), np.nan)
-    return bits, bits / mean, reasons
+def bin_index(values: Array, edges: tuple[Array, ...]) -> Labels:
+    """(steps,) flat index of each step's bin, the last edge inside; -1 outside of all."""
+    index, inside = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=bool)
+    for column, edge in zip(values.T, edges, strict=True):
+        inside &= (column >= edge[0]) & (column <= edge[-1])
+        place = np.minimum(np.searchsorted(edge, column, side="right") - 1, len(edge) - 2)
+        index = index * (len(edge) - 1) + place
+    return np.where(inside, index, -1)
 
 
-def mutual_information(
-    activity: ArrayLike,
-    variable: ArrayLike,
-    episodes: ArrayLike,
-    samples: int = 5000,
-    draws: int = 20,
-    seed: int = 0,
-    tasks: ArrayLike | None = None,
-) -> UnitEstimates:
-    """Information between units and a variable in nats (Kraskov et al. 2004), which signed activity may have too.
+def sums_by_episode(units: NDArray, index: Labels, episode: Labels, bins: int) -> tuple[Array, Labels]:
+    """Sums of each episode's steps in each bin (episodes, bins, units), and how many they are (episodes, bins).
 
     Args:
-        activity: (steps, units), the strongest few: this is slow.
-        variable: (steps,).
-        episodes: (steps,) labels.
-        samples: steps drawn without replacement.
-        draws: of the null, which takes the variable from other episodes, and subsamples for the interval, which needs
-            two of them.
-        seed: of the draws.
-        tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
+        units: (steps, units).
+        index: (steps,) bin of each, 0, 1, ...
+        episode: (steps,) 0, 1, ..., none of them missing.
+        bins: their number.
     """
-    units, values = matrix(activity, "activity"), matrix(variable, "variable")
-    steps, rng = same_length(activity=units, variable=values), np.random.default_rng(seed)
-    groups = codes(episodes, steps, "episodes")
-    if values.shape[1] != 1:
-        raise UsageError(f"the variable has {values.shape[1]} dimensions; give one, (steps,)")
-    reasons = column_reasons(units)
-    if why := f"{steps} steps; needs at least 10" if steps < 10 else column_reasons(values)[0]:
-        reasons = (f"variable: {why}",) * len(reasons)
-    known = np.flatnonzero([not reason for reason in reasons])
-
-    def information(target: Array, rows: NDArray[np.int64]) -> Array:
-        if not len(known):
-            return np.full(len(reasons), np.nan)
-        found = mutual_info_regression(units[np.ix_(rows, known)], target[rows], random_state=0)
-        return _spread(found, known, len(reasons))
-
-    target, count = values[:, 0], min(samples, steps)
-    rows = rng.choice(steps, size=count, replace=False)
-    dealing = Dealing.of(groups, tasks)
-    dealt = [information(target[dealing.steps(order)], rows) for order in dealing.orders(draws, rng)]
-    null = np.reshape(dealt, (-1, len(reasons)))
-    # Half of the steps, without replacement: repeated points would look like information to a nearest neighbour.
-    halves = np.array([information(target, rng.choice(rows, max(count // 2, 1), replace=False)) for _ in range(draws)])
-    value = information(target, rows)
-    spread = 1.96 * halves.std(axis=0, ddof=1) / np.sqrt(2) if draws > 1 else np.full(len(reasons), np.nan)
-    return UnitEstimates(value, CONTROL, null, np.stack([value - spread, value + spread]), reasons)
+    count, place = int(episode.max()) + 1, episode * bins + index
+    sums = _sums(units, place, count * bins).reshape(count, bins, -1)
+    return sums, np.bincount(place, minlength=count * bins).reshape(count, bins)
 
 
 def plot_tuning(result: Tuning, unit: int, ax: Axes | None = None) -> Axes:
@@ -252,16 +207,6 @@ def _edges(values: Array, bins: int | Sequence[ArrayLike]) -> tuple[Array, ...]:
     if len(edges) != values.shape[1] or any(edge.ndim != 1 or (np.diff(edge) <= 0).any() for edge in edges):
         raise UsageError(f"edges do not fit {values.shape[1]} dimensions; give one rising sequence for each")
     return edges
-
-
-def _bin_index(values: Array, edges: tuple[Array, ...]) -> Labels:
-    """(steps,) flat index of each step's bin, the last edge inside; -1 outside of all."""
-    index, inside = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=bool)
-    for column, edge in zip(values.T, edges, strict=True):
-        inside &= (column >= edge[0]) & (column <= edge[-1])
-        place = np.minimum(np.searchsorted(edge, column, side="right") - 1, len(edge) - 2)
-        index = index * (len(edge) - 1) + place
-    return np.where(inside, index, -1)
 
 
 def _sums(units: NDArray, index: Labels, count: int) -> Array:
@@ -329,6 +274,21 @@ def _dealt(
     return strength, stability
 
 
+def _rolled(standard: NDArray[np.float32], index: Labels, bins: int, episode: Labels) -> Array:
+    """(lags, units) explained variance with the variable's bins rolled within each episode by 1, 2, ... steps."""
+    halves = np.arange(int(episode.max()) + 1) % 2
+    shifts, visits = Shifts.of(index, bins, episode, halves), np.zeros((2, bins), dtype=np.float32)
+    np.add.at(visits, (halves[episode], index), 1)
+    squares = np.einsum("tu,tu->u", standard, standard, dtype=np.float64)
+
+    def of_chunk(at: int) -> Array:
+        sums = shifts.sums(standard[:, at : at + _ROLLED])[1:]
+        return _explained(sums, visits[None], squares[at : at + _ROLLED])
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return np.concatenate(list(pool.map(of_chunk, range(0, standard.shape[1], _ROLLED))), axis=1)
+
+
 def _explained(sums: NDArray, occupancy: NDArray, squares: Array) -> Array:
     """(draws, units) explained variance from sums (draws, 2, bins, units) and sums of squares (units,)."""
     errors, totals = squares, squares
@@ -345,13 +305,6 @@ def _prediction(sums: NDArray, occupancy: NDArray) -> tuple[NDArray, NDArray]:
     count = occupancy[..., None]
     overall = sums.sum(axis=-2) / np.maximum(count.sum(axis=-2), 1)
     return np.where(count > 0, sums / np.maximum(count, 1), overall[..., None, :]), overall
-
-
-def _episode_sums(standard: NDArray[np.float32], index: Labels, episode: Labels, bins: int) -> tuple[Array, Labels]:
-    """Sums of each episode's steps in each bin (episodes, bins, units), and how many they are (episodes, bins)."""
-    count, place = int(episode.max()) + 1, episode * bins + index
-    sums = _sums(standard, place, count * bins).reshape(count, bins, -1)
-    return sums, np.bincount(place, minlength=count * bins).reshape(count, bins)
 
 
 def _halves(sums: Array, visits: Labels) -> tuple[Array, Labels]:

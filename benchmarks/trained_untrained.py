@@ -35,6 +35,7 @@ from analysis.decoding import decode
 from analysis.encoding import encode
 from analysis.gait import gait as measure_gait
 from analysis.inference import LEVEL, Estimate, not_estimable, percentile_interval, q_values
+from analysis.information import mutual_information
 from analysis.jpca import jpca
 from analysis.nwb_record import record
 from analysis.populations import dimensions
@@ -50,7 +51,7 @@ from analysis.sequences import sequence
 from analysis.similarity import clustered_similarity
 from analysis.task_variance import task_variance
 from analysis.timescales import unit_timescales
-from analysis.tuning import mutual_information, tuning
+from analysis.tuning import tuning
 from analysis.untrained import untrained_activities
 from policies.policy import Policy
 from rodent.machine import describe_machine
@@ -229,7 +230,7 @@ def of_bodies(bodies: Sequence[Body], draws: int, seed: int) -> list[dict[Key, E
 def timescale(activity: NDArray, source: Source, draws: int, seed: int) -> Estimate:
     """The median over units, with an interval over them, beside white noise."""
     some = activity[:, :: -(-activity.shape[1] // UNITS)]
-    tau = unit_timescales(some, source.episodes, TIMESTEP, draws=draws, seed=seed).tau
+    tau = unit_timescales(some, source.episodes, TIMESTEP, tasks=source.tasks, draws=draws, seed=seed).tau
     known = np.isfinite(tau.value)
     if not known.any():
         return not_estimable(next(filter(None, tau.reasons), "no unit is estimable"))

@@ -75,7 +75,8 @@ for name, outcome in outcomes.items():
 # the next (`analysis.gait`). Frequency and length are correlated with speed by rank, and the phase between paws is
 # tested by its resultant length (Rayleigh).
 #
-# **Control.** Strides with permuted speeds; random phases.
+# **Control.** The same strides with the speeds, and with the other paw's touch-downs, of other episodes: strides that
+# follow each other are alike, and are no independent samples.
 
 # %%
 gaits = {source.name: gait(source, {}, SEED) for source in sources}
@@ -110,7 +111,7 @@ for outcome in gaits.values():
 # behaviours (Berman et al. 2014), with HDBSCAN beside them; bouts are runs of one label. Several sessions share a map.
 #
 # **Control.** For the regions, labels rolled in time, and whether the second method draws the same borders; for the
-# order, bouts permuted within their episodes.
+# order, bouts of each episode in another order in which none follows its like, as no recorded one does.
 
 # %%
 for name, outcome in outcomes.items():

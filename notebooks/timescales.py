@@ -56,7 +56,12 @@ def measured(populations: Mapping[str, np.ndarray]) -> dict[str, Timescales]:
     """Timescales of some units of each population."""
     return {
         name: unit_timescales(
-            values[:, :: -(-values.shape[1] // UNITS)], source.episodes, TIMESTEP, draws=DRAWS, seed=SEED
+            values[:, :: -(-values.shape[1] // UNITS)],
+            source.episodes,
+            TIMESTEP,
+            tasks=source.tasks,
+            draws=DRAWS,
+            seed=SEED,
         )
         for name, values in populations.items()
     }

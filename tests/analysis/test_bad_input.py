@@ -21,16 +21,17 @@ from analysis.encoding import encode
 from analysis.flow import flow_field
 from analysis.gait import gait, oscillation_phase
 from analysis.inference import Estimate
+from analysis.information import mutual_information, spatial_information
 from analysis.jpca import jpca
 from analysis.populations import dimensions, shared_variance
 from analysis.postures import eigenpostures
-from analysis.sequences import compare_sequences, sequence
+from analysis.sequences import sequence
 from analysis.similarity import cka, clustered_similarity, dissimilarities, rsa
 from analysis.tangling import compare_tangling
 from analysis.targeted import targeted_axes
-from analysis.task_variance import compare_groups, task_variance
+from analysis.task_variance import task_variance
 from analysis.timescales import unit_timescales
-from analysis.tuning import mutual_information, spatial_information, tuning, tuning_curves
+from analysis.tuning import tuning
 from analysis.wavelets import morlet
 from rodent.errors import UsageError
 
@@ -52,21 +53,9 @@ def all_of(estimates):
     return SimpleNamespace(value=np.array([each.value for each in found]), reasons=[each.reason for each in found])
 
 
-def skaggs(found):
-    """Bits a second, with the reason why a unit has none."""
-    bits, a_spike, reasons = spatial_information(found.curves, found.occupancy)
-    assert np.array_equal(np.isnan(bits), np.isnan(a_spike)) and not (bits < -1e-9).any()
-    return SimpleNamespace(value=bits, reasons=reasons)
-
-
 def regions_and_clusters(x, y):
     """Which of two regions a step is in, and which of three clusters; neither, where that is not known."""
     return np.where(np.isfinite(x[:, 0]), y > 0, -1), np.digitize(y, [-1, 0, 1]) - 1
-
-
-def beside(x, y, episodes):
-    """Order and fall of variability around events, beside those of other activity."""
-    return compare_sequences(x, x + y[:, None], np.arange(0, len(x), 3), episodes, 1, 2, "mixed", draws=2)
 
 
 def mean_feature(found):
@@ -82,8 +71,9 @@ ANALYSES = {
     "tuning": lambda x, y, e: tuning(x, y, e, 3, draws=2).strength,
     "2-D tuning": lambda x, y, e: tuning(x, np.stack([y, y[::-1] ** 2], axis=1), e, 3, draws=2).strength,
     "stability": lambda x, y, e: tuning(x, y, e, 3, draws=2).stability,
-    "spatial information": lambda x, y, e: skaggs(tuning_curves(np.abs(x), y, 3)),
     "information": lambda x, y, e: mutual_information(x, y, e, draws=2),
+    "information of rates": lambda x, y, e: spatial_information(np.abs(x), y, e, 3, draws=2).per_spike,
+    "tuning beside shifts": lambda x, y, e: tuning(x, y, e, 3, draws=2).shifted,
     "dimensions": lambda x, y, e: dimensions(x, e, draws=2, samples=20).participation,
     "intrinsic dimension": lambda x, y, e: dimensions(x, e, draws=2, samples=20).intrinsic,
     "shared variance": lambda x, y, e: shared_variance(x, e, most_factors=2, draws=2).shared,
@@ -112,8 +102,6 @@ ANALYSES = {
     "timescales": lambda x, y, e: unit_timescales(x, e, 0.02, draws=2).tau,
     "task variance": lambda x, y, e: task_variance(x, np.nan_to_num(y) > 0, e, draws=2).silhouette,
     "sequence": lambda x, y, e: sequence(x, np.arange(0, len(x), 3), e, 1, 2, draws=2).reliability,
-    "sequence beside another": lambda x, y, e: beside(x, y, e).reliability,
-    "fall beside another": lambda x, y, e: beside(x, y, e).fall,
     "features": lambda x, y, e: mean_feature(behavioural_features(x, x**2 + y[:, None], e, 0.02, "fast", 1)),
     "map of behaviour": lambda x, y, e: mean_feature(draw_map(x, x**2, e, 0.02, ["hinge"], ["pose.skull"])),
     "postures": lambda x, y, e: eigenpostures(x, e, components=2, draws=2).explained,
@@ -127,7 +115,7 @@ ANALYSES = {
 
 # what is of the variable as well, or of it alone, may be known though all activity is constant
 OF_THE_VARIABLE = (
-    "gait", "flow", "regions", "bouts", "share of a cluster", "share of time", "spatial information", "features",
+    "gait", "flow", "regions", "bouts", "share of a cluster", "share of time", "features",
 )  # fmt: skip
 
 
@@ -262,7 +250,6 @@ def test_a_class_or_a_task_of_one_sample_is_named_in_the_reason():
     once = np.where(np.arange(STEPS) == 50, "rear", "walk")
     assert "rear" in classify({"x": flat(4)}, once, EPISODES, draws=2)["x"].reason
     assert "one step" in task_variance(flat(4), once, EPISODES, draws=2).silhouette.reason
-    assert "one step" in compare_groups(flat(4), flat(4), once, EPISODES, "mixed", draws=2).reason
 
 
 def test_a_constant_unit_costs_no_other_unit():

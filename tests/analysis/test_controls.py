@@ -40,6 +40,24 @@ def test_an_effect_beats_its_controls_and_none_does_not():
     assert not set(none.beat) & {"time shift", "other episodes"}
 
 
+def test_a_reference_that_is_as_good_is_not_beaten_however_few_the_episodes():
+    def mean(activity, rows):
+        return float(activity.mean())
+
+    rng, beaten = np.random.default_rng(0), {"alike": 0, "worse": 0}
+    for _ in range(60):
+        own, other = (rng.normal(size=6)[EPISODES] for _ in range(2))
+        references = {"alike": other, "worse": other - 3}
+        found = against_controls(mean, own, EPISODES, {}, references, draws=100)
+        for name in found.beat:
+            beaten[name] += 1
+    # The reference's spread alone, without the value's own, would let one alike be beaten in 0.12 of the cases.
+    assert beaten["alike"] <= 9 and beaten["worse"] >= 55
+    noise = rng.normal(size=(2, 40))
+    alone = against_controls(mean, noise[0], EPISODES[:40], {}, {"alike": noise[1]}, draws=5)
+    assert len(alone.nulls["alike"]) == 0 and not alone.beat
+
+
 def test_a_shift_keeps_each_episodes_values():
     values = np.arange(240.0)
     moved = shift_within_episodes(values, EPISODES, np.random.default_rng(0)).reshape(6, 40)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.dealing import CONTROL
 from analysis.gait import circular_mean, footfalls, gait, oscillation_phase, plot_gait, plot_phases
 from rodent.errors import UsageError
 
@@ -27,14 +28,39 @@ def test_strides_have_their_frequency_duty_length_and_phase():
     assert found.phase[0, 1] == pytest.approx(0.5, abs=0.02) and found.coupling[0, 1].value > 0.95
     low, high = found.phase_interval[:, 0, 1]
     assert low <= found.phase[0, 1] <= high < low + 0.1
-    assert found.coupling[0, 1].beat == ("random phases",) and np.isnan(found.phase[0, 0])
+    assert found.coupling[0, 1].beat == (CONTROL,) and np.isnan(found.phase[0, 0])
     assert found.against_speed["frequency"].value > 0.9
-    assert found.against_speed["length"].beat == ("permuted strides",)
+    assert found.against_speed["length"].beat == (CONTROL,)
     for measure in ("frequency", "length", "duty"):
         rings = plot_gait(found, measure=measure).get_lines()
         np.testing.assert_array_equal(
             np.concatenate([ring.get_ydata() for ring in rings]), getattr(found.strides, measure)
         )
+
+
+def striding(rng, episodes=8, steps=300):
+    """(steps, 2) two limbs that stride each at a rate of its own, which drifts, and know nothing of each other."""
+    rates = 2 + 0.3 * np.cumsum(0.1 * rng.normal(size=(episodes, steps, 2)), axis=1) + 0.2 * rng.normal(size=2)
+    phase = np.cumsum(np.maximum(rates, 0.5) * DT, axis=1) + rng.random((episodes, 1, 2))
+    return (phase % 1 < 0.6).reshape(-1, 2)
+
+
+def test_limbs_that_stride_independently_are_not_coupled_and_a_slow_speed_does_not_drive_them():
+    rng, episodes = np.random.default_rng(0), np.repeat(np.arange(8), 300)
+    coupled, driven = 0, 0
+    for _ in range(40):
+        speed = np.cumsum(rng.normal(size=(8, 300)), axis=1).ravel()
+        found = gait(striding(rng), speed, episodes, DT, draws=39)
+        coupled += bool(found.coupling[0, 1].beat)
+        driven += bool(found.against_speed["frequency"].beat)
+    assert coupled <= 5 and driven <= 5  # 2 are expected at a level of 5 %
+
+
+def test_one_episode_has_strides_and_no_null():
+    standing, speed = (part[:400] for part in walk())
+    found = gait(standing, speed + 0.01 * np.arange(400), np.zeros(400), DT)
+    assert found.coupling[0, 1].value > 0.95 and not found.coupling[0, 1].beat
+    assert len(found.against_speed["duty"].nulls[CONTROL]) == 0
 
 
 def test_a_limb_is_drawn_from_its_touch_down_for_as_long_as_it_stands():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.dealing import CONTROL
+from analysis.report.findings import finding_rows, unit_rows
 from analysis.report.source import Source
 from analysis.report.stages import STAGES
 from analysis.report.stages.decoding import decoding, gain
@@ -19,16 +20,8 @@ from analysis.report.stages.strongest_units import FRESH, INPUTS, MATCHED, ROTAT
 from analysis.report.stages.strongest_units import MEASURE as STRONGEST
 from analysis.report.stages.tuning import MEASURE
 from analysis.report.stages.tuning_maps import MEASURE as MAP
-from analysis.report.stages.untrained import (
-    GAIN,
-    MIXED,
-    NETWORKS,
-    UNIT_GAIN,
-    UNTRAINED,
-    beside_untrained,
-    share_slower,
-    unit_gain,
-)
+from analysis.report.stages.untrained import BESIDE, NETWORKS, UNTRAINED, beside_untrained, mean_of_units
+from analysis.shifts import CONTROL as SHIFTED
 from rodent.errors import UsageError
 
 
@@ -112,8 +105,6 @@ def run_stage(name, source):
     doing = {"labels": np.zeros(steps, dtype=int), "names": np.array(["1: walk"])}
     standing = getattr(source, "standing", np.ones((steps, 4), dtype=bool))
     earlier = {"gait": {"phase": np.full(steps, np.nan), "standing": standing}, "behaviour": doing}
-    if name == "information":
-        earlier["tuning"] = run_stage("tuning", source).arrays
     return stages[name].work(source, earlier, 0)
 
 
@@ -173,18 +164,14 @@ def test_behaviours_are_told_apart_by_name_and_those_that_are_too_rare_are_not_e
 # ---- the untrained network -------------------------------------------------------------------------------------------
 
 
-def test_units_of_a_trained_network_gain_over_those_of_an_untrained_one_and_alike_ones_do_not():
+def test_what_explains_units_worse_than_their_mean_explains_nothing_of_them():
     rng = np.random.default_rng(0)
-    better = unit_gain(0.3 + 0.1 * rng.random(40), np.append(0.1 * rng.random(30), np.nan), 0)
-    assert better.value == pytest.approx(0.3, abs=0.02) and better.beat == ("units mixed with an untrained network's",)
-    assert better.interval[0] < better.value < better.interval[1]
-    alike = [unit_gain(rng.random(40), rng.random(40), seed, draws=200) for seed in range(100)]
-    assert sum(bool(each.beat) for each in alike) < 12  # one-sided, of 100 at a level of 5 %
-    assert sum(each.interval[0] < 0 < each.interval[1] for each in alike) > 85
-    worse = unit_gain(-0.1 * rng.random(40), -5 * rng.random(40), 0)  # and neither explains
-    assert worse.value == 0 and not worse.beat
-    assert unit_gain(np.full(3, np.nan), rng.random(3), 0).reason == "no unit of the layer is estimable"
-    assert unit_gain(rng.random(3), np.empty(0), 0).reason == "no unit of the untrained layer is estimable"
+    found = mean_of_units(np.append(0.3 + 0.1 * rng.random(40), np.nan), 200, 0)
+    assert found.value == pytest.approx(0.35, abs=0.02) and found.interval[0] < found.value < found.interval[1]
+    worse = mean_of_units(-5 * rng.random(40), 200, 0)
+    assert worse.value == 0 and not worse.nulls
+    assert mean_of_units(np.full(3, np.nan), 200, 0).reason == "no unit of the layer is estimable"
+    assert np.isnan(mean_of_units(np.ones(3), 0, 0).interval).all()
 
 
 def noise(session, rows, seed, units=8):
@@ -193,19 +180,6 @@ def noise(session, rows, seed, units=8):
 
 def noises(session, rows, seeds):
     return (noise(session, rows, seed) for seed in seeds)
-
-
-def test_slower_units_are_slower_in_most_pairs_whether_or_not_they_decay():
-    rng = np.random.default_rng(0)
-    own, other = np.append(1 + rng.random(30), [np.inf, np.nan]), np.append(0.9 + rng.random(25), np.inf)
-    found = share_slower(own, other, 0)
-    counted = [(a > b) + 0.5 * (a == b) for a in own[:-1] for b in other]
-    assert found.value == pytest.approx(np.mean(counted)) and found.interval[0] < found.value < found.interval[1]
-    assert share_slower(own + 1, other, 0).beat == (MIXED,)
-    assert np.median(found.nulls[MIXED]) == pytest.approx(0.5, abs=0.02)
-    alike = [share_slower(rng.random(20), rng.random(20), seed, draws=200) for seed in range(100)]
-    assert sum(bool(each.beat) for each in alike) < 12
-    assert share_slower(np.full(2, np.nan), other, 0).reason == "no unit of the layer is estimable"
 
 
 class Standing(Made):
@@ -223,44 +197,61 @@ class Standing(Made):
         return self.senses
 
 
-@pytest.mark.parametrize(
-    ("name", "measures"),
-    [
-        ("timescales", ["slower than an untrained network's units (share of pairs)"]),
-        (
-            "sequences",
-            [
-                f"reliability of the order (rank correlation), {GAIN}",
-                f"fall of the variance over events (share of its mean), {GAIN}",
-            ],
-        ),
-        ("task_variance", [f"silhouette of unit groups, {GAIN}"]),
-        ("information", [f"{UNIT_GAIN} (nats, KSG)"]),
+OF_UNITS = {
+    "timescales": ["median timescale (s), at most the longest lag"],
+    "sequences": [
+        "reliability of the order (rank correlation)",
+        "fall of the variance over events (share of its mean)",
     ],
-)
-def test_timescales_sequences_groups_and_information_stand_beside_an_untrained_network(
-    name, measures, without_body, monkeypatch
-):
-    reasons = {each.measure: each.estimate.reason for each in run_stage(name, Standing()).findings}
-    assert reasons[GAIN if name == "sequences" else measures[0]] == "no network"
+    "task_variance": ["silhouette of unit groups"],
+    "information": ["mean mutual information (nats, KSG)"],
+    "tuning": [f"mean {MEASURE}"],
+    "tuning_maps": [f"mean {MAP}"],
+    "encoding": ["mean variance explained", "mean unique variance explained"],
+    "decoding": ["variance explained"],
+}
 
-    monkeypatch.setattr(
-        import_module("analysis.report.stages.untrained"), "untrained_activity", partial(noise, units=24)
-    )
-    found = [each for each in run_stage(name, Standing()).findings if each.measure in measures]
+
+class Of:
+    """Networks that are as `Standing` is, with weights, as it were, of their own; or noise."""
+
+    def __init__(self, alike):
+        self.alike = alike
+
+    def __call__(self, session, rows, seeds):
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            of = rng.normal(size=(len(rows), 24))
+            if self.alike:
+                of = Standing().activity[rows][:, rng.integers(24, size=24)]
+            yield {"policy.0": (of + 0.05 * rng.normal(size=of.shape)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("name", OF_UNITS)
+def test_numbers_of_units_stand_beside_those_of_untrained_networks(name, without_body, monkeypatch):
+    measures = [f"{measure}, {BESIDE}" for measure in OF_UNITS[name]]
+    made = Made() if name in ("tuning_maps", "encoding", "decoding") else Standing()  # which follows speed and pose
+    without = run_stage(name, made)
+    assert beside_untrained(made, {name: without}, 0) == {}
+    assert [each.estimate.reason for each in without.findings if each.measure == UNTRAINED] == ["no network"]
+    monkeypatch.setattr(import_module("analysis.report.stages.untrained"), "untrained_activities", Of(alike=False))
+    outcome = run_stage(name, made)
+    assert beside_untrained(made, {name: outcome}, 0) == {}
+    found = [each for each in outcome.findings if each.measure in measures]
     assert {each.measure for each in found} == set(measures) and {each.layer for each in found} == {"policy.0"}
     known = [each.estimate for each in found if each.estimate.estimable]
-    assert known and all(list(each.nulls) == [MIXED] for each in known)
-    assert any(each.beat for each in known)  # noise has no time, no order, no groups and no information
+    assert known and all(len(each.nulls[UNTRAINED]) == NETWORKS for each in known)
+    assert any(each.beat == (UNTRAINED,) for each in known)  # noise has no time, no order, no groups, no information
 
 
-@pytest.mark.parametrize(("name", "about"), [("tuning", "speed (m/s)"), ("encoding", "all families")])
-def test_single_units_stand_beside_those_of_an_untrained_network(name, about, without_body, monkeypatch):
-    monkeypatch.setattr(import_module("analysis.report.stages.untrained"), "untrained_activity", noise)
-    found = [each for each in run_stage(name, Made()).findings if each.measure == UNIT_GAIN]
-    (gained,) = (each.estimate for each in found if each.variable == about)
-    assert gained.value > 0.3 and gained.beat == ("units mixed with an untrained network's",)
-    assert {(each.layer, each.interval_over) for each in found} == {("policy.0", "units")}
+def test_units_of_a_network_among_others_that_are_alike_beat_none(without_body, monkeypatch):
+    monkeypatch.setattr(import_module("analysis.report.stages.untrained"), "untrained_activities", Of(alike=True))
+    for name in ("timescales", "tuning"):
+        made = Standing()
+        outcome = run_stage(name, made)
+        assert beside_untrained(made, {name: outcome}, 0) == {}
+        found = [each.estimate for each in outcome.findings if BESIDE in each.measure and each.estimate.estimable]
+        assert found and sum(bool(each.beat) for each in found) <= 1
 
 
 @pytest.mark.parametrize(
@@ -397,12 +388,10 @@ def test_distances_of_dynamics_are_of_each_pair_of_layers_and_of_tasks(without_b
 
 
 def test_where_no_untrained_network_can_be_driven_the_table_says_why(without_body):
-    for name, measure in (("tuning", UNIT_GAIN), ("encoding", UNIT_GAIN), ("dimensions", UNTRAINED)):
+    for name in ("tuning", "encoding", "dimensions"):
         made, outcome = Made(), run_stage(name, Made())
-        if name == "dimensions":
-            assert beside_untrained(made, {name: outcome}, 0) == {}
-        reasons = [each.estimate.reason for each in outcome.findings if each.measure == measure]
-        assert reasons == ["no network"]
+        assert beside_untrained(made, {name: outcome}, 0) == {}
+        assert [each.estimate.reason for each in outcome.findings if each.measure == UNTRAINED] == ["no network"]
 
 
 # ---- which steps are taken -------------------------------------------------------------------------------------------
@@ -458,9 +447,11 @@ class Placed(Made):
 
 def test_units_are_tuned_to_the_distance_where_the_task_has_one_and_where_not_the_table_says_so(without_body):
     outcome = run_stage("tuning", Placed())
-    (units,) = (
+    units, shifted = (
         each.estimates for each in outcome.units if (each.measure, each.variable) == (MEASURE, "distance to gap (m)")
     )
+    assert (units.control, shifted.control) == (CONTROL, SHIFTED)
+    assert shifted.p[0] == pytest.approx(1 / 60)  # beyond each of the lags that there are
     assert units.value.argmax() == 0 and units.value[0] > 0.5
     missing = {(each.task, each.variable): each.estimate.reason for each in outcome.findings if each.task}
     assert missing == {
@@ -536,7 +527,7 @@ def test_the_strongest_units_beat_every_control_where_an_effect_is_of_single_uni
     )
     estimates = strongest(Few())
     found, nothing = estimates["height (m)"], estimates["turning (rad/s)"]
-    assert set(found.beat) == {CONTROL, MATCHED, ROTATED, FRESH, INPUTS} and found.value > 0.5
+    assert set(found.beat) == {CONTROL, SHIFTED, MATCHED, ROTATED, FRESH, INPUTS} and found.value > 0.5
     assert found.interval[0] < found.value < found.interval[1]
     assert abs(nothing.value) < 0.1 and not nothing.beat
 
@@ -575,7 +566,8 @@ class Walking(Made):
 def test_a_unit_that_follows_two_variables_together_has_a_map_and_no_curve(without_body):
     made = Walking()
     outcome = run_stage("tuning_maps", made)
-    (units,) = (each.estimates for each in outcome.units if each.measure == MAP)
+    units, shifted = (each.estimates for each in outcome.units if each.measure == MAP)
+    assert shifted.control == SHIFTED and shifted.p[2] == pytest.approx(1 / 60)  # beyond each of the lags
     assert units.value.argmax() == 2 and units.value[2] > 0.7 and units.beat.tolist() == [k == 2 for k in range(8)]
     assert units.interval[0, 2] < units.value[2] < units.interval[1, 2] and units.control == CONTROL
     pair = "turning (rad/s) x speed (m/s)"
@@ -593,21 +585,56 @@ def test_maps_of_too_few_steps_say_so(without_body):
     assert reasons["distance to gap (m) x speed (m/s)"] == "90 steps with both; needs at least 200"
 
 
-def test_information_of_rates_stands_beside_an_untrained_networks_rates_where_it_has_any(without_body, monkeypatch):
-    measure, untrained = f"{UNIT_GAIN} (bits per unit of activity, Skaggs)", "analysis.report.stages.untrained"
+def test_information_of_rates_stands_beside_untrained_networks_rates_where_they_have_any(without_body, monkeypatch):
+    measure, untrained = (
+        f"mean Skaggs information (bits per unit of activity), {BESIDE}",
+        "analysis.report.stages.untrained",
+    )
 
-    def gained(made):
-        return [each.estimate for each in run_stage("information", made).findings if each.measure == measure]
+    def drawn(made):
+        outcome = run_stage("information", made)
+        beside_untrained(made, {"information": outcome}, 0)
+        return [each.estimate for each in outcome.findings if each.measure == measure]
 
     made = Made()
-    monkeypatch.setattr(import_module(untrained), "untrained_activity", noise)
-    assert [each.reason for each in gained(made)] == ["every unit of the untrained layer is negative somewhere"]
+    monkeypatch.setattr(import_module(untrained), "untrained_activities", noises)
+    assert [list(each.nulls) for each in drawn(made)] == [[]]  # signed, all of them
 
-    def rates(*given):
-        return {name: np.abs(values) for name, values in noise(*given).items()}
+    def rates(session, rows, seeds):
+        return ({name: np.abs(values) for name, values in of.items()} for of in noises(session, rows, seeds))
 
-    monkeypatch.setattr(import_module(untrained), "untrained_activity", rates)
-    (gain,) = gained(made)
-    assert gain.value > 0 and gain.beat == (MIXED,)
+    monkeypatch.setattr(import_module(untrained), "untrained_activities", rates)
+    (of,) = drawn(made)
+    assert of.value > 0 and of.beat == (UNTRAINED,)
     made.activity = made.activity - 5
-    assert gained(made) == []  # signed: there is nothing to gain
+    assert drawn(made) == []  # signed: there is nothing to hold against them
+
+
+# ---- what is beaten in a table ---------------------------------------------------------------------------------------
+
+
+def beaten(findings, measure, control):
+    """(variable, layer) of the rows that beat a control, and of those that do not, as the tables tell."""
+    rows = [row for row in finding_rows(findings) if (row["measure"], row["control"]) == (measure, control)]
+    told = {beat: {(row["variable"], row["layer"]) for row in rows if row["beat"] is beat} for beat in (True, False)}
+    return told[True], told[False]
+
+
+def test_a_number_beats_its_control_in_the_tables_although_others_of_its_family_do_not(without_body):
+    made = Few()
+    yes, no = beaten(run_stage("strongest_units", made).findings, STRONGEST, CONTROL)
+    assert yes == {("height (m)", "policy.0")} and ("turning (rad/s)", "policy.0") in no
+    made.tasks, made.task_names = np.full(720, "run"), ("run",)  # six episodes to ask in have orders enough
+    yes, no = beaten(run_stage("information", made).findings, "mutual information (nats, KSG)", CONTROL)
+    assert len(yes) == 3 <= len(no) and {variable for variable, _ in yes} == {"height (m)"}
+    made.activity = np.random.default_rng(1).normal(size=(720, 12))
+    yes, no = beaten(run_stage("decoding", made).findings, "variance explained", CONTROL)
+    assert yes == {("pose", "senses (inputs alone)")} and no == {("pose", "policy.0")}  # the pose is of the senses here
+
+
+def test_single_units_are_told_to_encode_although_others_do_not(without_body):
+    made = Few()
+    made.activity[:, :4] = made.senses[:, :4] + 0.5 * made.activity[:, 4:8]
+    (units,) = (each for each in run_stage("encoding", made).units if each.variable == "all families")
+    beat = [row["beat"] for row in unit_rows([units])]
+    assert all(beat[:4]) and sum(beat[4:]) <= 1

@@ -50,3 +50,29 @@ def test_units_that_never_decay_count_as_the_slowest():
     assert most.reason == f"2 of 4 units show {NO_DECAY}"
     some = median_of_units(np.append(values, [0.3, 0.4]), np.full((4, 7), 0.01), (*reasons, "", ""), seed=0)
     assert some.value == pytest.approx(0.35) and some.interval[0] >= 0.1
+
+
+@pytest.mark.parametrize("offset", [0.5, 1.0, 1.5])
+def test_a_unit_that_prefers_a_task_is_not_slow_for_that(offset):
+    activity, episodes = ornstein_uhlenbeck(10, 40_000, 8), np.arange(40_000) // 1000
+    tasks = np.where(episodes % 2, "run", "two-tap")
+    apart = activity + offset * (episodes % 2)[:, None]
+    known = {"timestep": 0.02, "longest": 200, "draws": 5}
+    found = unit_timescales(apart, episodes, tasks=tasks, **known)
+    assert found.tau.value.mean() == pytest.approx(0.2, rel=0.05)
+    assert found.autocorrelation[-50:].mean() == pytest.approx(0, abs=0.03)  # one mean would leave a plateau
+    together = unit_timescales(apart, episodes, **known)
+    assert np.nan_to_num(together.tau.value, nan=np.inf).mean() > 0.23
+
+
+def test_slow_changes_between_episodes_of_a_task_are_kept():
+    slow, episodes = ornstein_uhlenbeck(100, 60_000, 8), np.arange(60_000) // 600
+    found = unit_timescales(slow, episodes, timestep=1.0, longest=300, draws=5, tasks=episodes % 2)
+    assert found.tau.value.mean() > 90
+
+
+def test_a_unit_that_only_tells_the_task_is_not_estimable():
+    episodes = np.arange(400) // 50
+    only = np.stack([episodes % 2, np.random.default_rng(0).normal(size=400)], axis=1)
+    found = unit_timescales(only, episodes, 0.02, draws=3, tasks=episodes % 2)
+    assert found.tau.reasons == ("constant in each task", "") and np.isnan(found.tau.value[0])

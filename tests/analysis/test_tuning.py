@@ -6,13 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.dealing import Dealing
-from analysis.tuning import (
-    mutual_information,
-    plot_tuning,
-    spatial_information,
-    tuning,
-    tuning_curves,
-)
+from analysis.tuning import plot_tuning, tuning, tuning_curves
 from rodent.errors import UsageError
 
 STEPS = 2000
@@ -88,6 +82,26 @@ def test_the_null_equals_dealing_the_variable_by_hand(recording):
     np.testing.assert_allclose(steady, [each.stability.value[0] for each in by_hand], atol=1e-4)
 
 
+def test_the_second_null_equals_rolling_the_variable_by_hand_at_every_lag(recording):
+    activity, variable, episodes = (part[:370] for part in recording)  # of 100, 100, 100 and 70 steps
+    edges = [np.histogram_bin_edges(variable, 5)]
+    shifted = tuning(activity, variable, episodes, edges, draws=3).shifted
+    assert shifted.control == "time shift" and shifted.null.shape == (99, 4) and np.isnan(shifted.null[:, 2:]).all()
+    for lag in (1, 30, 70, 99):
+        rolled = np.concatenate([np.roll(variable[episodes == name], lag) for name in range(4)])
+        by_hand = tuning(activity[:, :2], rolled, episodes, edges, draws=0).strength.value
+        np.testing.assert_allclose(shifted.null[lag - 1, :2], by_hand, atol=1e-5)
+
+
+def test_a_tuned_unit_beats_shifts_and_a_slow_one_does_not(recording):
+    shifted = tuning(*recording).shifted
+    assert shifted.beat.tolist() == [True, False, False, False] and shifted.reasons[2:] == (
+        "constant",
+        "NaN or infinite",
+    )
+    assert tuning(*recording, draws=0).shifted.null.shape == (0, 4)
+
+
 def test_curves_are_stable_beyond_those_of_other_episodes_where_a_unit_is_tuned(recording):
     stability = tuning(*recording).stability
     assert stability.beat.tolist() == [True, False, False, False]
@@ -101,21 +115,6 @@ def test_curves_are_stable_beyond_those_of_other_episodes_where_a_unit_is_tuned(
     assert stability.value[0] == pytest.approx(np.corrcoef(*np.array(by_hand)[:, both])[0, 1], abs=1e-5)
     two = tuning(activity[:, :1], variable > 0, episodes, bins=2, draws=5).stability
     assert "fewer than three bins" in two.reasons[0] and np.isnan(two.value[0])
-
-
-def test_skaggs_information_of_half_an_arena_is_one_bit():
-    curves = np.array([[2.0, 2.0, 0.0, 0.0], [1.0, -1.0, 0.0, 2.0], [0.0, 0.0, 0.0, 0.0]])
-    bits, per_spike, reasons = spatial_information(curves, np.full(4, 10))
-    assert bits[0] == 1 and per_spike[0] == 1
-    assert reasons == ("", "negative activity", "silent") and np.isnan(bits[1:]).all()
-
-
-def test_ksg_information_of_gaussians_with_correlation_point_8():
-    rng = np.random.default_rng(0)
-    x, noise, other = rng.normal(size=(3, 5000))
-    found = mutual_information(np.stack([0.8 * x + 0.6 * noise, other], axis=1), x, np.arange(5000) // 500, draws=3)
-    assert found.value[0] == pytest.approx(-0.5 * np.log(1 - 0.8**2), abs=0.03)
-    assert found.value[1] < 0.03 and found.null.max() < 0.03
 
 
 def test_one_episode_is_not_estimable(recording):

@@ -60,14 +60,13 @@ def _mapped(source: Source, drawn: Arrays, outcome: Outcome, seed: int) -> None:
     if reason or not (labels >= 0).any():
         outcome.missing(_PREDICTABILITY, reason or "no episode of a second or more, or none that the map reaches")
         return
-    _bouts(bouts(labels, source.episodes, TIMESTEP, seed=seed), labels, names, source, outcome, seed)
+    _bouts(bouts(labels, source.episodes, TIMESTEP, seed=seed, none=-1), labels, names, source, outcome, seed)
     outcome.pictures["map"] = _map(drawn, places)
     outcome.pictures["clips"] = Picture(_strips(source, labels, names), _STRIPS)
 
 
 def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], source: Source, outcome: Outcome, seed: int) -> None:
     outcome.findings.append(Finding(_PREDICTABILITY, found.predictability))
-    present = found.names >= 0
     for label, name in enumerate(names):  # also those that only other sessions of the map show
         shares = share_of_time(labels == label, source.episodes, source.tasks, seed=seed)
         outcome.findings += [Finding("share of time", each, task, variable=str(name)) for task, each in shares.items()]
@@ -78,10 +77,10 @@ def _bouts(found: Bouts, labels: Labels, names: NDArray[np.str_], source: Source
     outcome.pictures["ethogram"] = Picture(
         _ethogram(found, names),
         "Ethogram: one row an episode, one colour a behaviour (a region of the map), named by its mean speed and "
-        "height.",
+        "height. White: none.",
     )
     outcome.pictures["transitions"] = Picture(
-        _transitions(found.transitions[np.ix_(present, present)], found.names[present]),
+        _transitions(found.transitions, found.names),
         "How often a behaviour of a row is followed by that of a column, as a share of the row; a row is blank where "
         "the behaviour only ended episodes.",
     )
@@ -112,7 +111,7 @@ _STRIPS = (
 def _ethogram(found: Bouts, names: NDArray[np.str_]) -> Figure:
     figure = Figure((6.4, 3.4 + 0.2 * len(names)), layout="constrained")
     plot_ethogram(found, figure.add_subplot())
-    told = {i: str(names[name]) if name >= 0 else "none" for i, name in enumerate(found.names)}
+    told = {i: str(names[name]) for i, name in enumerate(found.names)}
     handles = [Patch(color=f"C{i % 10}", label=name) for i, name in told.items()]
     figure.legend(handles=handles, frameon=False, fontsize="small", loc="outside lower center", ncols=2)
     return figure

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,13 +14,14 @@ from analysis.decoding import classify, decode
 from analysis.encoding import episode_errors
 from analysis.inference import Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels
-from analysis.report.findings import Arrays, Finding, Outcome, Picture
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import Source, reduced
 from analysis.report.stages.families import families
-from analysis.report.stages.untrained import GAIN, untrained_layers
+from analysis.report.stages.sampling import population_steps, told
+from analysis.report.stages.untrained import BESIDE, GAIN, stand_beside, untrained_layers
 
-_STEPS, _COMPONENTS, _TARGETS, _FOLDS, _DRAWS = 2000, 16, 6, 3, 20
-_CLASS_STEPS, _CLASS_COMPONENTS, _CLASS_FEWEST = 1000, 12, 20
+_STEPS, _COMPONENTS, _TARGETS, _FOLDS, _DRAWS = 2000, 16, 6, 3, 200
+_CLASS_STEPS, _CLASS_COMPONENTS, _CLASS_FEWEST, _CLASS_DRAWS = 1000, 12, 20, 100
 _INPUTS = "senses (inputs alone)"
 _EXPLAINED, _ACCURACY = "variance explained", "balanced accuracy"
 
@@ -43,6 +46,9 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     named = np.array(["", *earlier["behaviour"]["names"]])[earlier["behaviour"]["labels"][rows] + 1]
     _classes(layers | fresh, "behaviour", named, episodes, tasks, outcome, seed)
     _classes(layers | fresh, "task", tasks.astype(str), episodes, None, outcome, seed)
+    at = source.thinned(_STEPS, population_steps(source, seed))
+    asked = families(source, earlier["behaviour"], at, _TARGETS)[0]
+    stand_beside(outcome, source, seed, partial(_beside, source, at, asked, seed))
     outcome.pictures["families"] = Picture(
         _curves(outcome, [*layers], list(targets)),
         "Variance of each family of features that a linear readout of the layer explains in held-out episodes; "
@@ -50,6 +56,21 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         "episodes.",
     )
     return outcome
+
+
+def _beside(
+    source: Source, at: NDArray[np.int64], targets: Mapping[str, Array], seed: int, layers: Layers, draws: int
+) -> list[Finding]:
+    """What layers (population steps, units) tell of families at some of these steps."""
+    steps = population_steps(source, seed)
+    place = np.searchsorted(steps, at)
+    over, findings = told(source, steps), []
+    few = {name: reduced(each[place], _COMPONENTS) for name, each in layers.items()}
+    for name, target in targets.items():
+        for layer, estimate in decode(few, target, source.episodes[at], folds=_FOLDS, draws=0, seed=seed).items():
+            of = replace(estimate, nulls={})
+            findings.append(Finding(f"{_EXPLAINED}, {BESIDE}", of, "", layer, name, over))
+    return findings
 
 
 def _populations(
@@ -155,7 +176,7 @@ def _classes(
         return
     few = {name: values[rows, :_CLASS_COMPONENTS] for name, values in layers.items()}
     within = None if tasks is None else tasks[rows]
-    found = classify(few, labels[rows], episodes[rows], folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=within)
+    found = classify(few, labels[rows], episodes[rows], folds=_FOLDS, draws=_CLASS_DRAWS, seed=seed, tasks=within)
     for layer, estimate in found.items():
         outcome.findings.append(Finding(_ACCURACY, estimate, layer=layer, variable=what))
 

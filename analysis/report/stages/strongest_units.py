@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.controls import Control, against_controls, other_episodes, other_units, rotation
+from analysis.controls import Control, against_controls, other_episodes, other_units, rotation, time_shift
 from analysis.dealing import CONTROL
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable
@@ -19,22 +19,23 @@ from analysis.report.source import Source
 from analysis.report.stages.chosen import every_other_episode, most_modulated
 from analysis.report.stages.tuning import BINS, variables
 from analysis.report.stages.untrained import untrained_layers
+from analysis.shifts import CONTROL as SHIFTED
 from analysis.tuning import tuning as tune
 from rodent.errors import UsageError
 
 UNITS = 3
 MEASURE = f"tuning strength of the {UNITS} strongest units (held-out variance explained)"
 MATCHED, ROTATED = "units of like variability", "random directions of the layer"
-FRESH, INPUTS = "untrained network, other episodes drawn", "inputs, other episodes drawn"
-_STEPS, _FEWEST, _DRAWS = 2000, 200, 20  # draws of each control: the fewest that a number can beat at 5 %
+FRESH, INPUTS = "untrained network, the same episodes drawn", "inputs, the same episodes drawn"
+_STEPS, _FEWEST, _DRAWS = 2000, 200, 100
 
 
 def strongest_units(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Mean tuning strength of the units that are modulated most, chosen in some episodes and asked in the others.
 
-    Beside it, each chosen and asked in the same way: the layer of other episodes; random directions of the layer, which
-    say whether single units are anything special; other units as variable as those chosen; the units of an untrained
-    network; and the senses, which say what a unit may have from its inputs.
+    Beside it, each chosen and asked in the same way: the layer of other episodes; the layer rolled within each episode;
+    random directions of the layer, which say whether single units are anything special; other units as variable as
+    those chosen; the units of an untrained network; and the senses, which say what a unit may have from its inputs.
     """
     outcome, rows = Outcome(), source.thinned(_STEPS)
     fresh = untrained_layers(source, rows, seed, outcome, MEASURE)
@@ -74,7 +75,8 @@ def _beside(
     chosen = most_modulated(activity[choosing], values[at][choosing], UNITS)
     try:
         controls: dict[str, Control] = {
-            CONTROL: other_episodes(episodes, tasks), MATCHED: other_units(chosen), ROTATED: rotation,
+            CONTROL: other_episodes(episodes, tasks), SHIFTED: time_shift(episodes),
+            MATCHED: other_units(chosen), ROTATED: rotation,
         }  # fmt: skip
     except UsageError as error:
         return not_estimable(str(error))

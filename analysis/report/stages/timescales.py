@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.inference import Estimate, UnitEstimates, not_estimable
+from analysis.inference import Estimate, UnitEstimates, ends, not_estimable
 from analysis.inputs import Array
-from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture, UnitFinding
 from analysis.report.source import TIMESTEP, Source
-from analysis.report.stages.untrained import share_slower, untrained_layers
+from analysis.report.stages.sampling import population_steps, told
+from analysis.report.stages.untrained import BESIDE, stand_beside
 from analysis.timescales import NO_DECAY, unit_timescales
 
-_DRAWS = 20
-_SLOWER = "slower than an untrained network's units (share of pairs)"
+_DRAWS, _UNITS = 20, 64  # of a layer, at even spacing, where untrained networks stand beside it
+_MEDIAN = "median timescale (s)"
 
 
 def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """The decay time of every unit; the median of each layer, and how it stands to that of an untrained network."""
+    """The decay time of every unit, and the median of each layer, which stands beside untrained networks, too."""
     outcome = Outcome()
-    fresh = untrained_layers(source, np.arange(len(source.episodes)), seed, outcome, _SLOWER)
     values: dict[str, Array] = {}
     for name in [*source.layers, "senses", "joint angles"]:
         activity = source.layer(name) if name in source.layers else _body(source, name)
         found = _measured(activity, name, source, outcome, values, seed)
         outcome.units.append(UnitFinding("timescale (s)", found, layer=name))
-        if name in fresh:
-            other = _measured(fresh[name], f"untrained {name}", source, outcome, values, seed)
-            share = share_slower(_with_the_slowest(found), _with_the_slowest(other), seed)
-            outcome.findings.append(Finding(_SLOWER, share, "", name, "", "units"))
+    stand_beside(outcome, source, seed, partial(_beside, source, seed))
     if values:
         caption = (
-            "Timescales of each layer's units (boxes: quartiles), beside those of an untrained network that was driven "
-            "through the same episodes, of the senses and of the joints. Dotted: one control step; what lies below has "
-            "forgotten itself within one."
+            "Timescales of each layer's units (boxes: quartiles), beside those of the senses and the joints. Dotted: "
+            "one control step; what lies below has forgotten itself within one."
         )
         outcome.pictures["layers"] = Picture(_boxes(values), caption)
     return outcome
@@ -46,17 +43,35 @@ def _measured(
     activity: NDArray, name: str, source: Source, outcome: Outcome, values: dict[str, Array], seed: int
 ) -> UnitEstimates:
     """The decay times, whose median is told; those that are known go into `values`."""
-    found = unit_timescales(activity, source.episodes, TIMESTEP, draws=_DRAWS, seed=seed).tau
+    found = unit_timescales(activity, source.episodes, TIMESTEP, draws=_DRAWS, seed=seed, tasks=source.tasks).tau
     median = median_of_units(found.value, found.null, found.reasons, seed)
-    outcome.findings.append(Finding("median timescale (s)", median, "", name, "", "units"))
+    outcome.findings.append(Finding(_MEDIAN, median, "", name, "", "units"))
     if (known := found.value[np.isfinite(found.value)]).size:
         values[name] = known
     return found
 
 
-def _with_the_slowest(found: UnitEstimates) -> Array:
-    """(units,) s, infinite where a unit never decays."""
-    return np.where([reason == NO_DECAY for reason in found.reasons], np.inf, found.value)
+def _beside(source: Source, seed: int, layers: Layers, draws: int) -> list[Finding]:
+    """The median over some units of layers (population steps, units).
+
+    None counts as slower than the longest lag, which units that never decay are: else a network in which most of them
+    never do would have no median to be held against.
+    """
+    steps = population_steps(source, seed)
+    over, findings, rng = f"units (of {told(source, steps)})", [], np.random.default_rng(seed)
+    for layer, activity in layers.items():
+        some = activity[:, :: -(-activity.shape[1] // _UNITS)]
+        found = unit_timescales(some, source.episodes[steps], TIMESTEP, draws=0, tasks=source.tasks[steps])
+        slowest = TIMESTEP * len(found.autocorrelation)
+        never = np.array([reason == NO_DECAY for reason in found.tau.reasons])
+        tau = np.minimum(np.where(never, slowest, found.tau.value), slowest)
+        tau = tau[np.isfinite(tau)]
+        estimate = not_estimable(next(filter(None, found.tau.reasons), "no unit is estimable"))
+        if len(tau):
+            drawn = np.median(rng.choice(tau, size=(draws, len(tau))), axis=1)
+            estimate = Estimate(float(np.median(tau)), {}, ends(drawn))
+        findings.append(Finding(f"{_MEDIAN}, at most the longest lag, {BESIDE}", estimate, "", layer, "", over))
+    return findings
 
 
 def _body(source: Source, name: str) -> Array:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from analysis.gait import oscillation_phase
+from analysis.inference import not_estimable
 from analysis.inputs import Array, Labels
-from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture, UnitFinding, mean_over_units
 from analysis.report.source import TIMESTEP, Source
-from analysis.report.stages.untrained import UNIT_GAIN, unit_gain, untrained_layers
+from analysis.report.stages.sampling import population_steps, told
+from analysis.report.stages.untrained import BESIDE, mean_of_units, stand_beside
 from analysis.tuning import Tuning, plot_tuning
 from analysis.tuning import tuning as tune
 
 BINS = 12
-_GAIN_STEPS = 10_000  # that the comparison with an untrained network takes
+FEWEST = 200  # steps that curves need
+_BESIDE_STEPS = 10_000  # that the comparison with untrained networks takes
 _EVENT_WINDOW = 2.0  # s after an event
 _JOINT = "hip_L_extend"  # whose phase counts
 _DISTANCE, _SINCE = "distance to gap or target", "time since tap or another rare reward"
@@ -29,42 +33,34 @@ STABILITY = "stability (correlation of the curves of two halves of the episodes)
 def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Tuning strength of every unit of every layer to each variable, over all tasks together.
 
-    What a layer's units gain over those of an untrained network is told on some of the steps, the same for both.
+    Means over a layer's units stand beside those of untrained networks at the steps they were driven through.
     Leaves the curves of each layer and variable, `curve.LAYER.VARIABLE` (units, bins), and `edges.VARIABLE`.
     """
     outcome, wanted = Outcome(), variables(source, earlier["gait"]["phase"])
-    rows = source.thinned(_GAIN_STEPS)
-    fresh = untrained_layers(source, rows, seed, outcome, UNIT_GAIN)
+    edges: dict[str, int | list[Array]] = {}
     strongest: dict[str, tuple[float, str, Tuning]] = {}
     for layer in source.layers:
         activity = source.layer(layer)
-        some = activity[rows]
         for name, values in wanted.items():
             known = np.flatnonzero(np.isfinite(values))
-            if len(known) < 200:
+            if len(known) < FEWEST:
                 outcome.missing(
-                    MEASURE, f"{len(known)} steps with {name}; needs at least 200", layer=layer, variable=name
+                    MEASURE, f"{len(known)} steps with {name}; needs at least {FEWEST}", layer=layer, variable=name
                 )
                 continue
-            bins = _bins(name, values[known])
+            bins = edges[name] = _bins(name, values[known])
             found = tune(
                 activity[known], values[known], source.episodes[known], bins, seed=seed, tasks=source.tasks[known]
             )
-            outcome.units.append(UnitFinding(MEASURE, found.strength, layer=layer, variable=name))
-            mean = mean_over_units(found.strength)
-            outcome.findings.append(Finding(f"mean {MEASURE}", mean, "", layer, name, "units"))
-            outcome.units.append(UnitFinding(STABILITY, found.stability, layer=layer, variable=name))
-            steady = mean_over_units(found.stability)
-            outcome.findings.append(Finding(f"mean {STABILITY}", steady, "", layer, name, "units"))
-            if layer in fresh:
-                own = _strengths(source, some, rows, values, bins)
-                other = _strengths(source, fresh[layer], rows, values, bins)
-                outcome.findings.append(Finding(UNIT_GAIN, unit_gain(own, other, seed), "", layer, name, "units"))
+            record(found, (MEASURE, STABILITY), layer, name, outcome)
             outcome.arrays[f"curve.{layer}.{name}"] = found.curves.curves.astype(np.float32)
             outcome.arrays[f"edges.{name}"] = found.curves.edges[0]
             best = max(found.strength.value[found.strength.beat], default=-np.inf)
             if best > strongest.get(name, (-np.inf,))[0]:
                 strongest[name] = (float(best), layer, found)
+    stand_beside(
+        outcome, source, seed, partial(beside, source, MEASURE, {n: (wanted[n], edges[n]) for n in edges}, seed)
+    )
     _what_tasks_lack(source, outcome)
     for name, (_, layer, found) in strongest.items():
         outcome.pictures[f"best-{name.split(' (')[0].replace(' ', '-')}"] = _best(name, layer, found)
@@ -80,11 +76,49 @@ def variables(source: Source, phase: Array) -> dict[str, Array]:
     return found
 
 
-def _strengths(
-    source: Source, activity: NDArray[np.float32], rows: NDArray[np.int64], values: Array, bins: int | list[Array]
-) -> Array:
-    """(units,) of activity at these steps, without a null."""
-    return tune(activity, values[rows], source.episodes[rows], bins, draws=0).strength.value
+def record(found: Tuning, measures: tuple[str, str], layer: str, variable: str, outcome: Outcome) -> None:
+    """Tell strength, beside both of its nulls, and stability: of every unit, and the mean over them."""
+    about = {"layer": layer, "variable": variable}
+    mean, shifted = mean_over_units(found.strength), mean_over_units(found.shifted)
+    both = replace(mean, nulls={**mean.nulls, **shifted.nulls})
+    for measure, estimate in zip(measures, (both, mean_over_units(found.stability)), strict=True):
+        outcome.findings.append(Finding(f"mean {measure}", estimate, interval_over="units", **about))
+    for measure, units in zip((*measures, measures[0]), (found.strength, found.stability, found.shifted), strict=True):
+        outcome.units.append(UnitFinding(measure, units, **about))
+
+
+def beside(
+    source: Source,
+    measure: str,
+    asked: Mapping[str, tuple[Array, int | list[Array]]],
+    seed: int,
+    layers: Layers,
+    draws: int,
+) -> list[Finding]:
+    """Mean strength of each layer's units, at some of the steps that untrained networks are driven through.
+
+    Args:
+        source: the session.
+        measure: what strength is called.
+        asked: a variable's name to its values (steps,) or (steps, dimensions), and its bins.
+        seed: of the steps and of the draws.
+        layers: (population steps, units) each.
+        draws: of units for the interval.
+    """
+    steps = population_steps(source, seed)
+    over, findings = f"units (of {told(source, steps)})", []
+    for name, (values, bins) in asked.items():
+        some = np.arange(len(steps))[:: -(-len(steps) // _BESIDE_STEPS)]
+        some = some[np.isfinite(values[steps[some]]).reshape(len(some), -1).all(axis=1)]
+        at = steps[some]
+        for layer, activity in layers.items():
+            if len(at) < FEWEST:
+                estimate = not_estimable(f"{len(at)} steps with {name}; needs at least {FEWEST}")
+            else:
+                found = tune(activity[some], values[at], source.episodes[at], bins, draws=0).strength.value
+                estimate = mean_of_units(found, draws, seed)
+            findings.append(Finding(f"mean {measure}, {BESIDE}", estimate, "", layer, name, over))
+    return findings
 
 
 def _bins(name: str, values: Array) -> int | list[Array]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.inputs import Array
-from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding, mean_over_units
+from analysis.report.findings import Arrays, Outcome, Picture
 from analysis.report.source import Source
-from analysis.report.stages.tuning import variables
-from analysis.report.stages.untrained import UNIT_GAIN, unit_gain, untrained_layers
+from analysis.report.stages.tuning import beside, record, variables
+from analysis.report.stages.untrained import stand_beside
 from analysis.tuning import Tuning, plot_tuning
 from analysis.tuning import tuning as tune
 
@@ -35,27 +36,21 @@ def tuning_maps(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
     """
     outcome, known = Outcome(), variables(source, earlier["gait"]["phase"])
     pairs = {f"{one} x {other}": (known[one], known[other]) for one, other in PAIRS if {one, other} <= set(known)}
-    at = source.thinned(_STEPS)
-    fresh = untrained_layers(source, at, seed, outcome, UNIT_GAIN)
+    at, asked = source.thinned(_STEPS), {}
     for name, columns in pairs.items():
         values = np.stack(columns, axis=1)
-        inside = np.isfinite(values[at]).all(axis=1)
-        rows = at[inside]
+        rows = at[np.isfinite(values[at]).all(axis=1)]
         if len(rows) < _FEWEST:
             outcome.missing(MEASURE, f"{len(rows)} steps with both; needs at least {_FEWEST}", variable=name)
             continue
         found = {layer: _of_layer(source, layer, name, rows, values[rows], outcome, seed) for layer in source.layers}
-        for layer in source.layers:
-            if layer in fresh:
-                episodes = source.episodes[rows]
-                other = tune(fresh[layer][inside], values[rows], episodes, _BINS, draws=0).strength.value
-                gain = unit_gain(found[layer].strength.value, other, seed)
-                outcome.findings.append(Finding(UNIT_GAIN, gain, "", layer, name, "units"))
+        asked[name] = values
         curves = next(iter(found.values())).curves
         outcome.arrays |= {f"occupancy.{name}": curves.occupancy, f"edges.{name}": np.stack(curves.edges)}
         layer = max(found, key=lambda of: max(found[of].strength.value[found[of].strength.beat], default=-np.inf))
         if found[layer].strength.beat.any():
             outcome.pictures[_file(name)] = _best(name, layer, found[layer])
+    stand_beside(outcome, source, seed, partial(beside, source, MEASURE, {n: (asked[n], _BINS) for n in asked}, seed))
     return outcome
 
 
@@ -65,9 +60,7 @@ def _of_layer(
     found = tune(
         source.layer(layer, rows), values, source.episodes[rows], _BINS, _DRAWS, seed, tasks=source.tasks[rows]
     )
-    for measure, of_units in ((MEASURE, found.strength), (STABILITY, found.stability)):
-        outcome.units.append(UnitFinding(measure, of_units, layer=layer, variable=name))
-        outcome.findings.append(Finding(f"mean {measure}", mean_over_units(of_units), "", layer, name, "units"))
+    record(found, (MEASURE, STABILITY), layer, name, outcome)
     outcome.arrays[f"map.{layer}.{name}"] = found.curves.curves.astype(np.float32)
     return found
 

@@ -1,16 +1,15 @@
-"""The untrained network in the stages: its layers beside those recorded, and what single units gain over its units."""
+"""Untrained networks in the stages: their layers, and the same numbers of them, beside those recorded."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from analysis.inference import Estimate, bootstrap_weights, ends, not_estimable
+from analysis.inference import Estimate, ends, not_estimable
 from analysis.inputs import Array
 from analysis.report.findings import Finding, Layers, Outcome
 from analysis.report.source import Source
@@ -18,9 +17,9 @@ from analysis.report.stages.sampling import population_steps
 from analysis.untrained import untrained_activities, untrained_activity
 from rodent.errors import UsageError
 
-GAIN, UNIT_GAIN = "gain over an untrained network", "gain over an untrained network, mean over units"
-MIXED = "units mixed with an untrained network's"
-"""The control that deals the units of both networks to two layers."""
+GAIN = "gain over an untrained network"
+BESIDE = "beside untrained networks"
+"""In the name of a measure: of steps that untrained networks were driven through, as a number to hold against them."""
 NETWORKS = 20  # the fewest that a number can beat at 5 %
 UNTRAINED = "untrained networks"
 _Drawn = dict[tuple[str, str, str, str], list[float]]
@@ -41,10 +40,10 @@ def untrained_layers(
 
 
 def beside_untrained(source: Source, outcomes: Mapping[str, Outcome], seed: int) -> dict[str, Exception]:
-    """Give the numbers of whole populations what the same analyses find in networks that never learnt, as a control.
+    """Give the numbers of layers what the same analyses find in networks that never learnt, as a control.
 
-    Such numbers have no parts that could be swapped between two networks: each draw of the control is a network of the
-    same architecture with weights of its own. One after the other is driven, once, and every stage looks at it.
+    Each draw of the control is a network of the same architecture with weights of its own: units of one network are no
+    replicates of what a network does. One after the other is driven, once, and every stage looks at it.
 
     Args:
         source: the session.
@@ -91,52 +90,35 @@ def _with_control(finding: Finding, values: list[float]) -> Finding:
     return replace(finding, estimate=replace(finding.estimate, nulls={**finding.estimate.nulls, UNTRAINED: known}))
 
 
-def unit_gain(own: Array, other: Array, seed: int, draws: int = 1000) -> Estimate:
-    """How much more variance is explained of a layer's units, on average, than of those of the untrained network.
+def stand_beside(
+    outcome: Outcome, source: Source, seed: int, numbers: Callable[[Layers, int], Sequence[Finding]], draws: int = 200
+) -> None:
+    """Add what is found in the recorded layers at the population steps, and let untrained networks be asked the same.
+
+    Args:
+        outcome: to add to.
+        source: the session.
+        seed: of the steps.
+        numbers: of layers (steps, units) at `population_steps`, with so many draws for their intervals.
+        draws: of the recorded layers; networks have none, since their spread is the control.
+    """
+    steps = population_steps(source, seed)
+    outcome.findings += numbers({name: source.layer(name, steps).astype(np.float32) for name in source.layers}, draws)
+    outcome.of_others = lambda layers: numbers(layers, 0)
+
+
+def mean_of_units(values: Array, draws: int, seed: int) -> Estimate:
+    """The mean over a layer's units of what is explained of them or tells of a variable, without a null.
 
     What predicts held-out episodes worse than their mean explains nothing, however much worse it is: it counts as 0.
 
     Args:
-        own: (units,) variance explained, of the recorded layer; NaN where it cannot be estimated.
-        other: (units,) of the untrained one.
-        seed: of the null, which deals the units of both to two layers, and of the units drawn for the interval.
-        draws: of both.
+        values: (units,); NaN where it cannot be estimated.
+        draws: of units for the interval.
+        seed: of the draws.
     """
-    own, other = (np.maximum(each[np.isfinite(each)], 0.0) for each in (own, other))
-    if reason := _none_known(own, other):
-        return not_estimable(reason)
-    rng, both = np.random.default_rng(seed), np.concatenate([own, other])
-    mixed = rng.permuted(np.tile(both, (draws, 1)), axis=1)
-    null = mixed[:, : len(own)].mean(axis=1) - mixed[:, len(own) :].mean(axis=1)
-    drawn = [rng.choice(each, size=(draws, len(each))).mean(axis=1) for each in (own, other)]
-    return Estimate(float(own.mean() - other.mean()), {MIXED: null}, ends(drawn[0] - drawn[1]))
-
-
-def share_slower(own: Array, other: Array, seed: int, draws: int = 1000) -> Estimate:
-    """In which share of the pairs of a layer's unit and one of the untrained network the layer's is slower.
-
-    Half where both are alike (Mann and Whitney 1947). Ranks alone count, so units that never decay may take part.
-
-    Args:
-        own: (units,) timescales of the recorded layer, infinite where a unit never decays; NaN where there is none.
-        other: (units,) of the untrained one.
-        seed: of the null, which deals the units of both to two layers, and of the units drawn for the interval.
-        draws: of both.
-    """
-    own, other = (each[~np.isnan(each)] for each in (own, other))
-    if reason := _none_known(own, other):
-        return not_estimable(reason)
-    rng, slower = np.random.default_rng(seed), (own[:, None] > other) + 0.5 * (own[:, None] == other)
-    mixed = rng.permuted(np.tile(stats.rankdata(np.concatenate([own, other])), (draws, 1)), axis=1)
-    null = (mixed[:, : len(own)].sum(axis=1) - len(own) * (len(own) + 1) / 2) / slower.size
-    drawn = [bootstrap_weights(len(each), draws, rng) for each in (own, other)]
-    return Estimate(
-        float(slower.mean()), {MIXED: null}, ends(((drawn[0] @ slower) * drawn[1]).sum(axis=1) / slower.size)
-    )
-
-
-def _none_known(own: Array, other: Array) -> str:
-    """Why two layers cannot be compared; empty where they can."""
-    if len(own) and len(other):
-        return ""
-    return f"no unit of the {'untrained ' if len(own) else ''}layer is estimable"
+    known = np.maximum(values[np.isfinite(values)], 0.0)
+    if not len(known):
+        return not_estimable("no unit of the layer is estimable")
+    drawn = np.random.default_rng(seed).choice(known, size=(draws, len(known))).mean(axis=1)
+    return Estimate(float(known.mean()), {}, ends(drawn))
