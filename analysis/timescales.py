@@ -84,6 +84,40 @@ def unit_timescales(
     return Timescales(UnitEstimates(tau, "white noise", null, interval, reasons), correlation, timestep)
 
 
+def episode_timescales(
+    activity: ArrayLike, episodes: ArrayLike, timestep: float, longest: int = 500
+) -> tuple[Array, Array]:
+    """The timescale of each unit in each episode by itself, as `unit_timescales` has it over all of them.
+
+    The mean that is removed is that of the whole recording. In one episode the number is noisy, so that single ones
+    say little: it is there to compare layers over the same episodes.
+
+    Args:
+        activity: (steps, units).
+        episodes: (steps,) labels.
+        timestep: s.
+        longest: lag in steps; cut to two thirds of each episode.
+
+    Returns:
+        (episodes, units) s, infinite where a unit never decays, NaN where there is none; and (episodes,) their labels.
+    """
+    units = matrix(activity, "activity")
+    groups = codes(episodes, len(units), "episodes")
+    known = np.array([not reason for reason in column_reasons(units)])
+    lengths = np.bincount(groups)
+    found = np.full((len(lengths), units.shape[1]), np.nan)
+    centred = units[:, known] - units[:, known].mean(axis=0)
+    for episode in np.flatnonzero(lengths >= _SHORTEST) if known.any() else ():
+        lags, mine = min(longest, 2 * int(lengths[episode]) // 3), groups == episode
+        products = _products(centred[mine], np.zeros(int(mine.sum()), dtype=np.int64), lags)
+        pairs = np.maximum(lengths[episode] - np.arange(lags), 1)[None]
+        flat = products[0, 0] <= 0
+        products[0, 0, flat] = 1.0
+        tau = timestep * _decay(_correlation(products, pairs, np.ones((1, 1)))[0])
+        found[episode, known] = np.where(flat, np.nan, np.where(np.isfinite(tau), tau, np.inf))
+    return found, np.unique(np.asarray(episodes))
+
+
 def plot_timescales(result: Timescales, ax: Axes | None = None) -> Axes:
     """How many units have which timescale, on a logarithmic axis."""
     ax = axes_or_new(ax)

@@ -75,7 +75,7 @@ def _key(finding: Finding) -> _Key:
 
 def _likeness(sources: Sequence[Source], outcome: Outcome, seed: int) -> None:
     """Mean activities over clusters of posture that sessions share, each task's apart."""
-    rows = [source.thinned(_STEPS) for source in sources]
+    rows = [source.thinned(_STEPS, seed=seed) for source in sources]
     postures = [source.posture[mine] for source, mine in zip(sources, rows, strict=True)]
     labels = posture_clusters(postures, seed)
     if not labels:

@@ -67,6 +67,9 @@ class Made(Source):
     def layer(self, name, rows=None):
         return self.activity if rows is None else self.activity[rows]
 
+    def series(self, name):
+        return self.senses[:, ::-1]
+
     def events(self):
         return {}
 

@@ -29,7 +29,7 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     A layer's gain over the same layer of an untrained network, and over the inputs, is tested over episodes, by
     swapping the two in whole episodes.
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
+    outcome, rows = Outcome(), source.thinned(_STEPS, seed=seed)
     layers, fresh = _populations(source, rows, seed, outcome)
     targets, missing = families(source, earlier["behaviour"], rows, _TARGETS)
     for name, reason in missing.items():

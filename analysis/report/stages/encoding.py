@@ -26,7 +26,7 @@ def encoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     As many of an untrained network's are chosen alike, and what the recorded ones gain over them is told.
     Leaves `chosen.LAYER`: which units.
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
+    outcome, rows = Outcome(), source.thinned(_STEPS, seed=seed)
     features, missing = families(source, earlier["behaviour"], rows, _COMPONENTS)
     doing, unknown = behaviour_family(earlier["behaviour"], rows, _COMPONENTS)
     features, missing = features | doing, missing | unknown

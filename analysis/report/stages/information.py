@@ -34,7 +34,7 @@ def information(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
     and what the recorded ones gain over them is told; of rates, of those of its units that are nowhere negative, too.
     """
     outcome, choosing = Outcome(), every_other_episode(source)
-    wanted, rows = variables(source, earlier["gait"]["phase"]), source.thinned(_GAIN_STEPS)
+    wanted, rows = variables(source, earlier["gait"]["phase"]), source.thinned(_GAIN_STEPS, seed=seed)
     fresh = untrained_layers(source, rows, seed, outcome, _GAIN)
     for layer in source.layers:
         activity = source.layer(layer)

@@ -22,7 +22,7 @@ def task_variance(source: Source, earlier: Mapping[str, Arrays], seed: int) -> O
 
     Leaves `share.LAYER` and `clusters.LAYER`.
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
+    outcome, rows = Outcome(), source.thinned(_STEPS, seed=seed)
     fresh = untrained_layers(source, rows, seed, outcome, f"{_MEASURE}, {GAIN}")
     for layer in source.layers:
         activity, tasks, episodes = source.layer(layer, rows), source.tasks[rows], source.episodes[rows]

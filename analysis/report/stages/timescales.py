@@ -10,17 +10,25 @@ from numpy.typing import NDArray
 
 from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.inputs import Array
+from analysis.paired import paired_mean
 from analysis.report.findings import Arrays, Finding, Outcome, Picture, UnitFinding
 from analysis.report.source import TIMESTEP, Source
+from analysis.report.stages.layer_pairs import layer_pairs
+from analysis.report.stages.sampling import told
 from analysis.report.stages.untrained import share_slower, untrained_layers
-from analysis.timescales import NO_DECAY, unit_timescales
+from analysis.timescales import NO_DECAY, episode_timescales, unit_timescales
 
 _DRAWS = 20
 _SLOWER = "slower than an untrained network's units (share of pairs)"
+_SLOWER_LAYER = "slower than another layer's units (share of pairs, less one half)"
+_UNITS, _EPISODES = 48, 10  # of a layer, and of a task, that layers are held against each other in
 
 
 def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """The decay time of every unit; the median of each layer, and how it stands to that of an untrained network."""
+    """The decay time of every unit; the median of each layer, and how it stands to an untrained network's.
+
+    Layers stand against each other, too, episode by episode.
+    """
     outcome = Outcome()
     fresh = untrained_layers(source, np.arange(len(source.episodes)), seed, outcome, _SLOWER)
     values: dict[str, Array] = {}
@@ -32,6 +40,7 @@ def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
             other = _measured(fresh[name], f"untrained {name}", source, outcome, values, seed)
             share = share_slower(_with_the_slowest(found), _with_the_slowest(other), seed)
             outcome.findings.append(Finding(_SLOWER, share, "", name, "", "units"))
+    outcome.findings += _against_each_other(source, seed)
     if values:
         caption = (
             "Timescales of each layer's units (boxes: quartiles), beside those of an untrained network that was driven "
@@ -40,6 +49,36 @@ def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         )
         outcome.pictures["layers"] = Picture(_boxes(values), caption)
     return outcome
+
+
+def _against_each_other(source: Source, seed: int) -> list[Finding]:
+    """In which share of pairs of units one layer's is the slower one, mean over episodes."""
+    drawn = [
+        np.random.default_rng(seed).permutation(np.unique(source.episodes[source.of_task(task)]))[:_EPISODES]
+        for task in source.task_names
+    ]
+    rows = np.flatnonzero(np.isin(source.episodes, np.concatenate(drawn)))
+    of = f"episodes ({told(source, rows)})"
+    taus = {}
+    for layer in source.layers:
+        activity = source.layer(layer, rows)
+        some = np.unique(np.linspace(0, activity.shape[1] - 1, min(_UNITS, activity.shape[1])).astype(np.int64))
+        taus[layer] = episode_timescales(activity[:, some], source.episodes[rows], TIMESTEP)[0]
+    found = []
+    for one, other in layer_pairs(source.layers):
+        shares = [_share(first, second) for first, second in zip(taus[one], taus[other], strict=True)]
+        known = [share - 0.5 for share in shares if np.isfinite(share)]
+        estimate = paired_mean(known, seed=seed) if known else not_estimable("no unit of one of them is estimable")
+        found.append(Finding(_SLOWER_LAYER, estimate, "", one, f"than {other}", of))
+    return found
+
+
+def _share(first: Array, second: Array) -> float:
+    """Of the pairs of units of two layers in an episode; half where both are alike, NaN where there are none."""
+    one, other = (each[~np.isnan(each)] for each in (first, second))
+    if not len(one) or not len(other):
+        return float("nan")
+    return float(((one[:, None] > other) + 0.5 * (one[:, None] == other)).mean())
 
 
 def _measured(

@@ -33,7 +33,7 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     Leaves the curves of each layer and variable, `curve.LAYER.VARIABLE` (units, bins), and `edges.VARIABLE`.
     """
     outcome, wanted = Outcome(), variables(source, earlier["gait"]["phase"])
-    rows = source.thinned(_GAIN_STEPS)
+    rows = source.thinned(_GAIN_STEPS, seed=seed)
     fresh = untrained_layers(source, rows, seed, outcome, UNIT_GAIN)
     strongest: dict[str, tuple[float, str, Tuning]] = {}
     for layer in source.layers:

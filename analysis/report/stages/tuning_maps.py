@@ -35,7 +35,7 @@ def tuning_maps(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
     """
     outcome, known = Outcome(), variables(source, earlier["gait"]["phase"])
     pairs = {f"{one} x {other}": (known[one], known[other]) for one, other in PAIRS if {one, other} <= set(known)}
-    at = source.thinned(_STEPS)
+    at = source.thinned(_STEPS, seed=seed)
     fresh = untrained_layers(source, at, seed, outcome, UNIT_GAIN)
     for name, columns in pairs.items():
         values = np.stack(columns, axis=1)

@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.inference import Estimate, bootstrap_weights, ends, not_estimable
 from analysis.inputs import Array
-from analysis.report.findings import Finding, Layers, Outcome
+from analysis.report.findings import UNTRAINED, Finding, Layers, Outcome
 from analysis.report.source import Source
 from analysis.report.stages.sampling import population_steps
 from analysis.untrained import untrained_activities, untrained_activity
@@ -21,8 +21,7 @@ from rodent.errors import UsageError
 GAIN, UNIT_GAIN = "gain over an untrained network", "gain over an untrained network, mean over units"
 MIXED = "units mixed with an untrained network's"
 """The control that deals the units of both networks to two layers."""
-NETWORKS = 20  # the fewest that a number can beat at 5 %
-UNTRAINED = "untrained networks"
+NETWORKS = 20
 _Drawn = dict[tuple[str, str, str, str], list[float]]
 """What a number is of to its values in untrained networks."""
 
