@@ -84,9 +84,7 @@ def unit_timescales(
     return Timescales(UnitEstimates(tau, "white noise", null, interval, reasons), correlation, timestep)
 
 
-def episode_timescales(
-    activity: ArrayLike, episodes: ArrayLike, timestep: float, longest: int = 500
-) -> tuple[Array, Array]:
+def episode_timescales(activity: ArrayLike, episodes: ArrayLike, timestep: float, longest: int = 500) -> Array:
     """The timescale of each unit in each episode by itself, as `unit_timescales` has it over all of them.
 
     The mean that is removed is that of the whole recording. In one episode the number is noisy, so that single ones
@@ -99,7 +97,8 @@ def episode_timescales(
         longest: lag in steps; cut to two thirds of each episode.
 
     Returns:
-        (episodes, units) s, infinite where a unit never decays, NaN where there is none; and (episodes,) their labels.
+        (episodes, units) s, in the order of the sorted labels: infinite where a unit never decays, NaN where it is
+        constant or where the episode is too short.
     """
     units = matrix(activity, "activity")
     groups = codes(episodes, len(units), "episodes")
@@ -115,7 +114,7 @@ def episode_timescales(
         products[0, 0, flat] = 1.0
         tau = timestep * _decay(_correlation(products, pairs, np.ones((1, 1)))[0])
         found[episode, known] = np.where(flat, np.nan, np.where(np.isfinite(tau), tau, np.inf))
-    return found, np.unique(np.asarray(episodes))
+    return found
 
 
 def plot_timescales(result: Timescales, ax: Axes | None = None) -> Axes:

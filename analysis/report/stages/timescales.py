@@ -63,7 +63,7 @@ def _against_each_other(source: Source, seed: int) -> list[Finding]:
     for layer in source.layers:
         activity = source.layer(layer, rows)
         some = np.unique(np.linspace(0, activity.shape[1] - 1, min(_UNITS, activity.shape[1])).astype(np.int64))
-        taus[layer] = episode_timescales(activity[:, some], source.episodes[rows], TIMESTEP)[0]
+        taus[layer] = episode_timescales(activity[:, some], source.episodes[rows], TIMESTEP)
     found = []
     for one, other in layer_pairs(source.layers):
         shares = [_share(first, second) for first, second in zip(taus[one], taus[other], strict=True)]
