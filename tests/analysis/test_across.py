@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.inference import Estimate, not_estimable
+from analysis.report import across as module
 from analysis.report.across import across
 from analysis.report.findings import Finding
 from analysis.report.source import Source
@@ -35,12 +36,17 @@ class Session(Source):
         return self.values[name] if rows is None else self.values[name][rows]
 
 
+@pytest.fixture
+def numbers_alone(monkeypatch):
+    monkeypatch.setattr(module, "_likeness", lambda sources, outcome, seed: None)
+
+
 def rows(sources, numbers=()):
     found = [{"stage": [Finding("number", each)]} for each in numbers] or [{}] * len(sources)
     return across(sources, found, 0)
 
 
-def test_numbers_of_seeds_are_put_together_and_say_of_how_many():
+def test_numbers_of_seeds_are_put_together_and_say_of_how_many(numbers_alone):
     sources = [Session(seed) for seed in range(3)]
     (told,) = [
         each for each in rows(sources, [Estimate(v, {}) for v in (1.0, 2.0, 3.0)]).findings if "number" in each.measure
@@ -67,7 +73,7 @@ def test_numbers_of_seeds_are_put_together_and_say_of_how_many():
         ({"senses": [["touch", 4]]}, "senses"),
     ],
 )
-def test_networks_that_differ_by_more_than_their_seed_are_no_seeds(policy, what):
+def test_networks_that_differ_by_more_than_their_seed_are_no_seeds(policy, what, numbers_alone):
     found = rows([Session(0), Session(1), Session(2, **policy)], [Estimate(1.0, {})] * 3).findings
     assert not [each for each in found if each.measure == "stage: number"]
     (why,) = [each.estimate.reason for each in found if each.measure == "numbers over seeds"]

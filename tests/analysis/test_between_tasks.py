@@ -10,7 +10,7 @@ CLUSTERS, STEPS, UNITS = 20, 200, 12
 
 
 def outcome_of(tasks=("run", "two-tap"), visited=CLUSTERS):
-    """Four episodes of each task that visit clusters of posture; `shared` answers them alike in all, `kept` does not."""
+    """Four episodes of each task that visit clusters of posture; `shared` answers alike in all, `kept` does not."""
     rng = np.random.default_rng(0)
     names = np.repeat(tasks, 4 * STEPS)
     labels = rng.integers(CLUSTERS, size=len(names))

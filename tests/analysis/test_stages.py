@@ -474,6 +474,27 @@ def test_rows_of_rsa_have_both_bounds_of_their_noise_ceiling(without_body):
     assert between >= {"pose", "layer senses", "layer joint angles"}
 
 
+def test_behaviours_that_a_layer_tells_apart_have_paths_of_their_own(without_body):
+    made, rng = Made(), np.random.default_rng(3)
+    doing = rng.integers(-1, 3, size=72).repeat(10)  # bouts of ten steps, other ones in each episode
+    ahead = np.arange(720) % 10
+    made.activity = rng.normal(size=(720, 8))
+    made.activity[:, 0] += 9 * np.cos(2 * np.pi * doing / 3)
+    made.activity[:, 1] += 5 * np.sin(2 * np.pi * doing / 3) + ahead
+    names = np.array(["1: walk", "2: rest", "3: rear"])
+    (stage,) = (stage for stage in STAGES if stage.name == "trajectories")
+    outcome = stage.work(made, {"behaviour": {"labels": doing, "names": names}}, 0)
+    for each in outcome.findings:
+        assert bool(each.estimate.beat) == (each.layer == "policy.0"), each.layer
+        low, high = each.estimate.interval
+        assert low < high and (each.layer != "policy.0" or low < each.estimate.value < high)
+        assert each.layer != "policy.0" or 0.5 < each.estimate.value < 1
+    path = outcome.arrays["path.run.policy.0"]
+    assert path.shape == (3, 25, 3) and np.isfinite(path[:, 0]).all()
+    apart = [np.linalg.norm(path[one, 0] - path[other, 0]) for one, other in combinations(range(3), 2)]
+    assert min(apart) > 0.5 and set(outcome.pictures) == {"behaviours.run", "behaviours.two-tap"}
+
+
 def test_modes_are_told_by_two_methods(without_body):
     made, phase = Made(), 2 * np.pi * np.arange(720) / 360  # whole cycles over a task, so that its mean is 0
     turning = np.stack([f(cycles * phase) for cycles in (7, 21, 36) for f in (np.cos, np.sin)], axis=1)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.dealing import CONTROL, Dealing
-from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, not_estimable
+from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, episode_sums, not_estimable
 from analysis.inputs import Array, Labels, codes
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, principal
@@ -26,8 +26,8 @@ _MEASURE = "variance of the first three components that behaviours account for"
 def trajectories(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """How far behaviours set a layer's states apart in each task, and their mean paths from where a bout begins.
 
-    Untrained networks stand beside the former. Leaves `path.TASK.LAYER` (behaviours, steps, 3), in units of the first component's spread, NaN where fewer than
-    five bouts last as long.
+    Untrained networks stand beside the former. Leaves `path.TASK.LAYER` (behaviours, steps, 3), in units of the first
+    component's spread, NaN where fewer than five bouts last as long.
     """
     outcome, steps = Outcome(), population_steps(source, seed)
     labels, names = earlier["behaviour"]["labels"], [str(name) for name in earlier["behaviour"]["names"]]
@@ -81,9 +81,10 @@ def _sums(scores: Array, doing: Labels, episodes: Labels, present: Labels) -> tu
     place, count = np.searchsorted(present, doing[inside]), int(episodes.max()) + 1
     cell, size = episodes[inside] * len(present) + place, count * len(present)
     sums = np.stack([np.bincount(cell, part, size) for part in scores[inside].T], axis=1)
-    squares = np.bincount(episodes[inside], np.square(scores[inside]).sum(axis=1), count)
+    squares = episode_sums(np.square(scores[inside]).sum(axis=1), episodes[inside])
     steps = np.bincount(cell, minlength=size).astype(np.float64)
-    return sums.reshape(count, len(present), -1), steps.reshape(count, -1), squares
+    whole = np.pad(squares, (0, count - len(squares)))  # the last episodes may have no step that counts
+    return sums.reshape(count, len(present), -1).astype(np.float64), steps.reshape(count, -1), whole
 
 
 def _share(sums: Array, steps: Array, squares: Array, weights: Array | None = None) -> float:
@@ -135,6 +136,6 @@ def _panel(ax: Axes, path: Array, shown: list[int], names: list[str]) -> None:
 
 _CAPTION = (
     f"{{}}: mean path of each behaviour over the first {TIMESTEP * _SPAN:.1f} s of its bouts, on the first two "
-    "principal components of each layer, of the senses and of the joints, in units of the first one's spread. Dots: where bouts "
-    f"begin. A path ends where fewer than {_FEWEST} bouts last."
+    "principal components of each layer, of the senses and of the joints, in units of the first one's spread. Dots: "
+    f"where bouts begin. A path ends where fewer than {_FEWEST} bouts last."
 )
