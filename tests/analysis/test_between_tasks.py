@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.report.findings import Outcome
-from analysis.report.stages.between_tasks import APART, BIASED, CEILING, CKA, RSA, between_tasks
+from analysis.report.stages.between_tasks import APART, BIASED, CEILING, CKA, RSA, RSA_CEILING, between_tasks
 
 CLUSTERS, STEPS, UNITS = 20, 200, 12
 
@@ -31,6 +31,7 @@ def test_a_layer_that_answers_alike_is_told_from_one_that_keeps_tasks_apart():
     assert found[CKA, "kept"].value < 0.3 and found[CKA, "kept"].beat == ()
     assert found[RSA, "shared"].value > 0.8 and found[RSA, "shared"].beat
     assert found[RSA, "kept"].value < 0.3 and not found[RSA, "kept"].beat
+    assert 0.8 < found[RSA_CEILING, "shared"].value <= 1
     assert found[APART, "kept"].value == 1 - found[CKA, "kept"].value and not found[APART, "kept"].nulls
     for layer in ("shared", "kept"):
         assert 0.9 < found[CEILING, layer].value <= 1
