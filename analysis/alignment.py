@@ -65,6 +65,7 @@ def principal_angles(
     components: int = 6,
     draws: int = 100,
     seed: int = 0,
+    resamples: int | None = None,
 ) -> SharedSpace:
     """Angles between the leading principal components of two tasks.
 
@@ -73,8 +74,9 @@ def principal_angles(
         second: (other steps, units) in the other.
         episodes: labels of the steps of each, for the interval.
         components: of each subspace.
-        draws: of null and interval.
+        draws: of the null, and of the interval where `resamples` is None.
         seed: of both.
+        resamples: of the interval, which decomposes both tasks for each.
     """
     parts = (matrix(first, "first"), matrix(second, "second"))
     if parts[0].shape[1] != parts[1].shape[1]:
@@ -90,7 +92,7 @@ def principal_angles(
     if min(group.max() for group in groups) > 0:
         samples = [
             _cosines(*(_subspace(p[resampled_rows(g, rng)], components) for p, g in zip(parts, groups, strict=True)))
-            for _ in range(draws)
+            for _ in range(draws if resamples is None else resamples)
         ]
     # Episodes that are drawn twice add noise, which turns subspaces apart: their spread is right, their middle is not.
     spread, value = 1.96 * float(np.std(samples)), float(np.mean(np.cos(angles) ** 2))
@@ -148,6 +150,11 @@ def correspondence(
         for i, value in enumerate(_both(one, other))
     ]
     return Correspondence(canonical, *estimates)
+
+
+def aligned(first: Array, second: Array) -> float:
+    """Mean squared cosine between two subspaces, given as orthonormal axes (components, units) each."""
+    return float(np.square(first @ second.T).sum() / len(first))
 
 
 def canonical_correlations(first: Array, second: Array) -> Array:
@@ -208,7 +215,7 @@ def _split_half(
 
 
 def _cosines(first: Array, second: Array) -> float:
-    return float(np.square(np.linalg.svd(first.T @ second, compute_uv=False)).mean())
+    return aligned(first.T, second.T)
 
 
 def _both(first: Array, second: Array) -> tuple[float, float]:

@@ -101,7 +101,14 @@ class Dealing:
 
     def apart(self, values: NDArray, rng: np.random.Generator) -> NDArray:
         """(steps, columns) with an order of its own for each column: columns that share nothing but their episodes."""
-        return np.stack([column[self.steps(self.order(rng))] for column in values.T], axis=1)
+        found, columns = np.empty_like(values), np.arange(values.shape[1])
+        for block in self.blocks:
+            orders = rng.permuted(np.tile(np.arange(len(block)), (len(columns), 1)), axis=1)
+            for position, episode in enumerate(block):
+                rows = self.rows[episode]
+                stand_ins = np.array([self.stand_in(other, len(rows)) for other in block])
+                found[rows] = values[stand_ins[orders[:, position]].T, columns]
+        return found
 
 
 def dealt_sums(

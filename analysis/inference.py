@@ -92,6 +92,23 @@ def p_values(values: Array, null: Array) -> Array:
     return np.where(np.isfinite(values) & (draws > 0), p, np.nan)
 
 
+def single_case(value: float, sample: Array) -> float:
+    """One-sided p of one value above a small normal sample: a t-test with a group of one (Crawford and Howell 1998).
+
+    Args:
+        value: of the case; NaN stays NaN.
+        sample: (n,) values of as many others, independent of each other.
+
+    Returns:
+        NaN where fewer than three are known, or where they do not differ.
+    """
+    known = sample[np.isfinite(sample)]
+    if len(known) < 3 or not np.ptp(known) > 0:
+        return float("nan")
+    spread = known.std(ddof=1) * np.sqrt(1 + 1 / len(known))
+    return float(stats.t.sf((value - known.mean()) / spread, len(known) - 1))
+
+
 def q_values(p: Array) -> Array:
     """Benjamini and Hochberg's q, over those p that are not NaN."""
     q, known = np.full(len(p), np.nan), np.isfinite(p)

@@ -107,6 +107,35 @@ def shares(states: Array, timestep: float) -> tuple[float, float]:
     return skew, free
 
 
+def frequencies_without(states: ArrayLike, timestep: float, components: int, groups: ArrayLike) -> tuple[Array, Array]:
+    """The frequencies of `jpca`, and the same without each group of conditions in turn; NaN where it has none.
+
+    Args:
+        states: (conditions, steps, units).
+        timestep: s.
+        components: principal components, those of all conditions.
+        groups: (conditions,) labels, such as the episode that a window is of.
+
+    Returns:
+        (planes,) and (groups, planes), Hz, the fastest plane first, the groups in the order of their sorted labels.
+    """
+    array = np.asarray(states, dtype=np.float64)
+    labels = codes(groups, len(array), "groups")
+    of_group, nothing = int(labels.max(initial=-1)) + 1, np.full(components // 2, np.nan)
+    centred = array - array.mean(axis=0) if len(array) else array
+    basis = _basis(centred.reshape(-1, array.shape[2]), components) if not _reason(array) else nothing[:0]
+    if len(basis) < components or of_group < 2:
+        return nothing, np.tile(nothing, (of_group, 1))
+    each = [_moments(centred[labels == group] @ basis.T, timestep) for group in range(of_group)]
+    covariance, drive = (np.array(part) for part in list(zip(*each, strict=True))[:2])
+
+    def frequencies(chosen: Array) -> Array:
+        fitted = _fits(np.tensordot(chosen, covariance, 1), np.tensordot(chosen, drive, 1))
+        return _planes(fitted[0])[1]
+
+    return frequencies(np.ones(of_group)), np.array([frequencies(left) for left in 1.0 - np.eye(of_group)])
+
+
 def plot_jpca(result: JPCA, ax: Axes | None = None) -> Axes:
     """Paths of all conditions in the first plane, their starts marked."""
     ax = axes_or_new(ax)

@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 from analysis.dealing import Dealing
 from analysis.drawing import axes_or_new
 from analysis.inference import Estimate, UnitEstimates, not_estimable, percentile_interval, resampled_rows
-from analysis.inputs import Array, codes, column_reasons, first_reason, matrix
+from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix
 
 _CONTROL = "units of other episodes"
 
@@ -65,7 +65,12 @@ def participation_ratio(variances: ArrayLike) -> float:
 
 
 def dimensions(
-    activity: ArrayLike, episodes: ArrayLike, draws: int = 20, samples: int = 2000, seed: int = 0
+    activity: ArrayLike,
+    episodes: ArrayLike,
+    draws: int = 20,
+    samples: int = 2000,
+    seed: int = 0,
+    intrinsic_draws: int | None = None,
 ) -> Dimensions:
     """PCA of the activity, with linear and nonlinear dimension.
 
@@ -76,6 +81,8 @@ def dimensions(
         samples: steps for the intrinsic dimension, drawn at random. Their neighbours must not be copies, nor the steps
             just before and after, which lie on one path: give activity of steps that are far apart.
         seed: of the draws.
+        intrinsic_draws: of the intrinsic dimension's null and interval, each of which seeks neighbours; None for as
+            many as the others, of which they are the first.
     """
     units = matrix(activity, "activity")
     groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
@@ -87,23 +94,33 @@ def dimensions(
     model = PCA(svd_solver="full").fit(units)
     components = np.zeros((len(model.components_), len(finite)))
     components[:, finite] = model.components_
-    dealing = Dealing.of(groups)
-    apart = [dealing.apart(units, rng) for _ in range(draws)]
-    drawn = [units[resampled_rows(groups, rng)] for _ in range(draws)] if groups.max() > 0 else []
-    null = np.array([participation_ratio(_variances(part)) for part in apart])
-    resampled = np.array([participation_ratio(_variances(part)) for part in drawn] or [np.nan])
+    dealing, nearest = Dealing.of(groups), _Nearest.of(units, samples, rng)
+    null, near = np.empty(draws), []
+    for draw in range(draws):
+        apart = dealing.apart(units, rng)
+        null[draw] = _participation(apart)
+        if draw < (draws if intrinsic_draws is None else intrinsic_draws) and not nearest.reason:
+            near.append(_two_nn(apart[nearest.rows]))
+    drawn = (units[resampled_rows(groups, rng)] for _ in range(draws if groups.max() > 0 else 0))
+    resampled = np.array([_participation(part) for part in drawn] or [np.nan])
     low, high = percentile_interval(resampled)
     value, control = participation_ratio(model.explained_variance_), _CONTROL
     return Dimensions(
         model.explained_variance_, components,
         Estimate(value, {control: null}, (float(low), float(high))),
         Estimate(1 / value, {control: 1 / null}, (float(1 / high), float(1 / low))),
-        _intrinsic(units, apart, samples, rng, control),
+        _intrinsic(units, nearest, np.array(near), rng),
     )  # fmt: skip
 
 
 def shared_variance(
-    activity: ArrayLike, episodes: ArrayLike, most_factors: int = 10, folds: int = 4, draws: int = 10, seed: int = 0
+    activity: ArrayLike,
+    episodes: ArrayLike,
+    most_factors: int = 10,
+    folds: int = 4,
+    draws: int = 10,
+    seed: int = 0,
+    resamples: int | None = None,
 ) -> SharedVariance:
     """Factor analysis with the number of factors that predicts held-out episodes best.
 
@@ -112,8 +129,9 @@ def shared_variance(
         episodes: (steps,) labels.
         most_factors: the greatest number tried.
         folds: at most the number of episodes.
-        draws: of null and interval.
+        draws: of the null, and of the interval where `resamples` is None.
         seed: of both.
+        resamples: of the interval.
     """
     units = matrix(activity, "activity")
     groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
@@ -137,10 +155,26 @@ def shared_variance(
     value[known], loadings[:, known] = _shared(wanted, factors)
     dealing = Dealing.of(groups)
     null[:, known] = [_shared(dealing.apart(wanted, rng), factors)[0] for _ in range(draws)]
-    drawn = [_shared(wanted[resampled_rows(groups, rng)], factors)[0] for _ in range(draws)]
+    again = draws if resamples is None else resamples
+    drawn = [_shared(wanted[resampled_rows(groups, rng)], factors)[0] for _ in range(again)]
     interval[:, known] = percentile_interval(np.array(drawn))
     shared = UnitEstimates(value, _CONTROL, null, interval, reasons)
     return SharedVariance(loadings, shared, likelihood, factors)
+
+
+def share_of_factors(activity: ArrayLike, factors: int) -> Array:
+    """(units,) share of each unit's variance that so many factors carry; NaN of a unit that tells nothing.
+
+    Args:
+        activity: (steps, units).
+        factors: how many.
+    """
+    units = matrix(activity, "activity")
+    known = np.array([not reason for reason in column_reasons(units)])
+    found = np.full(units.shape[1], np.nan)
+    if known.sum() > factors > 0:
+        found[known] = _shared(units[:, known], factors)[0]
+    return found
 
 
 def plot_dimensions(result: Dimensions, ax: Axes | None = None) -> Axes:
@@ -162,8 +196,11 @@ def plot_shared_variance(result: SharedVariance, ax: Axes | None = None) -> Axes
     return ax
 
 
-def _variances(units: Array) -> Array:
-    return np.linalg.eigvalsh(np.atleast_2d(np.cov(units.T))).clip(0)
+def _participation(units: Array) -> float:
+    """The participation ratio, of the covariance's trace and squares, which are those of its eigenvalues."""
+    covariance = np.atleast_2d(np.cov(units.T))
+    squares = np.square(covariance).sum()
+    return float(np.trace(covariance) ** 2 / squares) if squares > 0 else float("nan")
 
 
 def _shared(units: Array, factors: int) -> tuple[Array, Array]:
@@ -187,18 +224,31 @@ def _fitted(units: Array, factors: int, tol: float) -> FactorAnalysis:
     return model
 
 
-def _intrinsic(units: Array, apart: list[Array], samples: int, rng: np.random.Generator, control: str) -> Estimate:
-    if units.shape[1] < 2 or len(units) < 20:
-        return not_estimable(f"{len(units)} steps of {units.shape[1]} units; needs 20 steps of 2 units")
-    rows = rng.choice(len(units), min(samples, len(units)), replace=False)
-    if len(np.unique(units[rows], axis=0)) < len(rows):
-        return not_estimable("steps that repeat each other have no nearest neighbours")
+@dataclass(frozen=True)
+class _Nearest:
+    """The steps among which neighbours are sought, or why there are none."""
+
+    rows: Labels
+    reason: str
+
+    @classmethod
+    def of(cls, units: Array, samples: int, rng: np.random.Generator) -> _Nearest:
+        if units.shape[1] < 2 or len(units) < 20:
+            return cls(np.arange(0), f"{len(units)} steps of {units.shape[1]} units; needs 20 steps of 2 units")
+        rows = rng.choice(len(units), min(samples, len(units)), replace=False)
+        repeated = len(np.unique(units[rows], axis=0)) < len(rows)
+        return cls(rows, "steps that repeat each other have no nearest neighbours" if repeated else "")
+
+
+def _intrinsic(units: Array, nearest: _Nearest, null: Array, rng: np.random.Generator) -> Estimate:
+    if nearest.reason:
+        return not_estimable(nearest.reason)
+    rows = nearest.rows
     value = _two_nn(units[rows])
-    halves = [_two_nn(units[rng.choice(rows, len(rows) // 2, replace=False)]) for _ in apart]
+    halves = [_two_nn(units[rng.choice(rows, len(rows) // 2, replace=False)]) for _ in null]
     # Half-samples spread as the whole does about the truth, to first order.
     spread = 1.96 * float(np.std(halves)) if len(halves) > 1 else np.nan
-    null = np.array([_two_nn(part[rows]) for part in apart])
-    return Estimate(value, {control: null}, (value - spread, value + spread))
+    return Estimate(value, {_CONTROL: null}, (value - spread, value + spread))
 
 
 def _two_nn(units: Array) -> float:

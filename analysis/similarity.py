@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import rsatoolbox
@@ -115,7 +115,7 @@ def cka(
     orders = [_order(count, block, rng) for _ in range(draws)]
     null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], unbiased) for order in orders])
     halves = [np.ix_(half, half) for half in (_half(count, block, rng) for _ in range(draws))]
-    spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], unbiased) for half in halves])
+    spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], unbiased) for half in halves] or [np.nan])
     # The variance of half-samples about the whole is, to first order, that of the whole about the truth.
     return Estimate(value, {_control("samples", within): null}, (float(value - spread), float(value + spread)))
 
@@ -222,7 +222,12 @@ def rsa(subjects: ArrayLike, model: ArrayLike, draws: int = 500, seed: int = 0, 
     # Permuted conditions permute the ranks of their distances, too, so that all are ranked once.
     ranks, model = _ranks(triangles), np.asarray(squareform(_ranks(predicted[None])[0], checks=False))
     null = [(ranks @ _permuted(model, _order(len(square), block, rng))).mean() for _ in range(draws)]
-    low, high = percentile_interval(np.array([_resampled(triangles, square, rng) for _ in range(draws)]))
+    places = [squareform(np.unique(each, return_inverse=True)[1]) for each in (triangles[0], predicted)]
+    resampled = [
+        _resampled_conditions(places, rng) if len(triangles) == 1 else _resampled_subjects(triangles, predicted, rng)
+        for _ in range(draws)
+    ]
+    low, high = percentile_interval(np.array(resampled))
     agreement = Estimate(value, {_control("conditions", within): np.array(null)}, (float(low), float(high)))
     return RSA(agreement, _ceiling(triangles))
 
@@ -289,6 +294,29 @@ def reliability(values: ArrayLike, labels: ArrayLike, episodes: ArrayLike, seed:
     array = matrix(values, "values")
     clusters, groups = codes(labels, len(array), "labels"), codes(episodes, len(array), "episodes")
     return _reliability(_Clustered(array, clusters, groups), np.random.default_rng(seed))
+
+
+def clustered_without(
+    behaviour: ArrayLike, values: ArrayLike, labels: ArrayLike, episodes: ArrayLike
+) -> tuple[float, Array]:
+    """Unbiased CKA of the means of behaviour and of values over clusters, and the same without each of the episodes.
+
+    Args:
+        behaviour: (steps, features).
+        values: (steps, units).
+        labels: (steps,) the cluster of each.
+        episodes: (steps,) labels.
+
+    Returns:
+        The whole's, and (episodes,) in the order of their sorted labels.
+    """
+    parts = (matrix(behaviour, "behaviour"), matrix(values, "values"))
+    steps = same_length(behaviour=parts[0], values=parts[1])
+    clusters, groups = codes(labels, steps, "labels"), codes(episodes, steps, "episodes")
+    sums = [_Clustered(part, clusters, groups) for part in parts]
+    weights = 1.0 - np.eye(sums[0].episodes)
+    left = [_means_ckas(*(each.means(weight) for each in sums))[0] for weight in weights]
+    return _means_ckas(*(each.means() for each in sums))[0], np.array(left)
 
 
 def cluster_means(values: NDArray, labels: Labels, clusters: Sequence[int]) -> Array:
@@ -373,18 +401,26 @@ def _permuted(square: Array, order: Labels) -> Array:
     return squareform(square[np.ix_(order, order)], checks=False)
 
 
-def _resampled(triangles: Array, square: Array, rng: np.random.Generator) -> float:
-    """The agreement over subjects drawn with replacement; over conditions where there is one subject."""
-    if len(triangles) > 1:
-        return _agreement(
-            triangles[rng.integers(len(triangles), size=len(triangles))], squareform(square, checks=False)
-        )
-    drawn = rng.integers(len(square), size=len(square))
-    rows, columns = np.triu_indices(len(drawn), 1)
+def _resampled_subjects(triangles: Array, predicted: Array, rng: np.random.Generator) -> float:
+    """The agreement over subjects drawn with replacement."""
+    return _agreement(triangles[rng.integers(len(triangles), size=len(triangles))], predicted)
+
+
+def _resampled_conditions(squares: Sequence[NDArray[Any]], rng: np.random.Generator) -> float:
+    """The same over conditions, from (2, conditions, conditions) places of two distances among their own kind."""
+    count = len(squares[0])
+    drawn = rng.integers(count, size=count)
+    rows, columns = np.triu_indices(count, 1)
     apart = drawn[rows] != drawn[columns]  # a condition beside its copy has no distance to rank
     pairs = drawn[rows[apart]], drawn[columns[apart]]
-    subject = squareform(triangles[0], checks=False)
-    return float(stats.spearmanr(subject[pairs], square[pairs]).statistic)
+    first, second = (_ranks_of_places(square[pairs]) for square in squares)
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _ranks_of_places(places: NDArray[Any]) -> Array:
+    """(n,) ranks of whole numbers, ties sharing their mean: counted, not sorted, since a bootstrap asks for many."""
+    counts = np.bincount(places)
+    return np.asarray((counts.cumsum() - (counts - 1) / 2)[places])
 
 
 def _ceiling(triangles: Array) -> tuple[float, float]:

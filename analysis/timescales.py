@@ -93,6 +93,43 @@ def unit_timescales(
     return Timescales(UnitEstimates(tau, "white noise", null, interval, reasons), correlation, timestep)
 
 
+def episode_timescales(
+    activity: ArrayLike, episodes: ArrayLike, timestep: float, longest: int = 500, tasks: ArrayLike | None = None
+) -> Array:
+    """The timescale of each unit in each episode by itself, as `unit_timescales` has it over all of them.
+
+    The mean that is removed is that of all episodes of a task. In one episode the number is noisy, so that single ones
+    say little: it is there to compare layers over the same episodes.
+
+    Args:
+        activity: (steps, units).
+        episodes: (steps,) labels.
+        timestep: s.
+        longest: lag in steps; cut to two thirds of each episode.
+        tasks: (steps,) labels, one an episode; None for one task.
+
+    Returns:
+        (episodes, units) s, in the order of the sorted labels: infinite where a unit never decays, NaN where it is
+        constant or where the episode is too short.
+    """
+    units = matrix(activity, "activity")
+    groups = codes(episodes, len(units), "episodes")
+    task = np.zeros_like(groups) if tasks is None else codes(tasks, len(units), "tasks")
+    known = np.array([not reason for reason in _reasons(units, task)])
+    lengths = np.bincount(groups)
+    found = np.full((len(lengths), units.shape[1]), np.nan)
+    centred = _centred(units[:, known], task)
+    for episode in np.flatnonzero(lengths >= _SHORTEST) if known.any() else ():
+        lags, mine = min(longest, 2 * int(lengths[episode]) // 3), groups == episode
+        products = _products(centred[mine], np.zeros(int(mine.sum()), dtype=np.int64), lags)
+        pairs = np.maximum(lengths[episode] - np.arange(lags), 1)[None]
+        flat = products[0, 0] <= 0
+        products[0, 0, flat] = 1.0
+        tau = timestep * _decay(_correlation(products, pairs, np.ones((1, 1)))[0])
+        found[episode, known] = np.where(flat, np.nan, np.where(np.isfinite(tau), tau, np.inf))
+    return found
+
+
 def plot_timescales(result: Timescales, ax: Axes | None = None) -> Axes:
     """How many units have which timescale, on a logarithmic axis."""
     ax = axes_or_new(ax)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.report.cache import Kept
 from analysis.report.findings import UnitFinding
 from analysis.report.source import TIMESTEP, Source
+from analysis.report.stages.beside import BESIDE
 from analysis.report.stages.tuning import MEASURE
 
 UNITS = 10
@@ -145,13 +146,13 @@ def _strongest(units: list[UnitFinding]) -> list[tuple[str, int, str]]:
 
 
 def _paths(source: Source, trial: int, kept: Mapping[str, Kept]) -> dict[str, Any]:
-    """By layer: the episode's path, points of the task's other episodes, and shares of variance."""
+    """By layer, of senses and joints, too: the episode's path, points of the task's other ones, shares of variance."""
     if "dimensions" not in kept:
         return {}
     task = source.session.trials["task"].iloc[trial]
     mine = source.episodes[source.of_task(task)] == trial
     found = {}
-    for layer in source.layers:
+    for layer in [*source.layers, *BESIDE]:
         scores = _three(kept["dimensions"].arrays[f"scores.{task}.{layer}"])
         others = scores[~mine]
         cloud = others[:: max(1, -(-len(others) // _CLOUD))] if len(others) else scores[:0]

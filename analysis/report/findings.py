@@ -12,11 +12,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.inference import LEVEL, Estimate, UnitEstimates, not_estimable, q_values
+from analysis.inference import LEVEL, Estimate, UnitEstimates, not_estimable, q_values, single_case
 
 Arrays = dict[str, NDArray[Any]]
 Layers = Mapping[str, NDArray[np.float32]]
 """A layer's name to its activity (steps, units)."""
+UNTRAINED = "untrained networks"
+"""The control of which each draw costs a network, so that they are few."""
 _NAMES = ("task", "layer", "measure", "variable", "interval_over")
 
 
@@ -100,7 +102,8 @@ def mean_over_units(estimates: UnitEstimates, draws: int = 200, seed: int = 0) -
 def finding_rows(findings: Sequence[Finding], **names: str) -> list[dict[str, Any]]:
     """Rows of a table: one a number and control; what cannot be estimated has one with its reason.
 
-    q is p corrected for a false discovery rate over all numbers of the same measure with the same control.
+    q is p corrected for a false discovery rate over all numbers of the same measure with the same control. p is the
+    share of the control's draws that reach the value; beside untrained networks, that of a single case.
     """
     rows = []
     for each in findings:
@@ -113,7 +116,7 @@ def finding_rows(findings: Sequence[Finding], **names: str) -> list[dict[str, An
         for control, null in estimate.nulls.items() if estimate.estimable else ():
             middle, bottom, top = _quantiles(null)
             told = {"control": control, "null_median": middle, "null_low": bottom, "null_high": top}
-            rows.append({**row, **told, "p": estimate.p(control), "q": math.nan, "beat": False, "reason": ""})
+            rows.append({**row, **told, "p": _p(estimate, control), "q": math.nan, "beat": False, "reason": ""})
         if not estimate.nulls or not estimate.estimable:
             rows.append({**row, **_no_control(), "reason": _told(estimate)})
     families = defaultdict(list)
@@ -123,6 +126,10 @@ def finding_rows(findings: Sequence[Finding], **names: str) -> list[dict[str, An
         for row, q in zip(family, q_values(np.array([row["p"] for row in family])).tolist(), strict=True):
             row["q"], row["beat"] = q, q <= LEVEL
     return rows
+
+
+def _p(estimate: Estimate, control: str) -> float:
+    return single_case(estimate.value, estimate.nulls[control]) if control == UNTRAINED else estimate.p(control)
 
 
 def unit_rows(units: Sequence[UnitFinding], **names: str) -> list[dict[str, Any]]:

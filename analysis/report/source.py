@@ -162,10 +162,16 @@ class Source:
         """(steps, columns) of what the rat saw, coarsely; None of one whose network sees nothing."""
         return self.series(SIGHT) if SIGHT in self.session.behaviour else None
 
-    def thinned(self, most: int, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-        """Rows at even spacing, at most so many, of all steps or of some."""
+    def thinned(self, most: int, rows: NDArray[np.int64] | None = None, seed: int = 0) -> NDArray[np.int64]:
+        """Rows at random spacing, half to three halves of the mean one, at most so many, of all steps or of some.
+
+        Even spacing of 13 steps, or of twice as many, would meet a gait of 13 steps a stride in one phase throughout.
+        """
         rows = np.arange(len(self.episodes)) if rows is None else rows
-        return rows[:: max(1, -(-len(rows) // most))]
+        if len(rows) <= most:
+            return rows
+        ends = np.cumsum(np.random.default_rng(seed).uniform(0.5, 1.5, most))
+        return rows[np.unique(((ends - ends[0] / 2) / ends[-1] * len(rows)).astype(np.int64))]
 
     def of_task(self, task: str) -> NDArray[np.int64]:
         """The steps of a task."""

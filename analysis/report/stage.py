@@ -18,7 +18,10 @@ from analysis.report.source import Source
 Work = Callable[[Source, Mapping[str, Arrays], int], Outcome]
 """Of a session, the arrays of the stages it needs, by name, and a seed."""
 
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "openTSNE", "pydmd", "rsatoolbox", "scikit-dimension", "matplotlib")
+_LIBRARIES = (
+    "numpy", "scipy", "scikit-learn", "openTSNE", "pydmd", "rsatoolbox", "scikit-dimension", "matplotlib", "torch"
+)  # fmt: skip
+_OWN = ("analysis", "policies")  # untrained networks follow from the latter
 
 _UNTRAINED = "analysis.report.stages.untrained"
 
@@ -62,7 +65,7 @@ def libraries() -> dict[str, str]:
 
 @cache
 def code_digest(*modules: str) -> str:
-    """SHA-256 of the source of modules and of what they import from `analysis`, directly or not."""
+    """SHA-256 of the source of modules and of what they import from `analysis` and `policies`, directly or not."""
     seen: dict[str, str] = {}
     pending = list(modules)
     while pending:
@@ -84,6 +87,6 @@ def _source(name: str) -> Path | None:
 def _own_imports(text: str) -> list[str]:
     names = []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "analysis":
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in _OWN:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return names

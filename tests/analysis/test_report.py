@@ -9,12 +9,14 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.dealing import CONTROL
 from analysis.inference import Estimate, UnitEstimates, not_estimable
 from analysis.nwb_record import record
 from analysis.report import analyze as module
 from analysis.report import behaviour_map
+from analysis.report import stage as stage_module
 from analysis.report.analyze import CACHE, analyze
 from analysis.report.findings import (
     Finding,
@@ -27,7 +29,7 @@ from analysis.report.findings import (
     unpack,
 )
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
-from analysis.report.stage import code_digest
+from analysis.report.stage import code_digest, libraries
 from analysis.report.stages import STAGES, conditions, untrained
 from analysis.report.stages.gait import stride_phase
 from analysis.report.stages.untrained import UNTRAINED
@@ -77,6 +79,18 @@ def test_a_number_has_a_row_for_each_control_and_one_that_cannot_be_estimated_sa
     assert [row["beat"] for row in rows] == [True, False, False]
     assert rows[0]["p"] == 0.02 and rows[0]["null_median"] == 49 and (rows[0]["low"], rows[0]["high"]) == (90, 99)
     assert np.isnan(rows[2]["value"]) and rows[2]["reason"] == "not estimable: one episode"
+
+
+def test_beside_untrained_networks_p_is_that_of_a_single_case():
+    networks = np.random.default_rng(0).normal(size=20)
+    rows = finding_rows(
+        [Finding("m", Estimate(value, {UNTRAINED: networks}), layer=str(value)) for value in (6.0, 0.0)]
+    )
+    assert rows[0]["p"] < 1e-4 and rows[0]["beat"] and not rows[1]["beat"]
+    p = stats.ttest_ind([6.0], networks, alternative="greater").pvalue
+    assert rows[0]["p"] == pytest.approx(p)
+    (alone,) = finding_rows([Finding("m", Estimate(6.0, {UNTRAINED: networks[:2]}))])
+    assert np.isnan(alone["p"]) and not alone["beat"]
 
 
 def test_findings_come_back_as_they_were_kept():
@@ -187,6 +201,14 @@ def test_the_key_follows_from_the_code_of_the_stage_and_of_what_it_uses(tmp_path
     assert code_digest("analysis.report.stages.gait") != code_digest("analysis.gait")
 
 
+def test_the_key_follows_from_the_networks_that_are_left_untrained(monkeypatch):
+    assert "torch" in libraries()
+    read, seen = stage_module._source, set()
+    monkeypatch.setattr(stage_module, "_source", lambda name: seen.add(name) or read(name))
+    code_digest.__wrapped__("analysis.untrained")
+    assert {"policies.lstm", "policies.registry", "policies.observation"} <= seen
+
+
 def test_a_stage_that_fails_costs_its_own_results_alone(mlp_session, tmp_path, monkeypatch):
     def broken(source, earlier, seed):
         raise ZeroDivisionError("by\nnothing")
@@ -290,14 +312,13 @@ def test_units_that_tell_nothing_are_left_out_and_cost_nothing_else(mlp_session,
         assert broken.reason.str.startswith("not estimable").all(), name
 
 
-def test_sessions_of_unlike_layers_say_so_and_are_compared_all_the_same(mlp_session, lstm_session, tmp_path):
+def test_sessions_of_unlike_networks_say_so_and_are_compared_all_the_same(mlp_session, lstm_session, tmp_path):
     other = shutil.copyfile(lstm_session, tmp_path / "lstm.nwb")
     analyze([mlp_session, other], tmp_path / "report", ("overview",))
     table = pd.read_csv(tmp_path / "report" / "tables" / "seeds.csv")
-    (reason,) = table[(table.measure == "numbers over seeds") & (table.layer == "core.h")].reason
-    assert reason == "not estimable: unlike layers: session has no core.h"
-    returns = table[(table.measure == "overview: return") & (table.task == "run")]
-    assert len(returns) == 1 and returns.interval_over.item() == "seeds"
+    (reason,) = table[table.measure == "numbers over seeds"].reason
+    assert reason == "not estimable: session and lstm differ in their agent: these are no seeds of one training"
+    assert not table.measure.str.startswith("overview: ").any()
     assert table.measure.eq("unbiased linear CKA between sessions").any()
 
 

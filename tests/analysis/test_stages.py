@@ -60,6 +60,9 @@ class Made(Source):
     def layer(self, name, rows=None):
         return self.activity if rows is None else self.activity[rows]
 
+    def series(self, name):
+        return self.senses[:, ::-1]
+
     def events(self):
         return {}
 
@@ -72,9 +75,12 @@ APART = ("speed (m/s)", "pose", "all families")  # what units and tasks go with
 
 
 @pytest.fixture(autouse=True)
-def few_bags(monkeypatch):
-    """BOP-DMD of noise takes its time."""
+def few_fits(monkeypatch):
+    """BOP-DMD of noise and factors of noise take their time."""
     monkeypatch.setattr(import_module("analysis.report.stages.dynamics"), "_BAGS", 1)
+    factors = import_module("analysis.report.stages.factors")
+    for name, value in (("_DRAWS", 3), ("_RESAMPLES", 3), ("_FACTORS", 2)):
+        monkeypatch.setattr(factors, name, value)
 
 
 @pytest.fixture
@@ -102,7 +108,7 @@ def without_body(monkeypatch):
 def run_stage(name, source):
     stages = {stage.name: stage for stage in STAGES}
     steps = len(source.episodes)
-    doing = {"labels": np.zeros(steps, dtype=int), "names": np.array(["1: walk"])}
+    doing = {"labels": np.arange(steps) % 60 // 30, "names": np.array(["1: walk", "2: rest"])}
     standing = getattr(source, "standing", np.ones((steps, 4), dtype=bool))
     earlier = {"gait": {"phase": np.full(steps, np.nan), "standing": standing}, "behaviour": doing}
     return stages[name].work(source, earlier, 0)
@@ -130,7 +136,7 @@ def test_layers_that_only_know_the_task_are_not_alike(without_body):
     made.layer = lambda name, rows=None: both[name] if rows is None else both[name][rows]
     found = [each for each in run_stage("similarity", made).findings if each.interval_over == "clusters"]
     (cka,) = (each.estimate for each in found if each.variable == "layer policy.1" and "unbiased" in each.measure)
-    (rsa,) = (each.estimate for each in found if "RSA" in each.measure and each.layer == "policy.0")
+    (rsa,) = (each.estimate for each in found if "RSA" in each.measure and each.variable == "layer policy.1")
     for estimate in (cka, rsa):
         ((control, null),) = estimate.nulls.items()
         assert estimate.value > 0.5 and "permuted within blocks" in control
@@ -255,7 +261,16 @@ def test_units_of_a_network_among_others_that_are_alike_beat_none(without_body, 
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("dimensions", 6), ("dynamics", 14), ("tangling", 2), ("axes", 3), ("similarity", 3)]
+    ("name", "count"),
+    [
+        ("dimensions", 6),
+        ("dynamics", 14),
+        ("tangling", 2),
+        ("axes", 3),
+        ("similarity", 9),
+        ("factors", 1),
+        ("trajectories", 2),
+    ],
 )
 def test_a_population_stands_beside_those_of_untrained_networks(name, count, without_body, monkeypatch):
     module, made = import_module("analysis.report.stages.untrained"), Made()
@@ -273,8 +288,8 @@ def test_a_population_stands_beside_those_of_untrained_networks(name, count, wit
 
 @pytest.mark.parametrize("name", [stage.name for stage in STAGES if stage.beside_untrained])
 def test_other_networks_are_asked_what_the_recorded_one_was(name, without_body, monkeypatch):
-    made, sampling = Made(), import_module("analysis.report.stages.sampling")
-    made.series = lambda name: made.senses
+    made = Turned() if name == "alignment" else Made()
+    sampling = import_module("analysis.report.stages.sampling")
     monkeypatch.setattr(sampling, "_STEPS", 300)
     monkeypatch.setattr(sampling, "_EPISODES", 2)
     outcome, steps = run_stage(name, made), population_steps(made, 0)
@@ -320,13 +335,24 @@ def test_what_an_outcome_follows_from_has_the_code_of_untrained_networks_where_t
     assert stage.key(source, 0, {}) != replace(stage, beside_untrained=False).key(source, 0, {})
 
 
-@pytest.mark.parametrize(("name", "measure"), [("dynamics", "skew R2 (jPCA)"), ("tangling", "share of states")])
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [
+        ("dynamics", "skew R2 (jPCA)"),
+        ("tangling", "share of states"),
+        ("dimensions", "participation ratio"),
+        ("axes", "held-out correlation"),
+        ("factors", "mean shared variance"),
+        ("trajectories", "variance of the first three components"),
+    ],
+)
 def test_what_layers_do_stands_beside_what_senses_and_joints_do(name, measure, without_body):
     made = Made()
     made.series = lambda name: made.senses[:, ::-1] if name == "joint_angles" else made.senses
     found = [each for each in run_stage(name, made).findings if each.measure.startswith(measure)]
-    assert sorted((each.task, each.layer) for each in found) == [
-        (task, layer) for task in ("run", "two-tap") for layer in ("joint angles", "policy.0", "senses")
+    tasks = ("",) if name in ("factors", "axes") else ("run", "two-tap")
+    assert sorted((each.task, each.layer) for each in found if each.variable in ("", "height (m)")) == [
+        (task, layer) for task in tasks for layer in ("joint angles", "policy.0", "senses")
     ]
     assert all(each.estimate.estimable and each.estimate.nulls for each in found)
 
@@ -360,6 +386,104 @@ def test_a_layer_that_turns_its_answers_in_another_task_has_other_subspaces_and_
     assert found[cosine, "policy.0"].value < found[cosine, "senses"].value + 0.1
     for measure in ("mean canonical correlation of answers to postures", "Procrustes fit of answers to postures"):
         assert found[measure, "policy.0"].beat == ("permuted conditions",), measure
+
+
+def test_what_tasks_share_stands_beside_untrained_networks(without_body, monkeypatch):
+    module, made = import_module("analysis.report.stages.untrained"), Turned()
+    monkeypatch.setattr(module, "untrained_activities", noises)
+    monkeypatch.setattr(module, "NETWORKS", 3)
+    outcomes = {name: run_stage(name, made) for name in ("alignment", "similarity")}
+    assert beside_untrained(made, outcomes, 0) == {}
+    found = [
+        each
+        for outcome in outcomes.values()
+        for each in outcome.findings
+        if len(each.estimate.nulls.get(UNTRAINED, ())) == 3
+    ]
+    assert {each.measure for each in found if each.variable == "two-tap and run"} >= {
+        "alignment of subspaces (mean squared cosine)",
+        "1 - alignment of subspaces",
+        "mean canonical correlation of answers to postures",
+        "Procrustes fit of answers to postures",
+        "unbiased linear CKA between tasks",
+        "1 - unbiased linear CKA between tasks",
+        "correlation of dissimilarities between tasks (RSA)",
+    }
+    assert {each.layer for each in found} == {"policy.0"}
+
+
+class Fast(Made):
+    """A core that turns at 2 Hz and a policy that turns at 5, of which the latter alone goes with the posture."""
+
+    layers = ("core.h", "policy.0")
+
+    def __init__(self):
+        super().__init__()
+        rng, steps = np.random.default_rng(7), np.tile(np.arange(60), 12)
+        self.values = {}
+        for layer, cycles in (("core.h", (2, 1, 0.5)), ("policy.0", (5, 4, 3))):
+            start = np.repeat(rng.uniform(0, 6, size=(12, 3)), 60, axis=0)
+            turn = 2 * np.pi * 0.02 * steps[:, None] * np.array(cycles) + start
+            path = np.concatenate([np.cos(turn), np.sin(turn)], axis=1)
+            self.values[layer] = path @ rng.normal(size=(6, 8)) + 0.02 * rng.normal(size=(720, 8))
+        self.senses = self.values["policy.0"] + 0.1 * rng.normal(size=(720, 8))
+
+    def layer(self, name, rows=None):
+        return self.values[name] if rows is None else self.values[name][rows]
+
+
+def test_a_policy_that_is_faster_than_the_core_is_told_so_and_the_core_that_it_is_not(without_body, monkeypatch):
+    module = import_module("analysis.report.stages.similarity")
+    monkeypatch.setattr(
+        module, "families", lambda source, _, rows, components: ({"fast kinematics": source.senses[rows]}, {})
+    )
+    measures = {
+        "dynamics": ("jPCA frequency, less that of another layer (Hz)", "plane 1, less "),
+        "similarity": ("unbiased linear CKA, less that of another layer", "fast kinematics, less "),
+    }
+    for name, (measure, variable) in measures.items():
+        found = [each for each in run_stage(name, Fast()).findings if each.measure == measure]
+        more = [each.estimate for each in found if (each.layer, each.variable) == ("policy.0", f"{variable}core.h")]
+        less = [each.estimate for each in found if (each.layer, each.variable) == ("core.h", f"{variable}policy.0")]
+        assert more and all(each.beat == ("layers swapped in whole episodes",) for each in more), measure
+        assert all(each.interval[0] > 0 for each in more), measure
+        assert len(less) == len(more) and not any(each.beat for each in less), measure
+    slower = "slower than another layer's units (share of pairs, less one half)"
+    found = {each.layer: each.estimate for each in run_stage("timescales", Fast()).findings if each.measure == slower}
+    assert found["core.h"].beat and found["core.h"].value == -found["policy.0"].value > 0.2
+
+
+def test_rows_of_rsa_have_both_bounds_of_their_noise_ceiling(without_body):
+    found = run_stage("similarity", Turned()).findings
+    name = "correlation of dissimilarities (RSA)"
+    for other in ("pose", "layer senses"):
+        (agreed,) = [each for each in found if (each.measure, each.layer, each.variable) == (name, "policy.0", other)]
+        bounds = {each.variable: each.estimate for each in found if each.measure == f"noise ceiling of the {name}"}
+        low, high = (bounds[f"{other}, {end} bound"].value for end in ("lower", "upper"))
+        assert 0 < low <= high <= 1 and agreed.estimate.nulls, other
+    between = {each.variable for each in found if each.measure == "noise ceiling of the unbiased linear CKA"}
+    assert between >= {"pose", "layer senses", "layer joint angles"}
+
+
+def test_behaviours_that_a_layer_tells_apart_have_paths_of_their_own(without_body):
+    made, rng = Made(), np.random.default_rng(3)
+    doing = rng.integers(-1, 3, size=72).repeat(10)  # bouts of ten steps, other ones in each episode
+    ahead = np.arange(720) % 10
+    made.activity = rng.normal(size=(720, 8))
+    made.activity[:, 0] += 9 * np.cos(2 * np.pi * doing / 3)
+    made.activity[:, 1] += 5 * np.sin(2 * np.pi * doing / 3) + ahead
+    names = np.array(["1: walk", "2: rest", "3: rear"])
+    (stage,) = (stage for stage in STAGES if stage.name == "trajectories")
+    outcome = stage.work(made, {"behaviour": {"labels": doing, "names": names}}, 0)
+    for each in outcome.findings:
+        assert bool(each.estimate.beat) == (each.layer == "policy.0"), each.layer
+        low, high = each.estimate.interval
+        assert low < high and (each.layer != "policy.0" or low < each.estimate.value < high)
+        assert each.layer != "policy.0" or 0.5 < each.estimate.value < 1
+    path = outcome.arrays["path.run.policy.0"]
+    assert path.shape == (3, 25, 3) and np.isfinite(path[:, 0]).all()
+    apart = [np.linalg.norm(path[one, 0] - path[other, 0]) for one, other in combinations(range(3), 2)]
+    assert min(apart) > 0.5 and set(outcome.pictures) == {"behaviours.run", "behaviours.two-tap"}
 
 
 def test_modes_are_told_by_two_methods(without_body):
@@ -422,9 +546,23 @@ def test_numbers_of_populations_are_of_whole_episodes_of_each_task_as_many_as_fi
             assert told(made, mine) == f"all steps of {count} of 6 random episodes"
 
 
+def test_thinned_steps_meet_a_gait_in_all_its_phases():
+    made = Made()
+    made.lengths = np.full(12, 1300)
+    made.episodes = np.repeat(np.arange(12), 1300)
+    for most in (1200, 600, 100):  # at even spacing of 13, 26 and 156 steps each would be in one phase of 13
+        rows = made.thinned(most)
+        assert len(rows) == most and (np.diff(rows) >= 0.45 * 15600 / most).all()
+        shares = np.bincount(rows % 13, minlength=13) / most
+        assert shares.max() < 0.2 and rows[0] < 15600 / most and rows[-1] > 15600 - 2 * 15600 / most
+        np.testing.assert_array_equal(rows, made.thinned(most))
+    assert not np.array_equal(made.thinned(100, seed=1), made.thinned(100))
+    np.testing.assert_array_equal(made.thinned(99999), np.arange(15600))
+
+
 def test_steps_are_drawn_evenly_over_tasks_and_told():
     made = Made()
-    rows = even_steps(made, 100, 0)
+    rows = even_steps(made, 100, 0, np.arange(720))
     assert (made.tasks[rows] == "run").sum() == 50 == len(rows) / 2 and (np.diff(rows) > 0).all()
     assert told(made, rows) == "100 random steps of all 12 episodes"
     of = {each.interval_over for each in run_stage("factors", made).findings}

@@ -20,6 +20,7 @@ from analysis.report.stages.strongest_units import strongest_units
 from analysis.report.stages.tangling import tangling
 from analysis.report.stages.task_variance import task_variance
 from analysis.report.stages.timescales import timescales
+from analysis.report.stages.trajectories import trajectories
 from analysis.report.stages.tuning import tuning
 from analysis.report.stages.tuning_maps import tuning_maps
 
@@ -36,10 +37,11 @@ STAGES = (
     Stage("timescales", "Timescales of units", timescales, beside_untrained=True),
     Stage("sequences", "Sequences around events", sequences, ("gait",), beside_untrained=True),
     Stage("task_variance", "Units and tasks", task_variance, beside_untrained=True),
-    Stage("dimensions", "Dimensions and trajectories", dimensions, beside_untrained=True),
-    Stage("factors", "Shared variance", factors),
+    Stage("dimensions", "Dimensions", dimensions, beside_untrained=True),
+    Stage("trajectories", "Trajectories by behaviour", trajectories, ("behaviour",), True),
+    Stage("factors", "Shared variance", factors, beside_untrained=True),
     Stage("axes", "Demixed and targeted axes", axes, ("gait",), beside_untrained=True),
-    Stage("alignment", "Alignment between tasks", alignment),
+    Stage("alignment", "Alignment between tasks", alignment, beside_untrained=True),
     Stage("dynamics", "Dynamics: rotations, flow, modes", dynamics, beside_untrained=True),
     Stage("tangling", "Tangling", tangling, beside_untrained=True),
     Stage("similarity", "Similarity of layers and behaviour", similarity, ("behaviour",), beside_untrained=True),

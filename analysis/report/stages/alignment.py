@@ -10,16 +10,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.alignment import SharedSpace, correspondence, principal_angles
+from analysis.alignment import SharedSpace, aligned, correspondence, principal_angles
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable
-from analysis.report.findings import Arrays, Finding, Outcome, Picture
-from analysis.report.source import Source, finite_units
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
+from analysis.report.source import Source, finite_units, principal
 from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.conditions import Conditions, posture_clusters
-from analysis.report.stages.sampling import even_steps
+from analysis.report.stages.sampling import even_steps, population_steps, told
 
-_STEPS, _COMPONENTS, _DRAWS = 500, 6, 30
+_STEPS, _COMPONENTS = 500, 6
+_DRAWS, _RESAMPLES = 200, 30  # of nulls; and of intervals, each of which decomposes two tasks
 _CLUSTERED = 6000  # steps whose postures are clustered
 _MEASURE = "alignment of subspaces (mean squared cosine)"
 _SEPARATION = "1 - alignment of subspaces"
@@ -30,29 +31,45 @@ _CCA, _PROCRUSTES = "mean canonical correlation of answers to postures", "Procru
 def alignment(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Principal angles, CCA and Procrustes of each pair of tasks, layer by layer, beside the senses and the joints.
 
-    Leaves `angles.LAYER.TASK.TASK`, radians.
+    Untrained networks stand beside all but the angles' ceiling. Leaves `angles.LAYER.TASK.TASK`, radians.
     """
     outcome = Outcome()
     shown: dict[str, dict[str, SharedSpace]] = {}
     if len(source.task_names) < 2:
         outcome.missing(_MEASURE, "one task: nothing to align")
         return outcome
-    rows = {task: source.thinned(_STEPS, source.of_task(task)) for task in source.task_names}
-    sample = even_steps(source, _CLUSTERED, seed)
+    steps = population_steps(source, seed)
+    rows = {task: source.thinned(_STEPS, steps[source.tasks[steps] == task], seed) for task in source.task_names}
+    sample = even_steps(source, _CLUSTERED, seed, steps)
     pairs = _shared_postures(source, sample, seed)
     for layer in [*source.layers, *BESIDE]:
         values = recorded(source, layer, np.arange(len(source.episodes)))
         for (one, other), shared in pairs.items():
             episodes = (source.episodes[rows[one]], source.episodes[rows[other]])
             parts = (values[rows[one]], values[rows[other]])
-            found = principal_angles(*parts, episodes, min(_COMPONENTS, values.shape[1]), _DRAWS, seed)
+            components = min(_COMPONENTS, values.shape[1])
+            found = principal_angles(*parts, episodes, components, _DRAWS, seed, _RESAMPLES)
             estimates = {_MEASURE: found.alignment, _SEPARATION: found.separation, _CEILING: found.ceiling}
             pair = f"{one} and {other}"
-            outcome.findings += [Finding(name, each, "", layer, pair) for name, each in estimates.items()]
+            over = f"episodes ({told(source, np.union1d(rows[one], rows[other]))})"
+            outcome.findings += [Finding(name, each, "", layer, pair, over) for name, each in estimates.items()]
             shown.setdefault(pair, {})[layer] = found
             outcome.arrays[f"angles.{layer}.{one}.{other}"] = np.asarray(found.angles)
             answers = _answers(finite_units(values[sample]), shared, seed)
             outcome.findings += [Finding(name, each, "", layer, pair, "clusters") for name, each in answers.items()]
+
+    def of_others(layers: Layers) -> list[Finding]:
+        found = []
+        for layer, activity in layers.items():
+            thin = {task: activity[np.searchsorted(steps, mine)] for task, mine in rows.items()}
+            found += _angles_alone(thin, layer)
+            values = finite_units(activity[np.searchsorted(steps, sample)])
+            for pair, shared in pairs.items():
+                answers = _answers(values, shared, seed, draws=0)
+                found += [Finding(name, each, "", layer, " and ".join(pair)) for name, each in answers.items()]
+        return found
+
+    outcome.of_others = of_others
     for pair, layers in shown.items():
         if known := {layer: each for layer, each in layers.items() if each.alignment.estimable}:
             outcome.pictures[pair.replace(" ", "-")] = Picture(_aligned(known), _ALIGNED.format(pair))
@@ -88,10 +105,22 @@ def _shared_postures(source: Source, sample: NDArray[np.int64], seed: int) -> di
     }
 
 
-def _answers(values: NDArray[Any], shared: Conditions, seed: int) -> dict[str, Estimate]:
+def _angles_alone(parts: Mapping[str, NDArray[Any]], layer: str) -> list[Finding]:
+    """The alignment of each pair of tasks, without nulls, of the layer's activity (steps, units) in each task."""
+    found, components = [], min(_COMPONENTS, next(iter(parts.values())).shape[1])
+    axes = {task: principal(part, components)[1] for task, part in parts.items()}
+    for one, other in combinations(axes, 2):
+        if len(axes[one]) == len(axes[other]) == components:
+            value, pair = aligned(axes[one], axes[other]), f"{one} and {other}"
+            found.append(Finding(_MEASURE, Estimate(value, {}), "", layer, pair))
+            found.append(Finding(_SEPARATION, Estimate(1 - value, {}), "", layer, pair))
+    return found
+
+
+def _answers(values: NDArray[Any], shared: Conditions, seed: int, draws: int = _DRAWS) -> dict[str, Estimate]:
     """How far the mean answers to the postures of two tasks are one another's, turned."""
     if shared.reason:
         return dict.fromkeys((_CCA, _PROCRUSTES), not_estimable(shared.reason))
     here, there = (shared.means(values, at) for at in (0, 1))
-    found = correspondence(here, there, None, min(_COMPONENTS, values.shape[1]), seed=seed, tasks=shared.blocks)
+    found = correspondence(here, there, None, min(_COMPONENTS, values.shape[1]), draws, seed, shared.blocks)
     return {_CCA: found.correlation, _PROCRUSTES: found.procrustes}

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.dpca import dpca
-from analysis.inference import not_estimable
+from analysis.drawing import plot_estimates
+from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Array
-from analysis.report.findings import Arrays, Finding, Layers, Outcome
+from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import Source, principal
+from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.sampling import population_steps, told
 from analysis.targeted import Targeted, targeted_axes
 
 _STEPS, _COMPONENTS, _PHASES, _SPEEDS = 3000, 12, 8, 3
-_DRAWS = (60, 40)  # of targeted and of demixed axes
+_DRAWS = (200, 100)  # of targeted and of demixed axes
 _DEMIXED, _TARGETED = "variance rebuilt by demixed components (dPCA)", "held-out correlation along the targeted axis"
 
 
 def axes(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Demixed components of task (or speed, of one task) and stride phase; targeted axes of the body's variables.
 
-    Both stand beside those of untrained networks.
+    Both stand beside those of senses, joints and untrained networks.
 
     Leaves `axis.LAYER.VARIABLE` (units,).
     """
     outcome, steps = Outcome(), population_steps(source, seed)
-    rows, over = source.thinned(_STEPS, steps), f"episodes ({told(source, steps)})"
+    rows = source.thinned(_STEPS, steps, seed)
+    over = f"episodes ({told(source, rows)})"
     names, conditions = _conditions(source, steps, earlier["gait"]["phase"][steps])
     repeat = _repeat(source, steps)
 
-    def found_in(activity: NDArray[np.float32], layer: str, draws: tuple[int, int]) -> tuple[Targeted, list[Finding]]:
+    def found_in(activity: NDArray[Any], layer: str, draws: tuple[int, int]) -> tuple[Targeted, list[Finding]]:
         targeted = _targeted(source, activity[np.searchsorted(steps, rows)], rows, seed, draws[0])
         found = [Finding(_TARGETED, each, "", layer, name, over) for name, each in targeted.encoded.items()]
         return targeted, found + _demixed(activity, names, conditions, repeat, layer, seed, draws[1])
 
-    for layer in source.layers:
-        targeted, found = found_in(source.layer(layer, steps), layer, _DRAWS)
+    for layer in [*source.layers, *BESIDE]:
+        targeted, found = found_in(recorded(source, layer, steps), layer, _DRAWS)
         outcome.findings += found
         outcome.arrays |= {f"axis.{layer}.{name}": axis for name, axis in targeted.axes.items()}
 
@@ -46,12 +51,37 @@ def axes(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
         return [each for layer, activity in layers.items() for each in found_in(activity, layer, (0, 0))[1]]
 
     outcome.of_others = of_others
+    for name, measure, caption in (("targeted", _TARGETED, _ALONG), ("demixed", _DEMIXED, _REBUILT)):
+        known = [each for each in outcome.findings if each.measure == measure and each.estimate.estimable]
+        if known:
+            outcome.pictures[name] = Picture(_drawn(known, measure), caption)
     return outcome
 
 
-def _targeted(
-    source: Source, activity: NDArray[np.float32], rows: NDArray[np.int64], seed: int, draws: int
-) -> Targeted:
+def _drawn(findings: Sequence[Finding], measure: str) -> Figure:
+    """A panel a variable: its number in each layer, beside the nulls."""
+    variables = list(dict.fromkeys(each.variable for each in findings))
+    figure = Figure((1.0 + 2.6 * len(variables), 3.4), layout="constrained")
+    for ax, variable in zip(np.atleast_1d(figure.subplots(1, len(variables), sharey=True)), variables, strict=True):
+        of: dict[str, Estimate] = {each.layer: each.estimate for each in findings if each.variable == variable}
+        plot_estimates(of, "", ax)
+        ax.set_title(variable, fontsize="small")
+        ax.tick_params(labelsize="x-small")
+    figure.supylabel(measure, fontsize="small")
+    return figure
+
+
+_ALONG = (
+    "How well each variable is read along its targeted axis in held-out episodes, of each layer, the senses and the "
+    "joints; bars beside: the variable of other episodes."
+)
+_REBUILT = (
+    "How much of what depends on a condition its demixed components rebuild in held-out repeats, of each layer, the "
+    "senses and the joints; bars beside: permuted conditions."
+)
+
+
+def _targeted(source: Source, activity: NDArray[Any], rows: NDArray[np.int64], seed: int, draws: int) -> Targeted:
     """Axes of the body's variables in the activity at some steps."""
     variables = {name: source.kinematics[name][rows] for name in ("speed (m/s)", "turning (rad/s)", "height (m)")}
     return targeted_axes(
@@ -60,7 +90,7 @@ def _targeted(
 
 
 def _demixed(
-    activity: NDArray[np.float32],
+    activity: NDArray[Any],
     names: tuple[str, str],
     conditions: NDArray[np.int64],
     repeat: NDArray[np.int64],

@@ -33,7 +33,7 @@ def behaviour(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
     `places` (steps, 2); and for each band of the paper `features.BAND` (steps, 60).
     """
     outcome, angles, posture = Outcome(), source.series("joint_angles"), source.posture
-    rows = source.thinned(4000)
+    rows = source.thinned(4000, seed=seed)
     for name, values in (("joint angles", angles), ("positions", posture)):
         found = eigenpostures(values[rows], source.episodes[rows], _COMPONENTS, seed=seed)
         measure = f"variance that {_COMPONENTS} components explain"

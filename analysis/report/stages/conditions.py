@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
 from analysis.inputs import Array, Labels
-from analysis.similarity import blocks, cluster_means
+from analysis.similarity import blocks, cluster_means, reliability
 
 _CLUSTERS = 50
 FEWEST_STEPS = 5  # of a cluster in a task
@@ -62,16 +62,17 @@ class Conditions:
             tasks: (steps,) task of each step.
             episodes: (steps,) episode of each step.
         """
-        half = np.empty(len(labels), dtype=np.int64)
-        for task in np.unique(tasks):
-            mine = tasks == task
-            half[mine] = np.unique(episodes[mine], return_inverse=True)[1] % 2
-        return cls.of([np.where(half == side, labels, -1) for side in (0, 1)], [tasks, tasks], FEWEST_OF_HALF)
+        return cls.of(in_halves(labels, tasks, episodes), [tasks, tasks], FEWEST_OF_HALF)
 
     @property
     def blocks(self) -> Labels:
         """(conditions,) labels for a null to permute within: of one task, and of like many steps."""
         return blocks(self.steps, self.tasks)
+
+    def reliability(self, values: NDArray[Any], episodes: Labels, seed: int, session: int = 0) -> float:
+        """The CKA of a session's means with the same without noise (`similarity.reliability`)."""
+        known = self.of_steps[session] >= 0
+        return reliability(values[known], self.of_steps[session][known], episodes[known], seed)
 
     @property
     def reason(self) -> str:
@@ -82,6 +83,15 @@ class Conditions:
     def means(self, values: NDArray[Any], session: int = 0) -> Array:
         """(conditions, columns) of values (steps, columns) of a session."""
         return cluster_means(values, self.of_steps[session], range(len(self.tasks)))
+
+
+def in_halves(labels: Labels, tasks: NDArray[Any], episodes: Labels) -> list[Labels]:
+    """(steps,) labels of the steps of either half of each task's episodes, every other one; -1 in the other half's."""
+    half = np.empty(len(labels), dtype=np.int64)
+    for task in np.unique(tasks):
+        mine = tasks == task
+        half[mine] = np.unique(episodes[mine], return_inverse=True)[1] % 2
+    return [np.where(half == side, labels, -1) for side in (0, 1)]
 
 
 def posture_clusters(postures: Sequence[Array], seed: int) -> list[Labels]:

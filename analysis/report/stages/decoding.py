@@ -32,7 +32,7 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     A layer's gain over the same layer of an untrained network, and over the inputs, is tested over episodes, by
     swapping the two in whole episodes.
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
+    outcome, rows = Outcome(), source.thinned(_STEPS, seed=seed)
     layers, fresh = _populations(source, rows, seed, outcome)
     targets, missing = families(source, earlier["behaviour"], rows, _TARGETS)
     for name, reason in missing.items():
@@ -46,7 +46,7 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     named = np.array(["", *earlier["behaviour"]["names"]])[earlier["behaviour"]["labels"][rows] + 1]
     _classes(layers | fresh, "behaviour", named, episodes, tasks, outcome, seed)
     _classes(layers | fresh, "task", tasks.astype(str), episodes, None, outcome, seed)
-    at = source.thinned(_STEPS, population_steps(source, seed))
+    at = source.thinned(_STEPS, population_steps(source, seed), seed)
     asked = families(source, earlier["behaviour"], at, _TARGETS)[0]
     stand_beside(outcome, source, seed, partial(_beside, source, at, asked, seed))
     outcome.pictures["families"] = Picture(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import TypeVar
 
@@ -11,14 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.dmd import LinearDynamics, bop_dmd, hankel_dmd, linear_dynamics
+from analysis.drawing import plot_estimates
 from analysis.flow import FlowField, flow_field, plot_flow
 from analysis.inference import Estimate
 from analysis.inputs import Array, Labels
-from analysis.jpca import JPCA, jpca, plot_jpca
+from analysis.jpca import JPCA, frequencies_without, jpca, plot_jpca
+from analysis.paired import paired_difference
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stages.beside import BESIDE, recorded
-from analysis.report.stages.sampling import population_steps, told
+from analysis.report.stages.drawn_modes import mode_pictures
+from analysis.report.stages.layer_pairs import layer_pairs
+from analysis.report.stages.sampling import population_steps, told, windows_told
 
 Result = TypeVar("Result")
 
@@ -28,6 +32,7 @@ _DRAWS = {"rotation": 100, "flow": 50, "linear": 60}  # of nulls
 _ROTATION = "skew R2 (jPCA)"
 _FULL = "full R2 (linear, of the same fit)"
 _FREQUENCY = "jPCA frequency (Hz)"
+_FASTER = "jPCA frequency, less that of another layer (Hz)"
 _FLOW = "flow field, variance of the velocity explained"
 _LINEAR = "linear dynamics, variance of the change explained"
 _HERTZ = " frequency (Hz)"
@@ -42,42 +47,93 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     outcome = Outcome()
     rotations: dict[str, dict[str, JPCA]] = {}
     flows: dict[str, dict[str, FlowField]] = {}
+    linears: dict[str, dict[str, Estimate]] = {}
+    states: dict[str, dict[str, Array]] = {}
     steps = population_steps(source, seed)
     chosen = {task: steps[source.tasks[steps] == task] for task in source.task_names}
     for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
         rows = chosen[task]
         scores, _, _ = principal(recorded(source, layer, rows), _COMPONENTS)
-        about = {"task": task, "layer": layer, "interval_over": f"episodes ({told(source, rows)})"}
+        about = {"task": task, "layer": layer}
+        over = (f"episodes ({told(source, rows)})", f"episodes ({windows_told(source, rows, _WINDOW, _WINDOWS)})")
         if reason := _reason(scores):
             for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES, _HANKEL):
                 outcome.missing(measure, reason, **about)
             continue
+        if layer in source.layers:
+            states.setdefault(task, {})[layer] = scores
         rotation, flow, linear = _moving(scores, source.episodes[rows], seed)
-        outcome.findings += _findings(rotation, flow, linear, about)
+        outcome.findings += _findings(rotation, flow, linear, about, over)
         outcome.arrays[f"planes.{task}.{layer}"] = rotation.planes
         outcome.arrays[f"frequencies.{task}.{layer}"] = np.array([each.value for each in rotation.frequencies])
         if rotation.skew_r2.estimable:
             rotations.setdefault(task, {})[layer] = rotation
         if np.isfinite(flow.velocity).any():
             flows.setdefault(task, {})[layer] = flow
+        if linear.predicted.estimable:
+            linears.setdefault(task, {})[layer] = linear.predicted
         _modes(scores, source.episodes[rows], about, outcome, seed)
+    for task, each in states.items():
+        told_windows = f"episodes ({windows_told(source, chosen[task], _WINDOW, _WINDOWS)})"
+        about = {"task": task, "interval_over": told_windows}
+        outcome.findings += _faster(each, source.episodes[chosen[task]], seed, about)
 
     def of_others(layers: Layers) -> list[Finding]:
         found = []
-        for (task, rows), (layer, activity) in product(chosen.items(), layers.items()):
-            scores, _, _ = principal(activity[source.tasks[steps] == task], _COMPONENTS)
-            if not _reason(scores):
-                again = _moving(scores, source.episodes[rows], seed, with_nulls=False)
-                found += _findings(*again, {"task": task, "layer": layer})
+        for task, rows in chosen.items():
+            known = {}
+            for layer, activity in layers.items():
+                scores, _, _ = principal(activity[source.tasks[steps] == task], _COMPONENTS)
+                if not _reason(scores):
+                    known[layer] = scores
+                    again = _moving(scores, source.episodes[rows], seed, with_nulls=False)
+                    found += _findings(*again, {"task": task, "layer": layer})
+            found += _faster(known, source.episodes[rows], seed, {"task": task}, with_null=False)
         return found
 
     outcome.of_others = of_others
-    of = {task: told(source, rows) for task, rows in chosen.items()}
-    for task, each in rotations.items():
-        outcome.pictures[f"rotations.{task}"] = Picture(_grid(each, plot_jpca), _ROTATIONS.format(task, of[task]))
-    for task, fields in flows.items():
-        outcome.pictures[f"flow.{task}"] = Picture(_grid(fields, plot_flow), _FLOWS.format(task, of[task]))
+    outcome.pictures |= _pictures(
+        rotations, flows, linears, {task: told(source, rows) for task, rows in chosen.items()}
+    )
+    outcome.pictures |= mode_pictures(outcome.findings, (_MODES, _HANKEL))
     return outcome
+
+
+def _pictures(
+    rotations: Mapping[str, Mapping[str, JPCA]],
+    flows: Mapping[str, Mapping[str, FlowField]],
+    linears: Mapping[str, Mapping[str, Estimate]],
+    of: Mapping[str, str],
+) -> dict[str, Picture]:
+    """Of each task, by its name."""
+    found = {}
+    for task, each in rotations.items():
+        found[f"rotations.{task}"] = Picture(_grid(each, plot_jpca), _ROTATIONS.format(task, of[task]))
+    for task, fields in flows.items():
+        found[f"flow.{task}"] = Picture(_grid(fields, plot_flow), _FLOWS.format(task, of[task]))
+    for task, predicted in linears.items():
+        figure = Figure((1.6 + 0.7 * len(predicted), 3.2), layout="constrained")
+        plot_estimates(predicted, "change explained", figure.add_subplot())
+        found[f"linear.{task}"] = Picture(figure, _LINEARS.format(task, of[task]))
+    return found
+
+
+def _faster(
+    states: Mapping[str, Array], episodes: Labels, seed: int, about: Mapping[str, str], with_null: bool = True
+) -> Iterator[Finding]:
+    """How much faster each plane of one layer turns than that of another, in either direction, of their scores."""
+    found = {}
+    for layer, scores in states.items():
+        windows, of = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
+        found[layer] = frequencies_without(windows, TIMESTEP, _COMPONENTS, of)
+    for one, other in layer_pairs(list(found)):
+        (first, without), (second, left) = found[one], found[other]
+        for plane, difference in enumerate((first - second).tolist()):
+            estimate = Estimate(difference, {})
+            if with_null:
+                parts = (without[:, plane], left[:, plane])
+                estimate = paired_difference((first[plane], second[plane]), parts, seed=seed)
+            yield Finding(_FASTER, estimate, layer=one, variable=f"plane {plane + 1}, less {other}", **about)
 
 
 def _reason(scores: Array) -> str:
@@ -97,16 +153,24 @@ def _moving(
     )
 
 
-def _findings(rotation: JPCA, flow: FlowField, linear: LinearDynamics, about: Mapping[str, str]) -> list[Finding]:
+def _findings(
+    rotation: JPCA,
+    flow: FlowField,
+    linear: LinearDynamics,
+    about: Mapping[str, str],
+    over: tuple[str, str] = ("", ""),
+) -> list[Finding]:
+    """Their numbers; intervals are over the first of `over`, those of windows over the second."""
+    steps, windows = ({**about, "interval_over": each} for each in over)
     return [
-        Finding(_ROTATION, rotation.skew_r2, **about),
-        Finding(_FULL, rotation.full_r2, **about),
+        Finding(_ROTATION, rotation.skew_r2, **windows),
+        Finding(_FULL, rotation.full_r2, **windows),
         *(
-            Finding(_FREQUENCY, frequency, variable=f"plane {i + 1}", **about)
+            Finding(_FREQUENCY, frequency, variable=f"plane {i + 1}", **windows)
             for i, frequency in enumerate(rotation.frequencies)
         ),
-        Finding(_FLOW, flow.consistency, **about),
-        Finding(_LINEAR, linear.predicted, **about),
+        Finding(_FLOW, flow.consistency, **steps),
+        Finding(_LINEAR, linear.predicted, **steps),
     ]
 
 
@@ -148,6 +212,10 @@ _ROTATIONS = (
     "{}, {}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components; "
     "its frequency and the skew R² of all planes above it), beside the senses and the joints, from which rotations may "
     "be inherited. Dots: where windows begin."
+)
+_LINEARS = (
+    "{}, {}: how much of the change from step to step linear dynamics explain in held-out episodes, of each layer, the "
+    "senses and the joints; bars beside: each component shifted by itself."
 )
 _FLOWS = (
     "{}, {}: mean velocity on the first two principal components of each layer, of senses and joint angles; grey: "

@@ -28,7 +28,7 @@ def encoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     Means over units, chosen alike, stand beside those of untrained networks at the steps they were driven through.
     Leaves `chosen.LAYER`: which units.
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
+    outcome, rows = Outcome(), source.thinned(_STEPS, seed=seed)
     features, missing = _features(source, earlier["behaviour"], rows)
     for name, reason in missing.items():
         outcome.missing(f"mean {_UNIQUE}", reason, variable=name, interval_over="units")
@@ -49,7 +49,7 @@ def encoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
             outcome.findings.append(Finding(f"mean {measure}", mean, "", layer, variable, "units"))
             outcome.units.append(UnitFinding(measure, of, "", layer, variable))
             means.setdefault(layer, {})[variable] = mean.value
-    at = source.thinned(_STEPS, population_steps(source, seed))
+    at = source.thinned(_STEPS, population_steps(source, seed), seed)
     of_these = _features(source, earlier["behaviour"], at)[0]
     stand_beside(outcome, source, seed, partial(_beside, source, at, of_these, seed))
     outcome.pictures["unique"] = Picture(

@@ -35,18 +35,30 @@ def whole_episodes(source: Source, task: str, most_steps: int, seed: int, fewest
     return rows[np.isin(source.episodes[rows], chosen)]
 
 
-def even_steps(source: Source, most_steps: int, seed: int) -> NDArray[np.int64]:
-    """Steps drawn at random, as many of each task where it has so many, in the order of the session."""
+def even_steps(source: Source, most_steps: int, seed: int, among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Steps drawn at random of those given, as many of each task where it has so many, in the order of the session."""
     rng, each = np.random.default_rng(seed), max(most_steps // len(source.task_names), 1)
-    parts = [source.of_task(task) for task in source.task_names]
+    parts = [among[source.tasks[among] == task] for task in source.task_names]
     return np.sort(np.concatenate([rng.permutation(part)[:each] for part in parts]))
 
 
 def told(source: Source, rows: NDArray[np.int64]) -> str:
     """How much of the session that is: steps, and how many of the episodes of the tasks that they are from."""
+    whole = source.lengths[np.unique(source.episodes[rows])].sum() == len(rows)
+    steps = "all" if whole else f"{len(rows):,} random"
+    return f"{steps} steps of {_episodes_told(source, rows)}"
+
+
+def windows_told(source: Source, rows: NDArray[np.int64], length: int, most: int) -> str:
+    """The same of windows that `equal_windows` takes from those steps, at most so many."""
+    there = int((np.bincount(source.episodes[rows]) // length).sum())
+    windows = f"all {there}" if there <= most else f"{most} of {there} random"
+    return f"{windows} windows of {length} steps of {_episodes_told(source, rows)}"
+
+
+def _episodes_told(source: Source, rows: NDArray[np.int64]) -> str:
     taken = np.unique(source.episodes[rows])
     there = np.unique(source.episodes[np.isin(source.tasks, np.unique(source.tasks[rows]))])
-    whole = source.lengths[taken].sum() == len(rows)
-    steps = "all" if whole else f"{len(rows):,} random"
-    episodes = f"all {len(there)}" if len(taken) == len(there) else f"{len(taken)} of {len(there)} random"
-    return f"{steps} steps of {episodes} episodes"
+    return (
+        f"all {len(there)} episodes" if len(taken) == len(there) else (f"{len(taken)} of {len(there)} random episodes")
+    )

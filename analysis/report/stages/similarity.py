@@ -2,153 +2,255 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage
 
 from analysis.drawing import draw_cka
 from analysis.inference import Estimate, not_estimable
-from analysis.inputs import Array
+from analysis.inputs import Array, Labels
+from analysis.paired import paired_difference
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import Source, finite_units
-from analysis.report.stages.between_tasks import between_tasks
+from analysis.report.stages.beside import BESIDE, recorded
+from analysis.report.stages.between_tasks import between_tasks, likeness_of_tasks
 from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.families import families
+from analysis.report.stages.geometry import CEILING as RSA_CEILING
+from analysis.report.stages.geometry import RSA, Geometry, agreement, agreement_alone, geometry
+from analysis.report.stages.layer_pairs import layer_pairs
 from analysis.report.stages.sampling import population_steps, told
 from analysis.similarity import (
     Protocol,
     cka,
     cluster_means,
     clustered_similarity,
-    crossed_dissimilarities,
+    clustered_without,
     linear_cka,
-    rsa,
 )
 
 _STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
-_CKA, _BIASED, _RSA = "unbiased linear CKA", "biased linear CKA", "correlation of dissimilarities (RSA)"
+_CKA, _BIASED = "unbiased linear CKA", "biased linear CKA"
 _CEILING = "noise ceiling of the unbiased linear CKA"
+_DIFFERENCE = "unbiased linear CKA, less that of another layer"
+_KINEMATICS = "kinematics"  # the families of features that the paper sets layers apart by
+
+Values = Mapping[str, NDArray]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What layers are compared over, and with: of the recorded network as of others.
+
+    Attributes:
+        rows: (n,) steps.
+        features: families of features (n, columns) by name.
+        beside: senses and joints, as if they were layers.
+        conditions: clusters of posture, each task's for itself.
+        halves: the same in two halves of the episodes.
+        postures: (n,) cluster of posture of each step.
+        labels: (n,) cluster of each family of features, by name.
+    """
+
+    source: Source
+    rows: NDArray[np.int64]
+    features: Values
+    beside: Values
+    conditions: Conditions
+    halves: Conditions
+    postures: Labels
+    labels: Mapping[str, Labels]
+    seed: int
+
+    @property
+    def episodes(self) -> Labels:
+        return self.source.episodes[self.rows]
+
+    def pairs(self, layers: Values) -> list[tuple[str, str]]:
+        """Layers with each other, and with the senses and the joints."""
+        return [pair for pair in combinations([*layers, *self.beside], 2) if pair[0] in layers]
 
 
 def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Similarity over clusters of behaviour. What sets tasks apart belongs to every null but untrained networks.
 
-    Leaves `cka` (layers, layers) in the order of the session's layers.
+    Senses and joints stand among the layers. Leaves `cka` (names, names) in the order of `names`, and
+    `matrix.FEATURES.LAYER` (clusters, clusters), the paper's similarity matrices, as those of `FEATURES.FEATURES`.
     """
     outcome, steps = Outcome(), population_steps(source, seed)
-    rows, over = source.thinned(_STEPS, steps), f"episodes ({told(source, steps)})"
+    rows = source.thinned(_STEPS, steps, seed)
+    over = f"episodes ({told(source, rows)})"
     features, missing = families(source, earlier["behaviour"], rows, _COMPONENTS)
     for name, reason in missing.items():
         outcome.missing(_CKA, reason, variable=name)
-    clusters = min(_CLUSTERS, len(rows) // 10)
-    layers = {name: finite_units(source.layer(name, rows)) for name in source.layers}
+    every = {name: finite_units(recorded(source, name, rows)) for name in [*source.layers, *BESIDE]}
+    layers, beside = ({n: v for n, v in every.items() if (n in BESIDE) == inside} for inside in (False, True))
     found = clustered_similarity(
-        features, layers, source.episodes[rows], clusters=clusters, seed=seed, tasks=source.tasks[rows]
-    )
+        features, every, source.episodes[rows], clusters=min(_CLUSTERS, len(rows) // 10), seed=seed,
+        tasks=source.tasks[rows],
+    )  # fmt: skip
     for (feature, layer), estimate in found.agreement.items():
         ceiling = _ceiling(found.ceiling[feature, layer], estimate)
         for measure, each in ((_CKA, estimate), (_BIASED, found.biased[feature, layer]), (_CEILING, ceiling)):
             outcome.findings.append(Finding(measure, each, layer=layer, variable=feature, interval_over=over))
-    labels = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
-    conditions = Conditions.of([labels], [source.tasks[rows]])
-    halves = Conditions.of_halves(labels, source.tasks[rows], source.episodes[rows])
-    _distances(layers, features, halves, seed, outcome)
-    matrix = _between_layers(layers, conditions, seed, outcome)
+        outcome.arrays[f"matrix.{feature}.{layer}"] = found.matrices[feature, layer].astype(np.float32)
+    postures = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
+    conditions = Conditions.of([postures], [source.tasks[rows]])
+    halves = Conditions.of_halves(postures, source.tasks[rows], source.episodes[rows])
+    asked = _Asked(source, rows, features, beside, conditions, halves, postures, found.clusters, seed)
+    outcome.findings += _differences(layers, asked, over)
+    outcome.findings += _distances(layers, asked)
+    outcome.findings += _between_layers(layers, asked)
+    among = every | {name: values for name, values in features.items() if name not in every}
+    between_tasks(source, rows, postures, among, seed, outcome)
 
     def of_others(fresh: Layers) -> list[Finding]:
         thin = {name: values[np.searchsorted(steps, rows)] for name, values in fresh.items()}
-        between = _between_layers_values(thin, conditions)
-        return [*_protocol_values(thin, found, features), *_distance_values(thin, features, halves), *between]
+        return _of_others(thin, asked)
 
     outcome.of_others = of_others
-    between_tasks(source, rows, labels, layers | features, seed, outcome)
-    outcome.arrays["cka"] = matrix
-    outcome.pictures["layers"] = Picture(draw_cka(matrix, list(layers), list(layers)), _LAYERS)
-    outcome.pictures["features"] = Picture(_features(found, list(layers), list(features)), _FEATURES)
+    outcome.arrays["cka"], outcome.arrays["names"] = _matrix(list(every), outcome.findings), np.array(list(every))
+    outcome.pictures |= _pictures(found, outcome.arrays["cka"], list(every), list(features))
     return outcome
 
 
-def _distances(
-    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], halves: Conditions, seed: int, outcome: Outcome
-) -> None:
-    """Add RSA of layers with features, over distances between conditions that noise does not bias."""
+def _of_others(layers: Values, asked: _Asked) -> list[Finding]:
+    """What is found in the layers of another network, the values alone."""
+    return [
+        *_protocol_values(layers, asked),
+        *_differences(layers, asked, "", draws=0),
+        *_distances(layers, asked, alone=True),
+        *_between_layers(layers, asked, draws=0),
+        *likeness_of_tasks(asked.source, asked.rows, asked.postures, layers, asked.seed, draws=0),
+    ]
+
+
+def _differences(layers: Values, asked: _Asked, over: str, draws: int = 1000) -> Iterator[Finding]:
+    """How much more one layer goes with fast or slow kinematics than another, in either direction."""
+    for feature in (name for name in asked.features if _KINEMATICS in name and (asked.labels[name] >= 0).all()):
+        behaviour, labels = asked.features[feature], asked.labels[feature]
+        found = {}
+        for layer, values in layers.items():
+            if draws:
+                found[layer] = clustered_without(behaviour, values, labels, asked.episodes)
+            else:
+                clusters = np.unique(labels).tolist()
+                means = [cluster_means(each, labels, clusters) for each in (behaviour, values)]
+                found[layer] = linear_cka(means[0], means[1]), np.empty(0)
+        for one, other in layer_pairs(list(layers)):
+            (first, without), (second, left) = found[one], found[other]
+            estimate = Estimate(first - second, {})
+            if draws:
+                estimate = paired_difference((first, second), (without, left), draws, asked.seed)
+            yield Finding(_DIFFERENCE, estimate, "", one, f"{feature}, less {other}", over)
+
+
+def _distances(layers: Values, asked: _Asked, alone: bool = False) -> list[Finding]:
+    """RSA of layers with features, and of layers with each other, over distances that noise does not bias."""
+    halves, measures = asked.halves, (RSA, RSA_CEILING)
+    between = [(one, f"layer {other}") for one, other in asked.pairs(layers)]
     if halves.reason:
-        for layer, feature in product(layers, features):
-            reason = f"{halves.reason} in each half of the episodes"
-            outcome.missing(_RSA, reason, layer=layer, variable=feature, interval_over="clusters")
-        return
-    apart = {name: _apart(halves, values) for name, values in {**layers, **features}.items()}
-    for layer, feature in product(layers, features):
-        model = rsa(apart[layer], apart[feature], seed=seed, within=halves.blocks)
-        outcome.findings.append(Finding(_RSA, model.agreement, layer=layer, variable=feature, interval_over="clusters"))
+        reason = not_estimable(f"{halves.reason} in each half of the episodes")
+        pairs = [*product([*layers, *asked.beside], asked.features), *between]
+        return [] if alone else [Finding(RSA, reason, "", one, other, "clusters") for one, other in pairs]
+
+    def geometries(of: Values) -> dict[str, Geometry]:
+        splits = {"splits": 0} if alone else {}
+        return {name: geometry(each, halves, asked.episodes, seed=asked.seed, **splits) for name, each in of.items()}
+
+    own = geometries({**layers, **asked.beside})
+    others = geometries(asked.features) | {f"layer {name}": each for name, each in own.items()}
+    asking = layers if alone else own
+    found = []
+    for one, other in [*product(asking, asked.features), *between]:
+        about = {"layer": one, "variable": other}
+        if alone:
+            found.append(Finding(RSA, agreement_alone(own[one], others[other]), **about))
+        else:
+            found += agreement(own[one], others[other], halves.blocks, asked.seed, about, measures)
+    return found
 
 
-def _apart(halves: Conditions, values: NDArray) -> Array:
-    return crossed_dissimilarities(halves.means(values, 0), halves.means(values, 1))
-
-
-def _between_layers(layers: Mapping[str, NDArray], conditions: Conditions, seed: int, outcome: Outcome) -> Array:
-    """Add CKA of layers with each other, which is given as (layers, layers), too."""
-    pairs = list(combinations(enumerate(layers), 2))
-    matrix = np.where(np.eye(len(layers)) > 0, 1.0, np.nan)
-    if conditions.reason:
-        for (_, one), (_, other) in pairs:
-            about = {"layer": one, "variable": f"layer {other}", "interval_over": "clusters"}
-            outcome.missing(_CKA, conditions.reason, **about)
-        return matrix
-    means = {name: conditions.means(values) for name, values in layers.items()}
-    for (i, one), (j, other) in pairs:
+def _between_layers(layers: Values, asked: _Asked, draws: int = 200) -> Iterator[Finding]:
+    """CKA of layers with each other, with the senses and with the joints, under what noise leaves of it."""
+    conditions, every = asked.conditions, {**layers, **asked.beside}
+    for one, other in asked.pairs(layers):
+        about = {"layer": one, "variable": f"layer {other}"}
+        if conditions.reason:
+            yield Finding(_CKA, not_estimable(conditions.reason), **about, interval_over="clusters")
+            continue
+        here, there = (conditions.means(every[name]) for name in (one, other))
         for measure in (_BIASED, _CKA):
-            estimate = cka(means[one], means[other], seed=seed, unbiased=measure == _CKA, within=conditions.blocks)
-            outcome.findings.append(
-                Finding(measure, estimate, layer=one, variable=f"layer {other}", interval_over="clusters")
-            )
-        matrix[i, j] = matrix[j, i] = estimate.value
+            unbiased = measure == _CKA
+            estimate = cka(here, there, draws=draws, seed=asked.seed, unbiased=unbiased, within=conditions.blocks)
+            yield Finding(measure, estimate, **about, interval_over="clusters")
+    if draws and not conditions.reason:
+        reached = {name: conditions.reliability(values, asked.episodes, asked.seed) for name, values in every.items()}
+        for one, other in asked.pairs(layers):
+            ceiling = _ceiling(reached[one] * reached[other], None)
+            yield Finding(_CEILING, ceiling, layer=one, variable=f"layer {other}")
+
+
+def _protocol_values(layers: Values, asked: _Asked) -> Iterator[Finding]:
+    """The paper's protocol over the same clusters of each family."""
+    for feature, labels in asked.labels.items():
+        clusters = np.unique(labels).tolist()
+        behaviour = cluster_means(asked.features[feature], labels, clusters)
+        for layer, values in layers.items():
+            vectors = cluster_means(values, labels, clusters)
+            for measure in (_CKA, _BIASED):
+                value = linear_cka(behaviour, vectors, unbiased=measure == _CKA)
+                yield Finding(measure, Estimate(value, {}), layer=layer, variable=feature)
+
+
+def _matrix(names: Sequence[str], findings: Sequence[Finding]) -> Array:
+    """(names, names) unbiased CKA between layers, as found; 1 with themselves."""
+    found = {
+        (each.layer, each.variable): each.estimate.value for each in findings if each.measure == _CKA and each.layer
+    }
+    matrix = np.where(np.eye(len(names)) > 0, 1.0, np.nan)
+    for (i, one), (j, other) in combinations(enumerate(names), 2):
+        matrix[i, j] = matrix[j, i] = found.get((one, f"layer {other}"), np.nan)
     return matrix
 
 
-def _protocol_values(
-    layers: Mapping[str, NDArray], found: Protocol, features: Mapping[str, NDArray]
-) -> Iterator[Finding]:
-    """Of other layers over the same clusters of each family, the values alone."""
-    for feature, labels in found.clusters.items():
-        clusters = np.unique(labels).tolist()
-        behaviour = cluster_means(features[feature], labels, clusters)
-        for layer, values in layers.items():
-            yield from _ckas(behaviour, cluster_means(values, labels, clusters), layer, feature)
-
-
-def _distance_values(
-    layers: Mapping[str, NDArray], features: Mapping[str, NDArray], halves: Conditions
-) -> Iterator[Finding]:
-    """What `_distances` finds in other layers, the values alone."""
-    if not halves.reason:
-        apart = {name: _apart(halves, values) for name, values in {**layers, **features}.items()}
-        for layer, feature in product(layers, features):
-            yield Finding(_RSA, rsa(apart[layer], apart[feature], draws=0).agreement, layer=layer, variable=feature)
-
-
-def _between_layers_values(layers: Mapping[str, NDArray], conditions: Conditions) -> Iterator[Finding]:
-    """What `_between_layers` finds in other layers, the values alone."""
-    if not conditions.reason:
-        means = {name: conditions.means(values) for name, values in layers.items()}
-        for one, other in combinations(layers, 2):
-            yield from _ckas(means[one], means[other], one, f"layer {other}")
-
-
-def _ckas(first: Array, second: Array, layer: str, variable: str) -> Iterator[Finding]:
-    for measure in (_CKA, _BIASED):
-        value = linear_cka(first, second, unbiased=measure == _CKA)
-        yield Finding(measure, Estimate(value, {}), layer=layer, variable=variable)
-
-
-def _ceiling(ceiling: float, agreement: Estimate) -> Estimate:
+def _ceiling(ceiling: float, agreed: Estimate | None) -> Estimate:
     if np.isfinite(ceiling):
         return Estimate(ceiling, {})
-    return not_estimable(agreement.reason or "no two halves of the episodes agree")
+    return not_estimable((agreed.reason if agreed else "") or "no two halves of the episodes agree")
+
+
+def _pictures(found: Protocol, matrix: Array, layers: list[str], features: list[str]) -> dict[str, Picture]:
+    pictures = {
+        "layers": Picture(draw_cka(matrix, layers, layers), _LAYERS),
+        "features": Picture(_features(found, layers, features), _FEATURES),
+    }
+    if drawn := [name for name in features if (name, name) in found.matrices]:
+        pictures["matrices"] = Picture(_matrices(found, layers, drawn), _MATRICES)
+    return pictures
+
+
+def _matrices(found: Protocol, layers: list[str], features: list[str]) -> Figure:
+    """A row a family of features: its own similarity matrix, and those of the layers over its clusters."""
+    figure = Figure((1.1 * (len(layers) + 1) + 1.2, 1.1 * len(features) + 0.6), layout="constrained")
+    axes = figure.subplots(len(features), len(layers) + 1, squeeze=False)
+    for row, feature in zip(axes, features, strict=True):
+        own = found.matrices[feature, feature]
+        order = leaves_list(linkage(own, "average")) if np.isfinite(own).all() and len(own) > 1 else np.arange(len(own))
+        for ax, name in zip(row, [feature, *layers], strict=True):
+            image = ax.imshow(found.matrices[feature, name][np.ix_(order, order)], vmin=-1, vmax=1, cmap="RdBu_r")
+            ax.set_xticks([])
+            ax.set_yticks([])
+        row[0].set_ylabel(feature.split(" (")[0].replace(" ", "\n"), fontsize="x-small")
+    for ax, name in zip(axes[0], ["features", *layers], strict=True):
+        ax.set_title(name, fontsize="x-small")
+    figure.colorbar(image, ax=axes, label="cosine", shrink=0.6)
+    return figure
 
 
 def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure:
@@ -172,6 +274,10 @@ _LAYERS = (
     "Similarity of the layers' mean activities over clusters of posture, each task's apart; the null permutes them "
     "within tasks and among those of like many steps, since layers that merely know the task, and means that are alike "
     "noisy, resemble each other."
+)
+_MATRICES = (
+    "The paper's similarity matrices: cosines of the mean vectors of k-means clusters of a family of features (rows), "
+    "of the features themselves (first column) and of each layer, the senses and the joints, in one order of clusters."
 )
 _FEATURES = (
     "Similarity of each layer with each family of features, over k-means clusters of the family (the paper's "

@@ -37,7 +37,7 @@ def strongest_units(source: Source, earlier: Mapping[str, Arrays], seed: int) ->
     random directions of the layer, which say whether single units are anything special; other units as variable as
     those chosen; the units of an untrained network; and the senses, which say what a unit may have from its inputs.
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
+    outcome, rows = Outcome(), source.thinned(_STEPS, seed=seed)
     fresh = untrained_layers(source, rows, seed, outcome, MEASURE)
     senses = _that_vary(source.senses[rows])
     for layer in source.layers:

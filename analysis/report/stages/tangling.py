@@ -15,7 +15,7 @@ from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stages.beside import BESIDE, recorded
-from analysis.report.stages.sampling import population_steps, told
+from analysis.report.stages.sampling import population_steps, windows_told
 from analysis.tangling import TanglingDifference, compare_tangling, plot_tangling
 
 _COMPONENTS, _WINDOW, _WINDOWS = 8, 50, 40
@@ -28,12 +28,12 @@ def tangling(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     Senses, joints and untrained networks stand beside: what senses without tangles pass on is no effect of learning.
     """
     outcome, forces, steps = Outcome(), source.series("actuator_force"), population_steps(source, seed)
-    over = f"episodes ({told(source, steps)})"
     rows = {task: steps[source.tasks[steps] == task] for task in source.task_names}
+    over = {task: f"episodes ({windows_told(source, mine, _WINDOW, _WINDOWS)})" for task, mine in rows.items()}
     muscles = {task: principal(forces[mine], _COMPONENTS)[0] for task, mine in rows.items()}
     for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
         found = _against(muscles[task], recorded(source, layer, rows[task]), source.episodes[rows[task]], seed)
-        outcome.findings.append(_finding(found, task, layer, over))
+        outcome.findings.append(_finding(found, task, layer, over[task]))
         if not isinstance(found, str) and found.difference.estimable:
             outcome.pictures[f"{task}.{layer}"] = _picture(found, task, layer)
 
@@ -41,7 +41,8 @@ def tangling(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         found = []
         for (task, mine), (layer, activity) in product(rows.items(), layers.items()):
             part = activity[source.tasks[steps] == task]
-            found.append(_finding(_against(muscles[task], part, source.episodes[mine], seed, 0), task, layer, over))
+            again = _against(muscles[task], part, source.episodes[mine], seed, 0)
+            found.append(_finding(again, task, layer, over[task]))
         return found
 
     outcome.of_others = of_others

@@ -25,7 +25,7 @@ def task_variance(source: Source, earlier: Mapping[str, Arrays], seed: int) -> O
 
     Leaves `share.LAYER` and `clusters.LAYER`.
     """
-    outcome, rows = Outcome(), source.thinned(_STEPS)
+    outcome, rows = Outcome(), source.thinned(_STEPS, seed=seed)
     for layer in source.layers:
         activity, tasks, episodes = source.layer(layer, rows), source.tasks[rows], source.episodes[rows]
         found = measure(activity, tasks, episodes, _CLUSTERS, seed=seed)

@@ -11,18 +11,25 @@ from numpy.typing import NDArray
 
 from analysis.inference import Estimate, UnitEstimates, ends, not_estimable
 from analysis.inputs import Array
+from analysis.paired import paired_mean
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture, UnitFinding
 from analysis.report.source import TIMESTEP, Source
+from analysis.report.stages.layer_pairs import layer_pairs
 from analysis.report.stages.sampling import population_steps, told
 from analysis.report.stages.untrained import BESIDE, stand_beside
-from analysis.timescales import NO_DECAY, unit_timescales
+from analysis.timescales import NO_DECAY, episode_timescales, unit_timescales
 
-_DRAWS, _UNITS = 20, 64  # of a layer, at even spacing, where untrained networks stand beside it
+_DRAWS, _UNITS = 20, 64  # of a layer, at even spacing, where untrained networks or other layers stand beside it
+_EPISODES = 10  # of a task, that layers are held against each other in
 _MEDIAN = "median timescale (s)"
+_SLOWER_LAYER = "slower than another layer's units (share of pairs, less one half)"
 
 
 def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """The decay time of every unit, and the median of each layer, which stands beside untrained networks, too."""
+    """The decay time of every unit, and the median of each layer, which stands beside untrained networks, too.
+
+    Layers stand against each other, episode by episode.
+    """
     outcome = Outcome()
     values: dict[str, Array] = {}
     for name in [*source.layers, "senses", "joint angles"]:
@@ -30,6 +37,7 @@ def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         found = _measured(activity, name, source, outcome, values, seed)
         outcome.units.append(UnitFinding("timescale (s)", found, layer=name))
     stand_beside(outcome, source, seed, partial(_beside, source, seed))
+    outcome.findings += _against_each_other(source, seed)
     if values:
         caption = (
             "Timescales of each layer's units (boxes: quartiles), beside those of the senses and the joints. Dotted: "
@@ -37,6 +45,36 @@ def timescales(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         )
         outcome.pictures["layers"] = Picture(_boxes(values), caption)
     return outcome
+
+
+def _against_each_other(source: Source, seed: int) -> list[Finding]:
+    """In which share of pairs of units one layer's is the slower one, mean over episodes."""
+    drawn = [
+        np.random.default_rng(seed).permutation(np.unique(source.episodes[source.of_task(task)]))[:_EPISODES]
+        for task in source.task_names
+    ]
+    rows = np.flatnonzero(np.isin(source.episodes, np.concatenate(drawn)))
+    of = f"episodes ({told(source, rows)})"
+    taus = {}
+    for layer in source.layers:
+        activity = source.layer(layer, rows)
+        some = np.unique(np.linspace(0, activity.shape[1] - 1, min(_UNITS, activity.shape[1])).astype(np.int64))
+        taus[layer] = episode_timescales(activity[:, some], source.episodes[rows], TIMESTEP, tasks=source.tasks[rows])
+    found = []
+    for one, other in layer_pairs(source.layers):
+        shares = [_share(first, second) for first, second in zip(taus[one], taus[other], strict=True)]
+        known = [share - 0.5 for share in shares if np.isfinite(share)]
+        estimate = paired_mean(known, seed=seed) if known else not_estimable("no unit of one of them is estimable")
+        found.append(Finding(_SLOWER_LAYER, estimate, "", one, f"than {other}", of))
+    return found
+
+
+def _share(first: Array, second: Array) -> float:
+    """Of the pairs of units of two layers in an episode; half where both are alike, NaN where there are none."""
+    one, other = (each[~np.isnan(each)] for each in (first, second))
+    if not len(one) or not len(other):
+        return float("nan")
+    return float(((one[:, None] > other) + 0.5 * (one[:, None] == other)).mean())
 
 
 def _measured(

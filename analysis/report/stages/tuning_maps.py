@@ -36,7 +36,7 @@ def tuning_maps(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
     """
     outcome, known = Outcome(), variables(source, earlier["gait"]["phase"])
     pairs = {f"{one} x {other}": (known[one], known[other]) for one, other in PAIRS if {one, other} <= set(known)}
-    at, asked = source.thinned(_STEPS), {}
+    at, asked = source.thinned(_STEPS, seed=seed), {}
     for name, columns in pairs.items():
         values = np.stack(columns, axis=1)
         rows = at[np.isfinite(values[at]).all(axis=1)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.inference import Estimate, ends, not_estimable
 from analysis.inputs import Array
-from analysis.report.findings import Finding, Layers, Outcome
+from analysis.report.findings import UNTRAINED, Finding, Layers, Outcome
 from analysis.report.source import Source
 from analysis.report.stages.sampling import population_steps
 from analysis.untrained import untrained_activities, untrained_activity
@@ -20,8 +20,7 @@ from rodent.errors import UsageError
 GAIN = "gain over an untrained network"
 BESIDE = "beside untrained networks"
 """In the name of a measure: of steps that untrained networks were driven through, as a number to hold against them."""
-NETWORKS = 20  # the fewest that a number can beat at 5 %
-UNTRAINED = "untrained networks"
+NETWORKS = 20
 _Drawn = dict[tuple[str, str, str, str], list[float]]
 """What a number is of to its values in untrained networks."""
 
