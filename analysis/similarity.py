@@ -50,8 +50,8 @@ class Protocol:
         biased: the same of the biased one, which is above 0 by chance, as its null shows.
         ceiling: the same pairs to the CKA that means without noise would reach with the layer's, from how well
             those of two halves of the episodes agree (Spearman and Brown's correction); NaN where they do not.
-        matrices: the same pairs to (clusters, clusters) cosines of the layer's centred mean vectors, and each
-            feature set with itself to those of its own.
+        matrices: the same pairs to (clusters, clusters) cosines of the layer's centred mean vectors.
+        own: feature set to the same of its own; without those that cannot be clustered.
         clusters: feature set to (steps,) cluster of each step.
     """
 
@@ -59,6 +59,7 @@ class Protocol:
     biased: Mapping[tuple[str, str], Estimate]
     ceiling: Mapping[tuple[str, str], float]
     matrices: Mapping[tuple[str, str], Array]
+    own: Mapping[str, Array]
     clusters: Mapping[str, Labels]
 
 
@@ -254,17 +255,17 @@ def clustered_similarity(
     """
     sets = {name: matrix(values, name) for name, values in features.items()}
     activity = {name: matrix(values, name) for name, values in layers.items()}
-    steps = same_length(**sets, **activity)
+    steps = same_length(**sets, **{f"layer {name}": each for name, each in activity.items()})
     groups = codes(episodes, steps, "episodes")
     dealing = Dealing.of(groups, tasks)
-    labels, agreement, biased, ceiling, matrices = {}, {}, {}, {}, {}
+    labels, agreement, biased, ceiling, matrices, own = {}, {}, {}, {}, {}, {}
     for name, values in sets.items():
         reason = first_reason(values) or ("" if steps >= 2 * clusters else f"{steps} steps for {clusters} clusters")
         labels[name] = np.full(steps, -1)
         if not reason:
             model = MiniBatchKMeans(clusters, n_init=3, random_state=seed, batch_size=4096)
             labels[name] = np.unique(model.fit_predict(values), return_inverse=True)[1]
-            matrices[name, name] = _cosines(_Clustered(values, labels[name], groups).means())
+            own[name] = _cosines(_Clustered(values, labels[name], groups).means())
         for layer, units in activity.items():
             pair, why = (name, layer), reason or first_reason(units)
             if why:
@@ -276,7 +277,7 @@ def clustered_similarity(
             rng = np.random.default_rng(seed)
             agreement[pair], biased[pair] = _clustered_cka(behaviour, vectors, dealing, draws, rng)
             ceiling[pair], matrices[pair] = _reliability(vectors, rng), _cosines(vectors.means())
-    return Protocol(agreement, biased, ceiling, matrices, labels)
+    return Protocol(agreement, biased, ceiling, matrices, own, labels)
 
 
 def reliability(values: ArrayLike, labels: ArrayLike, episodes: ArrayLike, seed: int = 0) -> float:

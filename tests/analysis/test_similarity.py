@@ -166,7 +166,7 @@ def test_the_protocol_tells_the_layer_that_follows_a_feature_set(rng):
     assert found.clusters["fast"].max() == 19
     assert found.ceiling["fast", "policy"] > 0.95 and not found.ceiling["fast", "noise"] > 0.6
     assert found.matrices["fast", "policy"].shape == (20, 20)
-    np.testing.assert_allclose(np.diag(found.matrices["fast", "fast"]), 1)
+    np.testing.assert_allclose(np.diag(found.own["fast"]), 1)
     plot_similarity(found)
 
 

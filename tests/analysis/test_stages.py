@@ -453,10 +453,14 @@ def test_a_policy_that_is_faster_than_the_core_is_told_so_and_the_core_that_it_i
     assert found["core.h"].beat and found["core.h"].value == -found["policy.0"].value > 0.2
 
 
-def test_rows_of_rsa_have_both_bounds_of_their_noise_ceiling(without_body):
+def test_rows_of_rsa_have_both_bounds_of_their_noise_ceiling(without_body, monkeypatch):
+    def named_alike(source, _, rows, components):  # a family of features has the name of what stands beside layers
+        return {"pose": source.senses[rows], "joint angles": source.senses[rows][:, :3]}, {}
+
+    monkeypatch.setattr(import_module("analysis.report.stages.similarity"), "families", named_alike)
     found = run_stage("similarity", Turned()).findings
     name = "correlation of dissimilarities (RSA)"
-    for other in ("pose", "layer senses"):
+    for other in ("pose", "joint angles", "layer senses"):
         (agreed,) = [each for each in found if (each.measure, each.layer, each.variable) == (name, "policy.0", other)]
         bounds = {each.variable: each.estimate for each in found if each.measure == f"noise ceiling of the {name}"}
         low, high = (bounds[f"{other}, {end} bound"].value for end in ("lower", "upper"))

@@ -80,7 +80,7 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     """Similarity over clusters of behaviour. What sets tasks apart belongs to every null but untrained networks.
 
     Senses and joints stand among the layers. Leaves `cka` (names, names) in the order of `names`, and
-    `matrix.FEATURES.LAYER` (clusters, clusters), the paper's similarity matrices, as those of `FEATURES.FEATURES`.
+    `matrix.FEATURES.LAYER` (clusters, clusters), the paper's similarity matrices, and `matrix.FEATURES`.
     """
     outcome, steps = Outcome(), population_steps(source, seed)
     rows = source.thinned(_STEPS, steps, seed)
@@ -99,6 +99,7 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
         for measure, each in ((_CKA, estimate), (_BIASED, found.biased[feature, layer]), (_CEILING, ceiling)):
             outcome.findings.append(Finding(measure, each, layer=layer, variable=feature, interval_over=over))
         outcome.arrays[f"matrix.{feature}.{layer}"] = found.matrices[feature, layer].astype(np.float32)
+    outcome.arrays |= {f"matrix.{feature}": own.astype(np.float32) for feature, own in found.own.items()}
     postures = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
     conditions = Conditions.of([postures], [source.tasks[rows]])
     halves = Conditions.of_halves(postures, source.tasks[rows], source.episodes[rows])
@@ -230,8 +231,8 @@ def _pictures(found: Protocol, matrix: Array, layers: list[str], features: list[
         "layers": Picture(draw_cka(matrix, layers, layers), _LAYERS),
         "features": Picture(_features(found, layers, features), _FEATURES),
     }
-    if drawn := [name for name in features if (name, name) in found.matrices]:
-        pictures["matrices"] = Picture(_matrices(found, layers, drawn), _MATRICES)
+    if found.own:
+        pictures["matrices"] = Picture(_matrices(found, layers, list(found.own)), _MATRICES)
     return pictures
 
 
@@ -240,10 +241,10 @@ def _matrices(found: Protocol, layers: list[str], features: list[str]) -> Figure
     figure = Figure((1.1 * (len(layers) + 1) + 1.2, 1.1 * len(features) + 0.6), layout="constrained")
     axes = figure.subplots(len(features), len(layers) + 1, squeeze=False)
     for row, feature in zip(axes, features, strict=True):
-        own = found.matrices[feature, feature]
+        own = found.own[feature]
         order = leaves_list(linkage(own, "average")) if np.isfinite(own).all() and len(own) > 1 else np.arange(len(own))
-        for ax, name in zip(row, [feature, *layers], strict=True):
-            image = ax.imshow(found.matrices[feature, name][np.ix_(order, order)], vmin=-1, vmax=1, cmap="RdBu_r")
+        for ax, matrix in zip(row, [own, *(found.matrices[feature, layer] for layer in layers)], strict=True):
+            image = ax.imshow(matrix[np.ix_(order, order)], vmin=-1, vmax=1, cmap="RdBu_r")
             ax.set_xticks([])
             ax.set_yticks([])
         row[0].set_ylabel(feature.split(" (")[0].replace(" ", "\n"), fontsize="x-small")
