@@ -16,7 +16,7 @@ from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.sampling import population_steps, told
 
 _STEPS, _SAMPLES = 2000, 800
-_DRAWS = (200, 60)  # of the participation ratio, and of the intrinsic dimension, each of which seeks neighbours
+_DRAWS = (100, 60)  # of the participation ratio, and of the intrinsic dimension, each of which seeks neighbours
 _SHOWN = 3
 
 

@@ -17,7 +17,7 @@ from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.sampling import even_steps, population_steps, told
 
 _STEPS, _UNITS, _FACTORS, _FOLDS = 1500, 40, 6, 3
-_DRAWS, _RESAMPLES = 60, 20  # of null and interval, each of which is a fit
+_DRAWS, _RESAMPLES = 40, 20  # of null and interval; fits of noise take up to a thousand iterations
 _SHARED = "shared variance"
 _MEASURE = f"mean {_SHARED}"
 
