@@ -70,9 +70,9 @@ def test_a_pools_arenas_are_a_few_and_the_rest_of_an_episode_is_its_own(name):
 @pytest.mark.parametrize("name", EVERY)
 def test_episodes_do_not_depend_on_the_number_of_threads_or_environments(name):
     def run(count, threads):
-        env = RodentVectorEnv(make_task(name, time_limit=0.3), count, threads=threads, pool=3)
+        env = RodentVectorEnv(make_task(name, time_limit=0.14), count, threads=threads, pool=3)
         env.reset(seed=[5, *range(100, 99 + count)])
-        return [first_of(env.step(action[:count]), env.qpos) for action in actions(64, 18)]
+        return [first_of(env.step(action[:count]), env.qpos) for action in actions(64, 10)]
 
     def first_of(step, qpos):
         observation, *rest, info = step
