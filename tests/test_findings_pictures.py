@@ -1,8 +1,6 @@
 """The pictures of docs/findings.md are figures of a report, made by one command."""
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +8,14 @@ import pytest
 from PIL import Image
 
 from rodent.errors import UsageError
+from tests.benchmark import load
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("findings_pictures", ROOT / "benchmarks" / "findings_pictures.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+@pytest.fixture
+def script(monkeypatch):
+    return load("findings_pictures", monkeypatch)
 
 
 @pytest.fixture

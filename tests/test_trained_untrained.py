@@ -1,29 +1,15 @@
 """The table of what only the trained network has says of each row what its numbers say."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from analysis.inference import Estimate, not_estimable
+from tests.benchmark import load
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "trained_untrained.py"
 
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("trained_untrained", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(SCRIPT.parent))
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(SCRIPT.parent))
-    yield module
-    del sys.modules[spec.name]
+@pytest.fixture
+def script(monkeypatch):
+    return load("trained_untrained", monkeypatch)
 
 
 def test_one_case_is_held_against_a_small_sample(script):

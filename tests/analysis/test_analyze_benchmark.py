@@ -1,29 +1,17 @@
 """The benchmark of reports tells how time grows with episodes, and what it could not measure."""
 
-import importlib.util
 import json
-import sys
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "analyze.py"
+from tests.benchmark import load
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("analyze_benchmark", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(SCRIPT.parent))
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(SCRIPT.parent))
-    yield module
-    del sys.modules[spec.name]
+@pytest.fixture
+def script(monkeypatch):
+    return load("analyze", monkeypatch)
 
 
 def test_the_power_of_a_stage_is_that_by_which_its_time_grows_with_the_episodes(script):
