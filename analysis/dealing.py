@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from analysis.inputs import Labels, codes
+from analysis.inputs import Labels, task_codes
 from rodent.errors import UsageError
 
 CONTROL = "other episodes"
@@ -50,7 +50,7 @@ class Dealing:
         """
         lengths = np.bincount(episodes)
         rows = np.split(np.argsort(episodes, kind="stable"), np.cumsum(lengths)[:-1])
-        of_step = np.zeros(len(episodes), dtype=np.int64) if tasks is None else codes(tasks, len(episodes), "tasks")
+        of_step = task_codes(tasks, len(episodes))
         of_episode = of_step[[part[0] for part in rows]]
         if not np.array_equal(of_episode[episodes], of_step):
             raise UsageError("the task changes within an episode; give each episode one task")

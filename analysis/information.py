@@ -16,7 +16,7 @@ from scipy.special import digamma
 from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.drawing import axes_or_new
 from analysis.inference import LEVEL, UnitEstimates, bootstrap_weights, percentile_interval
-from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length
+from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length, task_codes
 from analysis.tuning import TuningCurves, bin_index, sums_by_episode, tuning_curves
 from rodent.errors import UsageError
 
@@ -119,7 +119,7 @@ def spatial_information(
     units, values = matrix(activity, "activity"), matrix(variable, "variable")
     steps = same_length(activity=units, variable=values)
     groups = codes(episodes, steps, "episodes")
-    task = np.zeros(steps, dtype=np.int64) if tasks is None else codes(tasks, steps, "tasks")
+    task = task_codes(tasks, steps)
     curves = tuning_curves(units, values, bins)
     index = bin_index(values, curves.edges)
     inside = index >= 0

@@ -29,6 +29,11 @@ def codes(labels: ArrayLike, steps: int, name: str) -> Labels:
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 
+def task_codes(tasks: ArrayLike | None, steps: int) -> Labels:
+    """(steps,) labels of tasks as `codes`; all 0 without any, which stands for one task."""
+    return np.zeros(steps, dtype=np.int64) if tasks is None else codes(tasks, steps, "tasks")
+
+
 def same_length(**arrays: NDArray) -> int:
     """The number of steps that all arrays share."""
     lengths = {name: len(array) for name, array in arrays.items()}

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse, stats
 
 from analysis.inference import UNKNOWN
-from analysis.inputs import Array, Labels, codes, matrix
+from analysis.inputs import Array, Labels, codes, matrix, task_codes
 from analysis.similarity import crossed_dissimilarities
 
 _PARTS = 4  # quarters of the episodes: each of two records of distances takes two
@@ -43,7 +43,7 @@ def distance_reliability(
     """
     array = matrix(values, "values")
     groups, place = codes(episodes, len(array), "episodes"), np.asarray(conditions)
-    of_step = np.zeros(len(array), dtype=np.int64) if tasks is None else codes(tasks, len(array), "tasks")
+    of_step = task_codes(tasks, len(array))
     of_episode = of_step[np.unique(groups, return_index=True)[1]]
     rng = np.random.default_rng(seed)
     found = [

@@ -17,7 +17,7 @@ from sklearn.cluster import MiniBatchKMeans
 from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.drawing import axes_or_new, plot_estimates
 from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, not_estimable, percentile_interval
-from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
+from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length, task_codes
 from rodent.errors import UsageError
 
 _HALVES = 20  # random splits of the episodes that a noise ceiling is the mean of
@@ -185,7 +185,7 @@ def blocks(steps: ArrayLike, tasks: ArrayLike | None = None) -> Labels:
         tasks: (samples,) labels; None for one task.
     """
     count = np.asarray(steps)
-    of_task = np.zeros(len(count), dtype=np.int64) if tasks is None else codes(tasks, len(count), "tasks")
+    of_task = task_codes(tasks, len(count))
     found, taken = np.empty(len(count), dtype=np.int64), 0
     for task in np.unique(of_task):
         members = np.flatnonzero(of_task == task)

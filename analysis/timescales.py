@@ -11,7 +11,7 @@ from scipy import fft
 
 from analysis.drawing import axes_or_new
 from analysis.inference import UnitEstimates, bootstrap_weights, percentile_interval
-from analysis.inputs import Array, Labels, codes, column_reasons, matrix
+from analysis.inputs import Array, Labels, codes, column_reasons, matrix, task_codes
 
 _GRID, _SECTIONS = 40, 36  # taus to begin with, and how often their neighbourhood is cut
 _GOLDEN = (np.sqrt(5) - 1) / 2
@@ -64,7 +64,7 @@ def unit_timescales(
     """
     units = matrix(activity, "activity")
     groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
-    task = np.zeros_like(groups) if tasks is None else codes(tasks, len(units), "tasks")
+    task = task_codes(tasks, len(units))
     lengths = np.bincount(groups)
     long = (lengths >= np.median(lengths) / 10)[groups]
     units, task, groups = units[long], task[long], np.unique(groups[long], return_inverse=True)[1]
@@ -114,7 +114,7 @@ def episode_timescales(
     """
     units = matrix(activity, "activity")
     groups = codes(episodes, len(units), "episodes")
-    task = np.zeros_like(groups) if tasks is None else codes(tasks, len(units), "tasks")
+    task = task_codes(tasks, len(units))
     known = np.array([not reason for reason in _reasons(units, task)])
     lengths = np.bincount(groups)
     found = np.full((len(lengths), units.shape[1]), np.nan)

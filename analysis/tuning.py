@@ -14,7 +14,7 @@ from scipy import sparse
 from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.drawing import axes_or_new
 from analysis.inference import UnitEstimates, bootstrap_weights, explained_interval, percentile_interval
-from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length
+from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length, task_codes
 from analysis.shifts import CONTROL as SHIFTED
 from analysis.shifts import Shifts
 from rodent.errors import UsageError
@@ -111,7 +111,7 @@ def tuning(
     units, values = _columns(activity), matrix(variable, "variable")
     steps = same_length(activity=units, variable=values)
     groups = codes(episodes, steps, "episodes")
-    task = np.zeros(steps, dtype=np.int64) if tasks is None else codes(tasks, steps, "tasks")
+    task = task_codes(tasks, steps)
     curves = tuning_curves(units, values, bins)
     index = bin_index(values, curves.edges)
     inside = index >= 0

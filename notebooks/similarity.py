@@ -43,7 +43,7 @@ from analysis.dealing import CONTROL
 from analysis.drawing import draw_cka
 from analysis.report.findings import Finding, Outcome
 from analysis.report.source import TIMESTEP, Source
-from analysis.report.stages.between_tasks import CEILING, CKA, between_tasks
+from analysis.report.stages.between_tasks import CEILING, CKA, likeness_of_tasks
 from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.families import families
 from analysis.similarity import cka, clustered_similarity
@@ -166,7 +166,7 @@ if len(source.task_names) < 2:
         "from one task."
     )
 elif not conditions.reason:
-    between_tasks(source, rows, labels, layers | untrained | features, SEED, apart)
+    apart.findings += likeness_of_tasks(source, rows, labels, layers | untrained | features, SEED)
     table([each for each in apart.findings if each.measure in (CKA, CEILING)])
 
 # %%

@@ -221,9 +221,12 @@ class Agent(nn.Module, ABC):
         that of a policy grows as its noise shrinks.
         """
         critic = self.critic_parameters()
-        apart = {id(parameter) for parameter in critic}
-        others = [parameter for parameter in self.parameters() if id(parameter) not in apart]
-        return [others, critic] if critic else [others]
+        return [self.parameters_but(critic), critic] if critic else [self.parameters_but(critic)]
+
+    def parameters_but(self, some: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+        """All weights but some."""
+        left_out = {id(parameter) for parameter in some}
+        return [parameter for parameter in self.parameters() if id(parameter) not in left_out]
 
     def value(self, observations: Tensor) -> Tensor:
         """What a critic that shares no weight with the policy says of observations (..., D + P), as `Output.value`."""

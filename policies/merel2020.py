@@ -163,8 +163,7 @@ class Merel2020Agent(Agent):
             value += encoders
         elif settings.wiring == "merel2020":
             both = encoders
-        apart = {id(parameter) for parameter in value + both}
-        policy = [parameter for parameter in self.parameters() if id(parameter) not in apart]
+        policy = self.parameters_but(value + both)
         return [policy, value, both] if both else [policy, value]
 
     def _forward(self, observation: Tensor, picture: Tensor | None, run: Run, probe: Probe) -> Output:

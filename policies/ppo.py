@@ -96,8 +96,7 @@ class PPO(Learner):
             agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
         )
         critic = agent.critic_parameters()
-        apart = {id(parameter) for parameter in critic}
-        policy = [parameter for parameter in agent.parameters() if id(parameter) not in apart]
+        policy = agent.parameters_but(critic)
         groups = [{"params": policy, "lr": settings.rate}, {"params": critic, "lr": settings.critic_rate}]
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], eps=1e-5, fused=True)
         self._critic_learns_alone = bool(critic)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.report.findings import Outcome
-from analysis.report.stages.between_tasks import APART, BIASED, CEILING, CKA, RSA, RSA_CEILING, between_tasks
+from analysis.report.stages.between_tasks import APART, BIASED, CEILING, CKA, RSA, RSA_CEILING, likeness_of_tasks
 
 CLUSTERS, STEPS, UNITS = 20, 200, 12
 
@@ -21,7 +21,7 @@ def outcome_of(tasks=("run", "two-tap"), visited=CLUSTERS):
     values = {"shared": answers[0][labels] + noise[0], "kept": answers[own, labels] + noise[1]}
     source = SimpleNamespace(task_names=list(tasks), tasks=names, episodes=np.repeat(np.arange(4 * len(tasks)), STEPS))
     outcome = Outcome()
-    between_tasks(source, np.arange(len(names)), labels, values, 0, outcome)
+    outcome.findings += likeness_of_tasks(source, np.arange(len(names)), labels, values, 0)
     return {(each.measure, each.layer): each.estimate for each in outcome.findings}, outcome
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Labels
-from analysis.report.findings import Finding, Outcome
+from analysis.report.findings import Finding
 from analysis.report.source import Source
 from analysis.report.stages.conditions import FEWEST, FEWEST_OF_HALF, FEWEST_STEPS, Conditions, in_halves
 from analysis.report.stages.geometry import agreement, agreement_alone, geometry
@@ -41,18 +41,6 @@ class _Pair:
     shared: list[int]
     fewest: Labels
     halves: Conditions
-
-
-def between_tasks(
-    source: Source,
-    rows: NDArray[np.int64],
-    labels: Labels,
-    values: Mapping[str, NDArray],
-    seed: int,
-    outcome: Outcome,
-) -> None:
-    """Add to an outcome what `likeness_of_tasks` finds."""
-    outcome.findings += likeness_of_tasks(source, rows, labels, values, seed)
 
 
 def likeness_of_tasks(

@@ -18,7 +18,7 @@ from analysis.paired import paired_difference
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import Source, finite_units
 from analysis.report.stages.beside import BESIDE, recorded
-from analysis.report.stages.between_tasks import between_tasks, likeness_of_tasks
+from analysis.report.stages.between_tasks import likeness_of_tasks
 from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.families import families
 from analysis.report.stages.geometry import CEILING as RSA_CEILING
@@ -108,7 +108,7 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     outcome.findings += _distances(layers, asked)
     outcome.findings += _between_layers(layers, asked)
     among = every | {name: values for name, values in features.items() if name not in every}
-    between_tasks(source, rows, postures, among, seed, outcome)
+    outcome.findings += likeness_of_tasks(source, rows, postures, among, seed)
 
     def of_others(fresh: Layers) -> list[Finding]:
         thin = {name: values[np.searchsorted(steps, rows)] for name, values in fresh.items()}
