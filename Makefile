@@ -26,8 +26,9 @@ test: $(STAMP)  ## lint, types and the fast tests; needs no OpenGL
 	$(VENV)/bin/mypy benchmarks
 	$(PYTHON_IN_VENV) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-test-slow: $(STAMP)  ## training, soak and shipped policies
+test-slow: $(STAMP)  ## training, soak and shipped policies; property tests of cases that were never drawn
 	$(PYTHON_IN_VENV) -m pytest -q -m "slow and not gl"
+	$(PYTHON_IN_VENV) -m pytest -q -m "hypothesis and not gl and not browser" --hypothesis-profile=explore
 
 test-gl: $(STAMP)  ## what needs OpenGL, shipped policies that see among it; installs Mesa where it may
 	bash tools/install_opengl.sh

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -89,7 +89,7 @@ def classify(
     names = np.asarray(labels)
     classes = codes(names, len(names), "labels")
     groups, rng = codes(episodes, len(classes), "episodes"), np.random.default_rng(seed)
-    reason = _reason(groups) or _class_reason(np.unique(names), classes, groups)
+    reason = _reason(groups) or _class_reason(np.unique(names), classes, groups, folds)
     found, dealing = {}, Dealing.of(groups, tasks)
     for name, activity in layers.items():
         units = matrix(activity, name)
@@ -113,11 +113,14 @@ def _reason(groups: Labels) -> str:
     return "one episode: nothing to hold out" if groups.max() < 1 else ""
 
 
-def _class_reason(names: NDArray, classes: Labels, groups: Labels) -> str:
+def _class_reason(names: NDArray, classes: Labels, groups: Labels, folds: int) -> str:
     if len(names) < 2:
         return "one class"
     episodes = [len(np.unique(groups[classes == index])) for index in range(len(names))]
-    return "" if min(episodes) > 1 else f"class {names[np.argmin(episodes)]} is in one episode; needs two"
+    if min(episodes) < 2:
+        return f"class {names[np.argmin(episodes)]} is in one episode; needs two"
+    fewest = min(len(train) for train, _ in _folds(groups, folds))
+    return "" if fewest > len(names) else f"{fewest} steps to learn {len(names)} classes from; needs more than classes"
 
 
 def _explained(
@@ -145,11 +148,16 @@ def _explained_of(
     return 1 - errors / totals
 
 
+def _folds(groups: Labels, folds: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Steps to learn from and steps to be told, of whole episodes."""
+    yield from GroupKFold(min(folds, int(groups.max()) + 1)).split(groups, groups=groups)
+
+
 def _accuracy(
     units: Array, classes: Labels, groups: Labels, folds: int, rng: np.random.Generator | None = None
 ) -> tuple[float, tuple[float, float]]:
     predicted = np.full(len(classes), -1)
-    for train, test in GroupKFold(min(folds, int(groups.max()) + 1)).split(units, groups=groups):
+    for train, test in _folds(groups, folds):
         if np.ptp(classes[train]) == 0:
             predicted[test] = classes[train][0]  # all that this training set can teach
             continue

@@ -19,10 +19,10 @@ from scipy import signal
 from writing import write_result
 
 from analysis.alignment import correspondence
+from analysis.clustered import clustered_similarity
 from analysis.controls import Control, other_episodes, time_shift
 from analysis.inference import LEVEL
 from analysis.inputs import Array, Labels
-from analysis.similarity import clustered_similarity
 from analysis.targeted import targeted_axes
 from analysis.tuning import tuning
 from rodent.machine import describe_machine

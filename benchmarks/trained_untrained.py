@@ -31,6 +31,7 @@ from writing import write_result
 from analysis import inference
 from analysis.behavioural_features import behavioural_features
 from analysis.bouts import bouts
+from analysis.clustered import clustered_similarity
 from analysis.decoding import decode
 from analysis.encoding import encode
 from analysis.gait import gait as measure_gait
@@ -48,7 +49,6 @@ from analysis.report.stages.families import families
 from analysis.report.stages.gait import gait
 from analysis.report.stages.tuning import BINS, variables
 from analysis.sequences import sequence
-from analysis.similarity import clustered_similarity
 from analysis.task_variance import task_variance
 from analysis.timescales import unit_timescales
 from analysis.tuning import tuning

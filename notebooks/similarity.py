@@ -39,6 +39,7 @@ from matplotlib.figure import Figure
 from showing import beyond, listed, say, show, table, told
 
 from analysis.behavioural_features import behavioural_features
+from analysis.clustered import clustered_similarity
 from analysis.dealing import CONTROL
 from analysis.drawing import draw_cka
 from analysis.report.findings import Finding, Outcome
@@ -46,7 +47,7 @@ from analysis.report.source import TIMESTEP, Source
 from analysis.report.stages.between_tasks import CEILING, CKA, likeness_of_tasks
 from analysis.report.stages.conditions import Conditions
 from analysis.report.stages.families import families
-from analysis.similarity import cka, clustered_similarity
+from analysis.similarity import cka
 
 source = Source(SESSION)
 rows = source.thinned(6000)

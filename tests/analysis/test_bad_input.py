@@ -11,6 +11,7 @@ from analysis.alignment import correspondence, principal_angles
 from analysis.behaviour_map import draw_map
 from analysis.behavioural_features import behavioural_features
 from analysis.bouts import bouts, share_of_time
+from analysis.clustered import clustered_similarity
 from analysis.controls import against_controls, time_shift
 from analysis.decoding import classify, decode
 from analysis.dmd import bop_dmd, hankel_dmd, linear_dynamics
@@ -26,7 +27,7 @@ from analysis.jpca import jpca
 from analysis.populations import dimensions, shared_variance
 from analysis.postures import eigenpostures
 from analysis.sequences import sequence
-from analysis.similarity import cka, clustered_similarity, dissimilarities, rsa
+from analysis.similarity import cka, dissimilarities, rsa
 from analysis.tangling import compare_tangling
 from analysis.targeted import targeted_axes
 from analysis.task_variance import task_variance

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from analysis.clustered import clustered_without
 from analysis.jpca import frequencies_without, jpca
 from analysis.paired import SWAPPED, paired_difference, paired_mean
 from analysis.report.stages.layer_pairs import layer_pairs
-from analysis.similarity import clustered_without, linear_cka
+from analysis.similarity import linear_cka
 from analysis.timescales import episode_timescales, unit_timescales
 
 

@@ -9,13 +9,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.clustered import cluster_means, reliability
 from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Labels
 from analysis.report.findings import Finding
 from analysis.report.source import Source
 from analysis.report.stages.conditions import FEWEST, FEWEST_OF_HALF, FEWEST_STEPS, Conditions, in_halves
 from analysis.report.stages.geometry import agreement, agreement_alone, geometry
-from analysis.similarity import blocks, cka, cluster_means, reliability
+from analysis.similarity import blocks, cka
 
 CKA, BIASED = "unbiased linear CKA between tasks", "biased linear CKA between tasks"
 APART = "1 - unbiased linear CKA between tasks"

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
+from analysis.clustered import cluster_means, reliability
 from analysis.inputs import Array, Labels
-from analysis.similarity import blocks, cluster_means, reliability
+from analysis.similarity import blocks
 
 _CLUSTERS = 50
 FEWEST_STEPS = 5  # of a cluster in a task
@@ -70,7 +71,7 @@ class Conditions:
         return blocks(self.steps, self.tasks)
 
     def reliability(self, values: NDArray[Any], episodes: Labels, seed: int, session: int = 0) -> float:
-        """The CKA of a session's means with the same without noise (`similarity.reliability`)."""
+        """The CKA of a session's means with the same without noise (`clustered.reliability`)."""
         known = self.of_steps[session] >= 0
         return reliability(values[known], self.of_steps[session][known], episodes[known], seed)
 

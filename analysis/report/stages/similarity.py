@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from analysis.clustered import Protocol, cluster_means, clustered_similarity, clustered_without
 from analysis.drawing import draw_cka
 from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Array, Labels
@@ -25,14 +26,7 @@ from analysis.report.stages.geometry import CEILING as RSA_CEILING
 from analysis.report.stages.geometry import RSA, Geometry, agreement, agreement_alone, geometry
 from analysis.report.stages.layer_pairs import layer_pairs
 from analysis.report.stages.sampling import population_steps, told
-from analysis.similarity import (
-    Protocol,
-    cka,
-    cluster_means,
-    clustered_similarity,
-    clustered_without,
-    linear_cka,
-)
+from analysis.similarity import cka, linear_cka
 
 _STEPS, _COMPONENTS, _CLUSTERS = 6000, 15, 50
 _CKA, _BIASED = "unbiased linear CKA", "biased linear CKA"
