@@ -219,4 +219,6 @@ def _cosines(first: Array, second: Array) -> float:
 
 
 def _both(first: Array, second: Array) -> tuple[float, float]:
+    if not (np.ptp(first, axis=0).any() and np.ptp(second, axis=0).any()):
+        return 0.0, 0.0  # one step of an episode, over and over, which corresponds to nothing
     return float(canonical_correlations(first, second).mean()), float(1 - procrustes(first, second)[2])

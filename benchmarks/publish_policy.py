@@ -53,6 +53,7 @@ class Flags:
     command: str | None = None  # what trained it, for the card
     known_failures: str | None = None  # for the card
     film_seconds: float = 6.0
+    strip_from: float | None = None  # s into the film, from which its strip shows frames (None: its middle)
 
 
 def measure(policy: Policy, task: str, setting: Setting, flags: Flags) -> dict[str, Any]:
@@ -97,21 +98,22 @@ def told(rows: list[dict[str, Any]]) -> float | str:
     return ", ".join(f"{task} {value}" for task, value in returns.items()) if len(rows) > 1 else returns.popitem()[1]
 
 
-def draw_strip(film: Path, output: Path, count: int = 5, every: float = 0.16) -> None:
-    """A row of a film's frames, `every` seconds one, from the middle of the film on."""
-    frames = iio.imread(film)
-    step = round(every / (iio.immeta(film)["duration"] / 1000))
-    first = max(0, min(len(frames) // 2, len(frames) - step * (count - 1) - 1))
+def draw_strip(film: Path, output: Path, start: float | None = None, count: int = 5, every: float = 0.16) -> None:
+    """A row of a film's frames, `every` seconds one, from `start` seconds (None: the middle of the film) on."""
+    frames, seconds = iio.imread(film), iio.immeta(film)["duration"] / 1000
+    step = round(every / seconds)
+    wanted = len(frames) // 2 if start is None else round(start / seconds)
+    first = max(0, min(wanted, len(frames) - step * (count - 1) - 1))
     iio.imwrite(output, np.concatenate(list(frames[first::step][:count]), axis=1))
 
 
-def draw_films(home: Path, tasks: list[str], seconds: float) -> str | dict[str, str]:
+def draw_films(home: Path, tasks: list[str], flags: Flags) -> str | dict[str, str]:
     """A film and its strip of each task; returns what the card says of them."""
     endings = {task: f"-{task}" if len(tasks) > 1 else "" for task in tasks}
     for task, ending in endings.items():
         film = home / f"film{ending}.gif"
-        film_policy(str(home), film, task, seconds=seconds, width=320, height=240, fps=12.5)
-        draw_strip(film, home / f"strip{ending}.png")
+        film_policy(str(home), film, task, seconds=flags.film_seconds, width=320, height=240, fps=12.5)
+        draw_strip(film, home / f"strip{ending}.png", flags.strip_from)
     films = {task: f"film{ending}.gif" for task, ending in endings.items()}
     return films if len(tasks) > 1 else films[tasks[0]]
 
@@ -132,7 +134,7 @@ def main(flags: Flags) -> None:
         "curve": "curve.png",
     }
     policy.save(home)
-    policy.facts["film"] = draw_films(home, policy.tasks, flags.film_seconds)
+    policy.facts["film"] = draw_films(home, policy.tasks, flags)
     policy.save(home)
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
     (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))

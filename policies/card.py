@@ -27,10 +27,11 @@ _MASS = 0.34  # kg, of the rat
 _REAL = (
     f"A real mammal of this mass, {_MASS} kg, makes {1.62 * _MASS**-0.15:.1f} strides a second when it walks as it "
     f"likes (doi:10.1038/srep28825), and {269 / 60 * _MASS**-0.14:.1f} where it changes from trot to gallop (Heglund, "
-    "Taylor and McMahon 1974, doi:10.1126/science.186.4169.1112). `speed` is a mean over whole episodes, with whatever "
-    "rests and falls they hold. `belly_contact` and `upside_down` are shares of the time, `action_roughness` is the "
-    "change of the action from step to step beside its spread, `tremor` the share of the joints' velocity power above "
-    "12 Hz."
+    "Taylor and McMahon 1974, doi:10.1126/science.186.4169.1112); rats gallop from 0.6 to 0.75 m/s on (Gillis and "
+    "Biewener 2001, doi:10.1242/jeb.204.15.2717). `stride_hz_A_to_B` is of the windows of 1.28 s in which this one "
+    "moved at A to B m/s. `speed` is a mean over whole episodes, with whatever rests and falls they hold. "
+    "`belly_contact` and `upside_down` are shares of the time, `action_roughness` is the change of the action from "
+    "step to step beside its spread, `tremor` the share of the joints' velocity power above 12 Hz."
 )
 _COMPARED = (
     "All act in the same worlds. An expert may read senses that this policy lacks. The untrained network is this one "
@@ -48,18 +49,20 @@ def _in_sight(facts: dict[str, Any]) -> str:
     return picture + (f", which stays for {every} steps," if every > 1 else "")
 
 
-def write_card(facts: dict[str, Any], parameters: int) -> str:
+def write_card(facts: dict[str, Any], parameters: int, learnt: int) -> str:
     """The card of a policy, as Markdown.
 
     Args:
         facts: what `policy.json` holds.
-        parameters: how many numbers the network learnt.
+        parameters: how many numbers the network has.
+        learnt: how many of them training may change; the others are of a part that was learnt before.
     """
     tasks = ", ".join(facts.get("tasks", [])) or "no task yet"
+    frozen = f", {learnt:,} of them learnt here and the others before" if learnt < parameters else ""
     lines = [
         f"# A virtual rodent: {tasks}",
         "",
-        f"A `{facts['agent']}` agent of {parameters:,} parameters "
+        f"A `{facts['agent']}` agent of {parameters:,} parameters{frozen} "
         f"({'; '.join(f'{name} {_in_words(value)}' for name, value in facts['settings'].items())}).",
         f"It reads {sum(size for _, size in facts['senses'])} numbers of {len(facts['senses'])} senses"
         f"{_in_sight(facts)} and drives {len(facts['actions'])} actuators, 50 times a second.",
@@ -101,7 +104,7 @@ def _in_words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return "; ".join(f"{name} {inner}" for name, inner in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -130,7 +130,7 @@ class TrainConfig:
     overwrite: bool = False  # delete the run that the run folder holds
     keep: int = 3  # checkpoints to keep
     checkpoint_every: int = 200_000  # environment steps between checkpoints
-    aids: TrainingAids = field(default_factory=lambda: TrainingAids(upright=0.05, jerk=0.05, backward=0.2))
+    aids: TrainingAids = field(default_factory=lambda: TrainingAids(upright=0.05, jerk=0.05))
     # Aids of one of the tasks, all of them and in every phase, by task (a task that is not named: `aids`).
     task_aids: Annotated[dict[str, TrainingAids], tyro.conf.Suppress] = field(default_factory=dict)
 

@@ -23,8 +23,10 @@ from rodent.errors import UsageError
 
 FORMATS = (".png", ".svg", ".csv")
 _POINTS = 200
+_COUNTED = 40  # spans of a run in which its episodes' ends are counted, which are too few at a time to draw singly
 _LABELS = {  # of measures; of a run of several tasks each has its own, TASK.MEASURE
     "reward": "task reward a control step, while training",
+    "early_ends": "ends before the time limit,\nper 1,000 control steps",
     "evaluation_return": "return of an episode, mean action, evaluated",
 }
 
@@ -72,7 +74,7 @@ def draw_curves(runs: Sequence[Path], output: Path) -> list[Curve]:
 
 
 def read_curves(runs: Sequence[Path]) -> list[Curve]:
-    """The curves of run folders: of the reward in training, and of evaluations where there are any.
+    """The curves of run folders: of reward and early ends in training, and of evaluations where there are any.
 
     Raises:
         UsageError: see `draw_curves`.
@@ -83,10 +85,12 @@ def read_curves(runs: Sequence[Path]) -> list[Curve]:
     for run in runs:
         for folder in seed_folders(run):
             config, rows = _read_run(folder)
+            owners = [""] if len(config.task) == 1 else [f"{task}." for task in config.task]
+            for owner in owners:
+                _count_early_ends(rows, owner)
             key = str({name: value for name, value in to_json(config).items() if name not in CHANGEABLE | {"seeds"}})
             groups.setdefault(key, []).append(rows)
             labels.setdefault(key, run.resolve().name)
-            owners = [""] if len(config.task) == 1 else [f"{task}." for task in config.task]
             measures[key] = [owner + measure for owner in owners for measure in _LABELS]
     return [
         curve
@@ -106,6 +110,20 @@ def _read_run(folder: Path) -> tuple[TrainConfig, list[dict[str, float]]]:
     if not any("reward" in row for row in rows):
         raise UsageError(f"{folder} has measured nothing yet: its {METRICS_FILE} has no rows")
     return load_yaml(folder / CONFIG_FILE), rows
+
+
+def _count_early_ends(rows: list[dict[str, float]], owner: str) -> None:
+    """Add to the last row of each span of a run how many episodes something other than time ended, per 1,000 steps."""
+    causes = [name for name in rows[0] if name.startswith(f"{owner}ended.") and not name.endswith(".time_limit")]
+    if not causes:
+        return
+    counted = [row for row in rows if causes[0] in row]
+    span, ends, begun = counted[-1]["steps"] / _COUNTED, 0.0, 0.0
+    for row in counted:
+        ends += sum(row.get(cause, 0.0) for cause in causes)
+        if (steps := row["steps"] - begun) >= span:
+            row[f"{owner}early_ends"] = 1000 * ends / steps
+            ends, begun = 0.0, row["steps"]
 
 
 def _curve(label: str, measure: str, runs: list[list[dict[str, float]]]) -> Curve | None:

@@ -163,7 +163,9 @@ class Policy:
 
     def card(self) -> str:
         """The model card, as Markdown."""
-        return write_card(self.describe(), sum(parameter.numel() for parameter in self.agent.parameters()))
+        frozen = sum(each.numel() for part in self.agent.PARTS for each in getattr(self.agent, part).parameters())
+        parameters = sum(each.numel() for each in self.agent.parameters())
+        return write_card(self.describe(), parameters, parameters - frozen)
 
     @classmethod
     def load(cls, policy: Path | str) -> Policy:

@@ -38,7 +38,7 @@ class TrainingAids:
     backward: float = 0.0  # weight against speed (m/s) along negative x
     effort: float = 0.0  # weight against the mean square action
     approach: float = 0.0  # weight of the speed (m/s) towards where the task leads, for training with privileged senses
-    reach: float = 0.0  # weight of how near a paw is to what it should touch, 0 to 1; with privileged senses, too
+    reach: float = 0.0  # weight of how much nearer (0 to 1) a paw comes to what it should touch; privileged, too
 
     def __post_init__(self) -> None:
         if self.episode_seconds is not None and not CONTROL_TIMESTEP <= self.episode_seconds < math.inf:
@@ -79,7 +79,23 @@ class TrainingAids:
         """The aid that pays for what privileged senses alone know, if there is one."""
         return next((name for name in ("approach", "reach") if getattr(self, name)), None)
 
-    def shaping(self, task: Task, state: State, body: Body, action: Tensor, previous: Tensor) -> dict[str, Tensor]:
+    def potential(self, task: Task, state: State, body: Body) -> Tensor | None:
+        """What `shaping` pays the change of over a control step (envs,), to be taken before it; None for nothing.
+
+        What pays for being near would pay most to a hand that never touches: there is nothing to come near to, after.
+        Changes sum to nothing on any way back (Ng, Harada & Russell 1999).
+        """
+        return self.reach * task.nearness(state, body) if self.reach else None
+
+    def shaping(
+        self,
+        task: Task,
+        state: State,
+        body: Body,
+        action: Tensor,
+        previous: Tensor,
+        before: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """Named shaping terms, each (envs,), with their weights applied.
 
         Args:
@@ -88,6 +104,7 @@ class TrainingAids:
             body: tables of the rat.
             action: (envs, 38), the action of this step.
             previous: (envs, 38), the action of the step before.
+            before: (envs,), the `potential` before the step.
         """
         terms = {}
         if self.upright:
@@ -100,8 +117,8 @@ class TrainingAids:
             terms["effort"] = -self.effort * action.square().mean(1)
         if self.approach:
             terms["approach"] = self.approach * task.progress(state, body)
-        if self.reach:
-            terms["reach"] = self.reach * task.nearness(state, body)
+        if before is not None:
+            terms["reach"] = self.reach * task.nearness(state, body) - before
         return terms
 
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:

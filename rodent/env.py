@@ -201,6 +201,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         begin = self._environments_to_begin()
         state.ctrl.copy_(action)
         self.task.prepare(state)
+        potential = self.aids.potential(self.task, state, self.body) if self.aids else None
         self.engine.step()
         self._steps += 1
         diverged = self.engine.diverged()
@@ -208,7 +209,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         forward = self.task.advance(state)
         if forward is not None and forward.any():
             self.engine.forward(np.flatnonzero(forward.numpy()))
-        info, shaping = self._score(action, diverged)
+        info, shaping = self._score(action, diverged, potential)
         reward = info["task_reward"] + shaping
         terminated = np.logical_or.reduce([*info["endings"].values(), diverged])
         time_limit = (self._steps >= self._limits) & ~terminated
@@ -338,14 +339,16 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             raise UsageError(f"environments {ids} have ended: reset them with options={{'reset_mask': ...}} first")
         return np.flatnonzero(self._ended) if self.autoreset_mode == AutoresetMode.NEXT_STEP else np.zeros(0, np.intp)
 
-    def _score(self, action: Tensor, diverged: NDArray[np.bool_]) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    def _score(
+        self, action: Tensor, diverged: NDArray[np.bool_], potential: Tensor | None
+    ) -> tuple[dict[str, Any], NDArray[np.float64]]:
         """The task's reward terms and endings, and the sum of the shaping; a diverged simulation earns nothing."""
         state, body, alive = self.engine.state, self.body, torch.from_numpy(~diverged)
         rewards = self.task.rewards(state, body)
         endings = self.task.terminated(state, body)
         shaping: dict[str, Tensor] = {}
         if self.aids is not None:
-            shaping = self.aids.shaping(self.task, state, body, action, self._last_action)
+            shaping = self.aids.shaping(self.task, state, body, action, self._last_action, potential)
             endings |= self.aids.terminated(state, body)
         reward_terms = {name: (term * alive).numpy() for name, term in rewards.items()}
         shaping_terms = {name: (term * alive).numpy() for name, term in shaping.items()}

@@ -12,8 +12,10 @@ from rodent.physics import CONTROL_TIMESTEP
 
 Array = NDArray[np.float64]
 
-_STRIDE_BAND = (1.0, 15.0)  # Hz; real rats stride at about 2 to 10 Hz
 _STILL = 0.1  # m/s; below it there is no gait to measure
+_STRIDE_BAND = (1.0, 15.0)  # Hz; wide enough for any gait of an animal of this size
+_SPEEDS = (_STILL, 0.4, 0.7, 1.0)  # m/s; rats gallop from 0.6 to 0.75 m/s on (doi:10.1242/jeb.204.15.2717)
+_WINDOW = 64  # control steps (1.28 s) of which strides are told by their speed
 _TREMOR_FREQUENCY = 12.0  # Hz; above it lies vibration rather than locomotion
 _SHORTEST = 50  # control steps (1 s) from which a spectrum is estimated
 _TRUNK = (
@@ -43,6 +45,7 @@ def measure_episode(model: mujoco.MjModel, body: Body, qpos: Array, actions: Arr
         speed: mean horizontal speed of the torso over windows of 0.2 s, m/s.
         forward_velocity: net displacement along world x by time, m/s.
         stride_hz: median over paws of the strongest frequency of fore-aft paw motion; None where the rat stood still.
+        stride_hz_0.1_to_0.4, ...: the mean of the same over windows of 1.28 s in which the rat was so fast, m/s.
         belly_contact: share of steps in which trunk or head touched the world.
         upside_down: share of steps in which the torso's z axis pointed below the horizon.
         action_roughness: RMS change of the action between steps over the action's RMS deviation from its mean.
@@ -57,6 +60,7 @@ def measure_episode(model: mujoco.MjModel, body: Body, qpos: Array, actions: Arr
         "speed": speed,
         "forward_velocity": float((root[-1, 0] - root[0, 0]) / seconds),
         "stride_hz": _stride_frequency(paws) if speed is not None and speed > _STILL else None,
+        **_strides_by_speed(paws, root),
         "belly_contact": float(belly.mean()),
         "upside_down": float((up < 0).mean()),
         "action_roughness": _roughness(actions),
@@ -109,6 +113,19 @@ def _stride_frequency(paws: Array) -> float | None:
     )
     band = (frequency >= _STRIDE_BAND[0]) & (frequency <= _STRIDE_BAND[1])
     return float(np.median(frequency[band][power[band].argmax(axis=0)]))
+
+
+def _strides_by_speed(paws: Array, root: Array) -> dict[str, float | None]:
+    """The mean stride frequency of half-overlapping windows, by the speed in the window."""
+    windows = [slice(at, at + _WINDOW) for at in range(0, len(paws) - _WINDOW + 1, _WINDOW // 2)]
+    speeds = np.array([_speed(root[each]) for each in windows])
+    strides = np.array([_stride_frequency(paws[each]) for each in windows])
+    found: dict[str, float | None] = {}
+    for low, high in zip(_SPEEDS, (*_SPEEDS[1:], np.inf), strict=True):
+        name = f"stride_hz_{low}_to_{high}" if np.isfinite(high) else f"stride_hz_above_{low}"
+        mine = strides[(speeds > low) & (speeds <= high)]
+        found[name] = float(mine.mean()) if len(mine) else None
+    return found
 
 
 def _roughness(actions: Array) -> float | None:

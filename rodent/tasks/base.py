@@ -213,7 +213,10 @@ class Task(ABC):
         """Speed (envs,) in m/s towards where the task leads, for training aids; it may read the `chart`."""
 
     def nearness(self, state: State, body: Body) -> Tensor:
-        """How near a paw is to what it should touch now, (envs,) from 0 to 1, for training aids: 0 without such."""
+        """How near a paw is to what it should touch now, (envs,) from 0 to 1, for training aids, which pay its change.
+
+        It is 1 after the touch, and stays the same in tasks where nothing is to be touched.
+        """
         del body
         return torch.zeros_like(state.time)
 

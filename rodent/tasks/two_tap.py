@@ -236,13 +236,13 @@ class TwoTap(Task):
         return speed_along(offset, state, body) * (offset[:, :2].norm(dim=1) > REACH)
 
     def nearness(self, state: State, body: Body) -> Tensor:
-        """Of a hand to the orb; nothing while a tap would be too soon, or one has been missed."""
+        """Of a hand to the orb; 1 while a tap would be too soon, or when the orb has no more to give."""
         memory = state.memory
         waited = state.time - memory["first_time"]
         open_ = (memory["phase"] == Phase.TAPPED_ONCE) & (waited >= memory["interval"] - memory["tolerance"])
         hands = state.xpos[:, torch.from_numpy(body.paws[:2])]
         distance = (hands - memory["orb"][:, None]).norm(dim=-1).amin(1)
-        return (-distance / NEAR).exp() * (open_ | (memory["phase"] == Phase.UNTAPPED))
+        return torch.where(open_ | (memory["phase"] == Phase.UNTAPPED), (-distance / NEAR).exp(), 1.0)
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def orb(state: State) -> Tensor:

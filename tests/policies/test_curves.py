@@ -40,6 +40,16 @@ def test_runs_given_one_by_one_are_taken_together_if_they_share_a_configuration(
     assert [(c.label, c.seeds) for c in read_curves([*runs, other]) if c.measure == "reward"] == [("a", 2), ("c", 1)]
 
 
+def test_ends_before_the_time_limit_are_counted_over_spans_of_the_run(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", 0, 1.0)
+    rows = ["steps,seconds,reward,ended.fell,ended.diverged,ended.time_limit"]
+    rows += [f"{100 * i},{60 * i},1,{i % 2},1,5" for i in range(1, 401)]
+    (run / "metrics.csv").write_text("\n".join(rows) + "\n")
+    (curve,) = (each for each in read_curves([run]) if each.measure == "early_ends")
+    np.testing.assert_allclose(curve.steps, 1000.0 * np.arange(1, 41))
+    np.testing.assert_allclose(curve.mean, 15.0)  # ten by divergence and five by a fall in a thousand steps
+
+
 def test_a_single_seed_has_no_interval(tmp_path: Path) -> None:
     (curve, _) = read_curves([write_run(tmp_path / "a", 0, 1.0)])
     assert np.isnan(curve.low).all()

@@ -263,6 +263,14 @@ def test_a_card_tells_each_tasks_returns_and_movement_beside_experts_and_an_untr
     assert "![Film, run](film-run.gif)" in card and "![Film, maze-forage](film-maze-forage.gif)" in card
 
 
+def test_what_is_shipped_is_small() -> None:
+    def megabytes(folder: Path) -> float:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+    assert all(megabytes(folder) < 10 for folder in shipped_policies().values())
+    assert megabytes(Path(__file__).parents[2] / "assets") < 60
+
+
 @pytest.mark.parametrize("folder", shipped_policies().values(), ids=lambda folder: folder.name)
 def test_a_shipped_card_tells_what_its_description_holds(folder: Path) -> None:
     held, card = (folder / "README.md").read_text(), Policy.load(folder).card()

@@ -46,6 +46,21 @@ def test_stride_frequency_is_that_of_the_hips_and_shoulders(env):
     assert measure(env, qpos)["stride_hz"] == pytest.approx(4.0, abs=0.1)
 
 
+def test_stride_frequency_is_told_by_the_speed_at_which_it_was_met(env):
+    qpos = np.concatenate([standing(env), standing(env)])
+    fast = np.arange(2 * STEPS) >= STEPS
+    qpos[:, 0] = np.cumsum(np.where(fast, 0.9, 0.2)) * CONTROL_TIMESTEP
+    phase = 2 * np.pi * np.cumsum(np.where(fast, 5.0, 2.5)) * CONTROL_TIMESTEP
+    names = [joint.name for joint in env.body.joints]
+    for joint in ("hip_L_extend", "hip_R_extend", "shoulder_L", "shoulder_R"):
+        qpos[:, env.body.joints[names.index(f"walker/{joint}")].qpos] += 0.3 * np.sin(phase)
+    found = measure(env, qpos)
+    assert found["stride_hz_0.1_to_0.4"] == pytest.approx(2.5, abs=0.2)
+    assert found["stride_hz_0.7_to_1.0"] == pytest.approx(5.0, abs=0.3)
+    assert found["stride_hz_above_1.0"] is None
+    assert measure(env, qpos[:50])["stride_hz_0.1_to_0.4"] is None
+
+
 def test_a_rat_that_stands_still_has_no_stride_frequency(env):
     assert measure(env, standing(env))["stride_hz"] is None
 

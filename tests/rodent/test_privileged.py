@@ -153,8 +153,8 @@ def test_it_pays_nothing_where_a_hand_reaches_the_orb():
     [(Phase.UNTAPPED, 0, True), (Phase.TAPPED_ONCE, 0.3, False), (Phase.TAPPED_ONCE, 0.8, True),
      (Phase.TAPPED_TOO_SOON, 0.8, False), (Phase.NO_SECOND_TAP, 1.5, False)],
 )  # fmt: skip
-def test_an_aid_pays_for_a_hand_near_the_orb_while_a_tap_is_due(phase, waited, due):
-    env = RodentVectorEnv("two-tap", 2, privileged=True, aids=TrainingAids(reach=0.5))
+def test_a_hand_can_come_nearer_to_the_orb_while_a_tap_is_due(phase, waited, due):
+    env = RodentVectorEnv("two-tap", 2, privileged=True)
     env.reset(seed=0)
     state, hands = env.engine.state, torch.from_numpy(env.body.paws[:2])
     state.memory["phase"][:] = int(phase)
@@ -162,15 +162,37 @@ def test_an_aid_pays_for_a_hand_near_the_orb_while_a_tap_is_due(phase, waited, d
     state.memory["orb"].copy_(state.xpos[:, hands[1]] + torch.tensor([[0.05, 0, 0], [0, 0, 1]]))
     near, far = env.task.nearness(state, env.body).tolist()
     nearest = (state.xpos[:, hands] - state.memory["orb"][:, None]).norm(dim=-1).amin(1)
-    assert near == pytest.approx(math.exp(-float(nearest[0]) / NEAR) if due else 0)
-    assert far < 1e-4
-    assert "reach" in env.step(np.zeros((2, 38)))[-1]["shaping_terms"]
+    assert near == pytest.approx(math.exp(-float(nearest[0]) / NEAR) if due else 1)
+    assert far < 1e-4 if due else far == 1
 
 
-def test_where_nothing_is_to_be_touched_nearness_pays_nothing():
-    env = RodentVectorEnv("run", 2)
+def test_an_aid_pays_for_the_way_of_a_hand_to_the_orb_and_takes_it_back_on_the_way_from_it():
+    env = RodentVectorEnv("two-tap", 1, "fast", privileged=True, aids=TrainingAids(reach=0.5))
     env.reset(seed=0)
-    assert env.task.nearness(env.engine.state, env.body).tolist() == [0, 0]
+    state, rng, paid = env.engine.state, np.random.default_rng(0), []
+    state.memory["orb"].copy_(state.xpos[:, env.body.paws[0]] + torch.tensor([[0.1, 0, 0.1]]))
+    first = env.task.nearness(state, env.body)
+    for _ in range(25):
+        paid.append(env.step(rng.uniform(-1, 1, (1, 38)))[-1]["shaping_terms"]["reach"])
+    assert state.memory["phase"] == Phase.UNTAPPED and max(paid) > 0 > min(paid)
+    assert sum(paid) == pytest.approx(0.5 * (env.task.nearness(state, env.body) - first).numpy())
+
+
+def test_a_tap_is_paid_the_rest_of_the_way_and_a_new_orb_costs_nothing():
+    env = RodentVectorEnv("two-tap", 1, "fast", privileged=True, aids=TrainingAids(reach=0.5))
+    env.reset(seed=0)
+    memory = env.engine.state.memory
+    before = float(env.task.nearness(env.engine.state, env.body))
+    memory["touched"][:], memory["touch_time"][:] = True, 0.0
+    assert env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["reach"] == pytest.approx(0.5 * (1 - before))
+    memory["due"][:] = True
+    assert abs(env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["reach"]) < 0.05
+
+
+def test_where_nothing_is_to_be_touched_nothing_is_paid_for_coming_nearer():
+    env = RodentVectorEnv("run", 2, aids=TrainingAids(reach=0.5), privileged=True)
+    env.reset(seed=0)
+    assert env.step(np.ones((2, 38)))[-1]["shaping_terms"]["reach"].tolist() == [0, 0]
 
 
 def test_it_needs_what_privileged_senses_know():
