@@ -17,8 +17,9 @@ from analysis.inputs import Array, same_length
 from analysis.nwb_film import recorded_states, recorded_task, remembered
 from analysis.recording import Session
 from rodent.errors import UsageError
+from rodent.painting import Picture
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.rendering import Picture, Renderer, probe
+from rodent.rendering import Renderer, probe
 from rodent.tasks import episode_rng
 from rodent.video import Film, draw_overlay, draw_states
 

@@ -16,7 +16,7 @@ from analysis.recording import Session
 from policies.plain import build
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
-from rodent.rendering import Picture
+from rodent.painting import Picture
 from rodent.tasks import Task
 from rodent.vision import SIZE, VisionSettings
 

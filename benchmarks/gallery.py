@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from rodent.env import RodentVectorEnv
-from rodent.rendering import Picture, Renderer, update_positions
+from rodent.painting import Picture, update_positions
+from rodent.rendering import Renderer
 from rodent.tasks import episode_rng
 
 WIDTH, HEIGHT, EYE, CAPTION, MARGIN = 240, 200, 240, 24, 4  # pixels

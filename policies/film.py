@@ -15,10 +15,11 @@ from policies.observation import ObservationSpec
 from policies.play import Episode, play
 from policies.policy import Policy
 from rodent.body import Body, describe
+from rodent.cameras import CAMERAS
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.rendering import CAMERAS, probe
+from rodent.rendering import probe
 from rodent.tasks import episode_rng, make_task
 from rodent.video import Film, Telemetry, film_states
 from rodent.viewer import display, view
@@ -45,7 +46,7 @@ def film_policy(
         policy: a policy, a run folder, or the name of a shipped policy.
         output: .mp4, .webm or .gif.
         task: the task (None: the policy's own).
-        camera: one of `rodent.rendering.CAMERAS`.
+        camera: one of `rodent.cameras.CAMERAS`.
         seconds: length of the film at most; it ends with the episode.
         seed: of the world and the start.
         episode: which episode of the seed.

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rodent.engine import State
-from rodent.rendering import Picture, Renderer, update_positions
+from rodent.painting import Picture, update_positions
+from rodent.rendering import Renderer
 from rodent.tasks import Task
 from rodent.tasks.base import Origin, arena_rng
 

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from rodent.cameras import CAMERAS, Follower
 from rodent.errors import UsageError
+from rodent.painting import Picture, update_positions
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.rendering import CAMERAS, Backend, Follower, Picture, Renderer, update_positions
+from rodent.rendering import Backend, Renderer
 
 # What ffmpeg is told for each kind of file: codec, pixel format, and the rest.
 _ENCODINGS: dict[str, tuple[str, str, list[str]]] = {

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from rodent.body import TORSO
 from rodent.errors import UsageError
+from rodent.painting import update_positions
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.rendering import update_positions
 
 
 def display() -> str | None:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from rodent.body import PREFIX
 from rodent.engine import State
 from rodent.errors import UsageError
+from rodent.painting import update_positions
 from rodent.randomisation import RANDOMISED, Randomisation, add_textures
-from rodent.rendering import Renderer, probe, update_positions
+from rodent.rendering import Renderer, probe
 from rodent.tasks import Task
 from rodent.tasks.base import Look
 

@@ -13,8 +13,9 @@ COMPOSITION_ROOT = ROOT / "rodent" / "cli.py"
 ORDER = [
     "errors", "flags", "opengl", "registration", "__init__", "body", "physics", "arenas", "engine", "senses",
     "tasks/parameters", "tasks/base", "tasks/run", "tasks/run_gaps", "tasks/escape_bowl", "tasks/two_tap",
-    "tasks/maze_forage", "tasks/__init__", "aids", "symmetry", "rendering", "scenes", "pool", "randomisation", "vision",
-    "env", "dm_control_env",
+    "tasks/maze_forage", "tasks/__init__", "aids", "symmetry",
+    "cameras", "painting", "ruler", "gl_painter", "warp_painter", "rendering", "scenes",
+    "pool", "randomisation", "vision", "env", "dm_control_env",
     "measures", "machine", "stopwatch", "describe", "bench", "video", "viewer", "doctor", "cli", "__main__",
 ]  # fmt: skip
 

@@ -2,7 +2,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from rodent.rendering import update_positions
+from rodent.painting import update_positions
 from rodent.tasks import make_task
 
 

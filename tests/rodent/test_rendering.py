@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from rodent.body import TORSO
+from rodent.cameras import CAMERAS, Follower
 from rodent.errors import UsageError
-from rodent.rendering import CAMERAS, Backend, Follower, Renderer, probe, update_positions
+from rodent.painting import update_positions
+from rodent.rendering import Backend, Renderer, probe
 
 RAYS = Backend("warp")
 
