@@ -1,0 +1,70 @@
+"""What sets tasks apart, or what a layer tells of them, belongs to the null."""
+
+import numpy as np
+import pytest
+from made import APART, Made, run_stage
+
+from analysis.dealing import CONTROL
+from analysis.report.stages.decoding import decoding, gain
+
+
+def test_a_gain_is_tested_over_episodes():
+    rng = np.random.default_rng(0)
+    totals = np.full(12, 10.0)
+    better = gain(4 + rng.random(12), 6 + rng.random(12), totals, "untrained network", 0)
+    assert better.value == pytest.approx(0.2, abs=0.05) and better.beat == ("swapped with untrained network",)
+    alike = gain(5 + rng.random(12), 5 + rng.random(12), totals, "inputs", 0)
+    assert not alike.beat and alike.interval[0] < 0 < alike.interval[1]
+
+
+@pytest.mark.parametrize("name", ["tuning", "information", "encoding", "decoding", "axes", "similarity"])
+def test_what_sets_tasks_apart_belongs_to_the_null(name, without_body):
+    found = [
+        (each.measure, each.estimate)
+        for each in run_stage(name, Made()).findings
+        if each.layer.startswith("policy.0") and CONTROL in each.estimate.nulls and each.variable in APART
+    ]
+    effects = [(measure, estimate) for measure, estimate in found if measure != "mean unique variance explained"]
+    assert effects
+    for measure, estimate in effects:
+        assert estimate.value > 0.3, measure  # tasks alone account for it
+        assert np.median(estimate.nulls[CONTROL]) == pytest.approx(estimate.value, abs=0.1), measure
+
+
+def test_layers_that_only_know_the_task_are_not_alike(without_body):
+    made, rng = Made(), np.random.default_rng(1)
+    made.layers, first = ("policy.0", "policy.1"), made.activity
+    second = np.abs(6.0 * (made.tasks == "run")[:, None] + rng.normal(size=first.shape))
+    both = {"policy.0": first, "policy.1": second}
+    made.layer = lambda name, rows=None: both[name] if rows is None else both[name][rows]
+    found = [each for each in run_stage("similarity", made).findings if each.interval_over == "clusters"]
+    (cka,) = (each.estimate for each in found if each.variable == "layer policy.1" and "unbiased" in each.measure)
+    (rsa,) = (each.estimate for each in found if "RSA" in each.measure and each.variable == "layer policy.1")
+    for estimate in (cka, rsa):
+        ((control, null),) = estimate.nulls.items()
+        assert estimate.value > 0.5 and "permuted within blocks" in control
+        assert np.median(null) == pytest.approx(estimate.value, abs=0.1)
+
+
+def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
+    (told,) = (
+        each.estimate
+        for each in run_stage("decoding", Made()).findings
+        if each.measure == "balanced accuracy" and each.variable == "task" and each.layer == "policy.0"
+    )
+    assert told.value > 0.95 and np.median(told.nulls[CONTROL]) < 0.8 and told.beat == (CONTROL,)
+
+
+def test_behaviours_are_told_apart_by_name_and_those_that_are_too_rare_are_not_estimable(without_body):
+    made, labels = Made(), np.tile(np.repeat([0, 1], 30), 12)
+    labels[:25], labels[[100, 200]], labels[300:310] = 2, 3, -1
+    doing = {"labels": labels, "names": np.array(["1: walk", "2: run", "3: rest", "4: rear"])}
+    found = {
+        (each.variable, each.layer): each.estimate
+        for each in decoding(made, {"behaviour": doing}, 0).findings
+        if each.measure == "balanced accuracy" and each.variable.startswith("behaviour")
+    }
+    assert found.pop(("behaviour 3: rest", "")).reason == "25 steps in 1 episode; needs 20 in two"
+    assert found.pop(("behaviour 4: rear", "")).reason == "2 steps in 2 episodes; needs 20 in two"
+    assert {variable for variable, _ in found} == {"behaviour"}  # of those that are left
+    assert found["behaviour", "policy.0"].estimable
