@@ -86,7 +86,7 @@ def row(name: str, env: RodentVectorEnv, ground: Ground, flags: Flags) -> dict[s
     """How many rats are upright, and run, at the end."""
     policy, state = Policy.load(flags.policy), env.engine.state
     height = list(policy.senses.units(HEIGHT))
-    observation, *_ = env.step(np.zeros((flags.rats, env.action_space.shape[-1])))
+    observation, *_ = env.step(np.zeros((flags.rats, len(policy.action_names))))
     speeds, steps = [], round(flags.seconds * 50)
     for _ in range(steps):
         senses = policy.senses.flatten(observation).clone()
