@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GroupKFold
 
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.encoding import episode_errors
-from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, not_estimable
+from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, episode_folds, not_estimable
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
 
 _DEALT = 100  # orders at a time: bounds the memory
@@ -119,7 +118,7 @@ def _class_reason(names: NDArray, classes: Labels, groups: Labels, folds: int) -
     episodes = [len(np.unique(groups[classes == index])) for index in range(len(names))]
     if min(episodes) < 2:
         return f"class {names[np.argmin(episodes)]} is in one episode; needs two"
-    fewest = min(len(train) for train, _ in _folds(groups, folds))
+    fewest = min(len(train) for train, _ in episode_folds(groups, folds))
     return "" if fewest > len(names) else f"{fewest} steps to learn {len(names)} classes from; needs more than classes"
 
 
@@ -148,16 +147,11 @@ def _explained_of(
     return 1 - errors / totals
 
 
-def _folds(groups: Labels, folds: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Steps to learn from and steps to be told, of whole episodes."""
-    yield from GroupKFold(min(folds, int(groups.max()) + 1)).split(groups, groups=groups)
-
-
 def _accuracy(
     units: Array, classes: Labels, groups: Labels, folds: int, rng: np.random.Generator | None = None
 ) -> tuple[float, tuple[float, float]]:
     predicted = np.full(len(classes), -1)
-    for train, test in _folds(groups, folds):
+    for train, test in episode_folds(groups, folds):
         if np.ptp(classes[train]) == 0:
             predicted[test] = classes[train][0]  # all that this training set can teach
             continue

@@ -12,11 +12,17 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from pydmd import BOPDMD, HankelDMD
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold
 
 from analysis.controls import shift_within_episodes
 from analysis.drawing import axes_or_new, plot_estimates
-from analysis.inference import Estimate, bootstrap_weights, episode_sums, not_estimable, percentile_interval
+from analysis.inference import (
+    Estimate,
+    bootstrap_weights,
+    episode_folds,
+    episode_sums,
+    not_estimable,
+    percentile_interval,
+)
 from analysis.inputs import Array, Labels, codes, first_reason, matrix
 from rodent.errors import UsageError
 
@@ -214,7 +220,7 @@ def _reason(values: Array, rank: int, delays: int) -> str:
 def _held_out(now: Array, change: Array, group: Labels, alpha: float, folds: int) -> tuple[Array, Array]:
     """Squared errors and totals of each episode."""
     errors, totals = np.zeros((2, len(now)))
-    for train, test in GroupKFold(min(folds, int(group.max()) + 1)).split(now, groups=group):
+    for train, test in episode_folds(group, folds):
         predicted = Ridge(alpha=alpha).fit(now[train], change[train]).predict(now[test]).reshape(len(test), -1)
         errors[test] = np.square(change[test] - predicted).sum(axis=1)
         totals[test] = np.square(change[test] - change[train].mean(axis=0)).sum(axis=1)

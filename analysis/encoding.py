@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import GroupKFold
 
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import axes_or_new
-from analysis.inference import UnitEstimates, explained_interval
+from analysis.inference import UnitEstimates, episode_folds, explained_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix, same_length
 from rodent.errors import UsageError
 
@@ -104,7 +103,7 @@ def episode_errors(features: Array, targets: Array, groups: Labels, folds: int, 
     """
     count, of = int(groups.max()) + 1, np.repeat(np.arange(sets), targets.shape[1] // sets)
     squares = np.zeros_like(targets)
-    for train, test in GroupKFold(min(folds, count)).split(features, groups=groups):
+    for train, test in episode_folds(groups, folds):
         predicted = np.broadcast_to(targets[train].mean(axis=0), (len(test), targets.shape[1]))
         if features.shape[1]:
             scaled, held = _scaled(features[train], features[test])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.model_selection import GroupKFold
 
 from analysis.inputs import Array, Labels
 from rodent.errors import UsageError
@@ -149,6 +150,11 @@ def resampled_rows(episodes: Labels, rng: np.random.Generator) -> NDArray[np.int
     """The steps of as many episodes as there are, drawn with replacement."""
     names = np.unique(episodes)
     return np.concatenate([np.flatnonzero(episodes == name) for name in rng.choice(names, size=len(names))])
+
+
+def episode_folds(episodes: Labels, folds: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Steps to learn from and steps held out, of whole episodes 0, 1, ...; at most as many folds as episodes."""
+    return GroupKFold(min(folds, int(episodes.max()) + 1)).split(episodes, groups=episodes)
 
 
 def explained_interval(errors: Array, totals: Array, draws: int, rng: np.random.Generator) -> Array:

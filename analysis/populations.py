@@ -9,11 +9,17 @@ import skdim
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA, FactorAnalysis
-from sklearn.model_selection import GroupKFold
 
 from analysis.dealing import Dealing
 from analysis.drawing import axes_or_new
-from analysis.inference import Estimate, UnitEstimates, not_estimable, percentile_interval, resampled_rows
+from analysis.inference import (
+    Estimate,
+    UnitEstimates,
+    episode_folds,
+    not_estimable,
+    percentile_interval,
+    resampled_rows,
+)
 from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix
 
 _CONTROL = "units of other episodes"
@@ -145,7 +151,7 @@ def shared_variance(
         shared = UnitEstimates(nothing[0], _CONTROL, nothing, np.repeat(nothing, 2, 0), reasons)
         return SharedVariance(nothing, shared, np.full(1, np.nan), 0)
     wanted, tried = units[:, known], range(1, min(most_factors, len(known) - 1) + 1)
-    split = list(GroupKFold(min(folds, int(groups.max()) + 1)).split(wanted, groups=groups))
+    split = list(episode_folds(groups, folds))
     likelihood = np.array(
         [np.mean([_fitted(wanted[a], n, tol=1e-2).score(wanted[b]) for a, b in split]) for n in tried]
     )

@@ -7,6 +7,7 @@ the bowl's own starts, its rest pose in any orientation, on flat ground; the sam
 with its sense of height told above the ground and not above the bowl's lowest point.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from policies.policy import Policy
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
+from rodent.physics import CONTROL_TIMESTEP
 from rodent.tasks import make_task
 from rodent.tasks.escape_bowl import TERRAIN_SIZE, EscapeBowl
 
@@ -87,14 +89,14 @@ def row(name: str, env: RodentVectorEnv, ground: Ground, flags: Flags) -> dict[s
     policy, state = Policy.load(flags.policy), env.engine.state
     height = list(policy.senses.units(HEIGHT))
     observation, *_ = env.step(np.zeros((flags.rats, len(policy.action_names))))
-    speeds, steps = [], round(flags.seconds * 50)
+    speeds, steps = [], round(flags.seconds / CONTROL_TIMESTEP)
     for _ in range(steps):
         senses = policy.senses.flatten(observation).clone()
         below = ground(state.xpos[:, env.body.torso, :2].numpy())
         senses[:, height] -= torch.from_numpy(below[:, None]).to(senses.dtype)
         observation, *_ = env.step(policy.agent.step(senses, {})[0].mean.clamp(-1, 1))
         speeds.append(np.linalg.norm(observation["walker/sensors_velocimeter"], axis=1))
-    last, up = np.mean(speeds[-50:], axis=0), state.xmat[:, env.body.torso, 8].numpy()
+    last, up = np.mean(speeds[-round(1 / CONTROL_TIMESTEP) :], axis=0), state.xmat[:, env.body.torso, 8].numpy()
     told = {"runs": float((last > RUNNING).mean()), "upright": float((up > UPRIGHT).mean())}
     print(name, told, flush=True)
     return {"condition": name, **told, "m_per_s": round(float(last.mean()), 3)}
@@ -111,7 +113,7 @@ def main(flags: Flags) -> None:
     write_result(
         flags.output,
         {
-            "command": f"python benchmarks/getting_up.py {flags.policy} --rats {flags.rats} --seconds {flags.seconds}",
+            "command": " ".join(["python", *sys.argv]),
             "machine": describe_machine(),
             "rows": rows,
         },

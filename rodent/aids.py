@@ -94,7 +94,7 @@ class TrainingAids:
         body: Body,
         action: Tensor,
         previous: Tensor,
-        before: Tensor | None = None,
+        before: Tensor | None,
     ) -> dict[str, Tensor]:
         """Named shaping terms, each (envs,), with their weights applied.
 
@@ -104,7 +104,7 @@ class TrainingAids:
             body: tables of the rat.
             action: (envs, 38), the action of this step.
             previous: (envs, 38), the action of the step before.
-            before: (envs,), the `potential` before the step.
+            before: (envs,), the `potential` before the step; None if there is none.
         """
         terms = {}
         if self.upright:
