@@ -87,7 +87,7 @@ def read_curves(runs: Sequence[Path]) -> list[Curve]:
             config, rows = _read_run(folder)
             owners = [""] if len(config.task) == 1 else [f"{task}." for task in config.task]
             for owner in owners:
-                _count_early_ends(rows, owner)
+                _count_early_ends(rows, owner, share=1 / len(owners))
             key = str({name: value for name, value in to_json(config).items() if name not in CHANGEABLE | {"seeds"}})
             groups.setdefault(key, []).append(rows)
             labels.setdefault(key, run.resolve().name)
@@ -112,8 +112,11 @@ def _read_run(folder: Path) -> tuple[TrainConfig, list[dict[str, float]]]:
     return load_yaml(folder / CONFIG_FILE), rows
 
 
-def _count_early_ends(rows: list[dict[str, float]], owner: str) -> None:
-    """Add to the last row of each span of a run how many episodes something other than time ended, per 1,000 steps."""
+def _count_early_ends(rows: list[dict[str, float]], owner: str, share: float) -> None:
+    """Add to the last row of each span of a run how many episodes something other than time ended, per 1,000 steps.
+
+    The steps are those of the task itself, which has a share of the environments.
+    """
     causes = [name for name in rows[0] if name.startswith(f"{owner}ended.") and not name.endswith(".time_limit")]
     if not causes:
         return
@@ -122,7 +125,7 @@ def _count_early_ends(rows: list[dict[str, float]], owner: str) -> None:
     for row in counted:
         ends += sum(row.get(cause, 0.0) for cause in causes)
         if (steps := row["steps"] - begun) >= span:
-            row[f"{owner}early_ends"] = 1000 * ends / steps
+            row[f"{owner}early_ends"] = 1000 * ends / (share * steps)
             ends, begun = 0.0, row["steps"]
 
 

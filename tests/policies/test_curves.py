@@ -50,6 +50,15 @@ def test_ends_before_the_time_limit_are_counted_over_spans_of_the_run(tmp_path: 
     np.testing.assert_allclose(curve.mean, 15.0)  # ten by divergence and five by a fall in a thousand steps
 
 
+def test_early_ends_of_a_task_are_counted_in_its_own_steps(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", 0, 1.0, task=("run", "two-tap"))
+    rows = ["steps,seconds,run.reward,run.ended.fell,two-tap.reward,two-tap.ended.fell"]
+    rows += [f"{1000 * i},{60 * i},1,1,1,3" for i in range(1, 401)]
+    (run / "metrics.csv").write_text("\n".join(["reward," + rows[0], *("1," + row for row in rows[1:])]) + "\n")
+    ends = {curve.measure: curve.mean[0] for curve in read_curves([run]) if curve.measure.endswith("early_ends")}
+    assert ends == {"run.early_ends": 2, "two-tap.early_ends": 6}  # each task has 500 of the thousand steps of a row
+
+
 def test_a_single_seed_has_no_interval(tmp_path: Path) -> None:
     (curve, _) = read_curves([write_run(tmp_path / "a", 0, 1.0)])
     assert np.isnan(curve.low).all()
