@@ -46,7 +46,7 @@ def flow_field(
     """Mean velocity on a grid, and whether two halves of the episodes agree on it.
 
     Args:
-        states: (steps, 2), as the first two principal components.
+        states: (steps, 2), as the first two principal components; (steps, 1) of a population that has but one.
         episodes: (steps,) labels; no velocity spans two of them.
         timestep: s.
         bins: in each direction.
@@ -55,11 +55,13 @@ def flow_field(
         seed: of the draws.
     """
     plane = matrix(states, "states")
-    if plane.shape[1] != 2:
+    if plane.shape[1] > 2:
         raise UsageError(f"states have {plane.shape[1]} columns; give two, such as two principal components")
     groups = codes(episodes, len(plane), "episodes")
     inside = np.flatnonzero(groups[1:] == groups[:-1])
-    if reason := first_reason(plane, 3) or ("" if len(inside) else "no episode has two steps"):
+    reason = first_reason(plane, 3) or ("" if len(inside) else "no episode has two steps")
+    reason = reason or ("" if plane.shape[1] == 2 else "rank 1; needs 2")
+    if reason:
         nothing = np.full((bins, bins, 2), np.nan)
         edge = np.full(bins + 1, np.nan)
         return FlowField(nothing, np.zeros((bins, bins), dtype=np.int64), (edge, edge), not_estimable(reason))

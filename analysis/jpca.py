@@ -25,6 +25,7 @@ class JPCA:
     Attributes:
         planes: (planes, 2, units) orthonormal pairs, the fastest first.
         frequencies: of each plane, Hz.
+        variances: share of the variance of the leading components that is in each plane: the fastest may hold little.
         skew_r2: variance of the velocity that rotations alone explain. One null deals each principal component's
             paths to other conditions by itself, which keeps all paths and breaks the phase between components. The
             other draws states of greatest entropy with the same covariances over conditions, steps and components.
@@ -35,6 +36,7 @@ class JPCA:
 
     planes: Array
     frequencies: tuple[Estimate, ...]
+    variances: tuple[Estimate, ...]
     skew_r2: Estimate
     full_r2: Estimate
     projections: Array
@@ -79,20 +81,21 @@ def jpca(
     if reason:
         none, planes = not_estimable(reason), components // 2
         nothing = np.full((planes, 2, units), np.nan)
-        return JPCA(nothing, (none,) * planes, none, none, np.full((conditions, steps, 2), np.nan))
+        return JPCA(nothing, (none,) * planes, (none,) * planes, none, none, np.full((conditions, steps, 2), np.nan))
     reduced = centred @ basis.T
     rng = np.random.default_rng(seed)
     nulls = _nulls(reduced, timestep, draws, rng) if draws else {}
     labels = np.arange(conditions) if groups is None else codes(groups, conditions, "groups")
     intervals = _intervals(reduced, timestep, labels, draws, rng)
-    skew, full, *frequencies = (
+    skew, full, *of_planes = (
         Estimate(value, {name: null[:, i] for name, null in nulls.items()}, (low, high))
         for i, (value, low, high) in enumerate(
-            zip(_numbers(*_moments(reduced, timestep)).tolist(), *intervals.tolist(), strict=True)
+            zip(_numbers(*_moments(reduced, timestep), timestep).tolist(), *intervals.tolist(), strict=True)
         )
     )
-    found = _planes(fits(reduced, timestep)[0])[0]
-    return JPCA(found @ basis, tuple(frequencies), skew, full, reduced @ found[0].T)
+    found = _planes(fits(reduced, timestep)[0], timestep)[0]
+    frequencies, variances = tuple(of_planes[: len(found)]), tuple(of_planes[len(found) :])
+    return JPCA(found @ basis, frequencies, variances, skew, full, reduced @ found[0].T)
 
 
 def fits(states: Array, timestep: float) -> tuple[Array, Array]:
@@ -131,7 +134,7 @@ def frequencies_without(states: ArrayLike, timestep: float, components: int, gro
 
     def frequencies(chosen: Array) -> Array:
         fitted = _fits(np.tensordot(chosen, covariance, 1), np.tensordot(chosen, drive, 1))
-        return _planes(fitted[0])[1]
+        return _planes(fitted[0], timestep)[1]
 
     return frequencies(np.ones(of_group)), np.array([frequencies(left) for left in 1.0 - np.eye(of_group)])
 
@@ -145,7 +148,8 @@ def plot_jpca(result: JPCA, ax: Axes | None = None) -> Axes:
     ax.set_aspect("equal")
     ax.set_xlabel("jPC 1")
     ax.set_ylabel("jPC 2")
-    ax.set_title(f"{result.frequencies[0].value:.2f} Hz, skew R² {result.skew_r2.value:.2f}")
+    hertz, share = result.frequencies[0].value, result.variances[0].value
+    ax.set_title(f"{hertz:.2f} Hz, {share:.0%} of variance,\nskew R² {result.skew_r2.value:.2f}")
     return ax
 
 
@@ -174,21 +178,23 @@ def _moments(states: Array, timestep: float) -> tuple[Array, Array, float]:
     return x.T @ x, velocity.T @ x, float(np.square(velocity).sum())
 
 
-def _numbers(covariance: Array, drive: Array, total: float) -> Array:
-    """(2 + planes,) explained by skew-symmetric and by free dynamics, and the frequencies of the former."""
+def _numbers(covariance: Array, drive: Array, total: float, timestep: float) -> Array:
+    """(2 + 2 planes,) explained by skew-symmetric and by free dynamics; frequencies of the former, and variances."""
     found = _fits(covariance, drive)
-    return np.array([*(_share(m, covariance, drive, total) for m in found), *_planes(found[0])[1]])
+    planes, frequencies = _planes(found[0], timestep)
+    variances = np.einsum("pcx,xy,pcy->p", planes, covariance, planes) / np.trace(covariance)
+    return np.array([*(_share(m, covariance, drive, total) for m in found), *frequencies, *variances])
 
 
 def _nulls(states: Array, timestep: float, draws: int, rng: np.random.Generator) -> dict[str, Array]:
     """(draws, numbers) of `_numbers` under each null."""
     turned, outside = MaximumEntropy.of(states).turned()
     still = _moments(outside, timestep)
-    shuffled = [_numbers(*_moments(_shuffled(states, rng), timestep)) for _ in range(draws)]
+    shuffled = [_numbers(*_moments(_shuffled(states, rng), timestep), timestep) for _ in range(draws)]
     drawn = []
     for _ in range(draws):
         covariance, drive, total = _moments(turned.draw(rng), timestep)
-        drawn.append(_numbers(covariance + still[0], drive + still[1], total + still[2]))
+        drawn.append(_numbers(covariance + still[0], drive + still[1], total + still[2], timestep))
     return {"shuffled conditions": np.array(shuffled), "maximum entropy": np.array(drawn)}
 
 
@@ -196,11 +202,12 @@ def _intervals(states: Array, timestep: float, labels: Labels, draws: int, rng: 
     """(2, numbers) of `_numbers`, over groups of conditions drawn with replacement; NaN of one, or without draws."""
     groups = int(labels.max()) + 1
     if groups < 2 or not draws:
-        return np.full((2, 2 + states.shape[2] // 2), np.nan)
+        return np.full((2, 2 + 2 * (states.shape[2] // 2)), np.nan)
     each = [_moments(states[labels == group], timestep) for group in range(groups)]
     weights = bootstrap_weights(groups, draws, rng)
     sums = [np.tensordot(weights, np.array(moment), 1) for moment in zip(*each, strict=True)]
-    return percentile_interval(np.array([_numbers(*moments) for moments in zip(*sums, strict=True)]))
+    drawn = [_numbers(covariance, drive, total, timestep) for covariance, drive, total in zip(*sums, strict=True)]
+    return percentile_interval(np.array(drawn))
 
 
 def _fits(covariance: Array, drive: Array) -> tuple[Array, Array]:
@@ -217,9 +224,14 @@ def _shuffled(states: Array, rng: np.random.Generator) -> Array:
     return np.stack([rng.permutation(states[:, :, i]) for i in range(states.shape[2])], axis=2)
 
 
-def _planes(skew: Array) -> tuple[Array, Array]:
-    """(planes, 2, components) orthonormal bases of the rotation planes and their frequencies, the fastest first."""
+def _planes(skew: Array, timestep: float) -> tuple[Array, Array]:
+    """(planes, 2, components) orthonormal bases of the rotation planes and their frequencies, the fastest first.
+
+    A state that turns by an angle in a step moves along the chord, and the middle of the two lies inside of the circle:
+    their ratio is twice the tangent of half the angle. Taken for the angle itself, it would make fast planes too fast.
+    """
     values, vectors = np.linalg.eigh(1j * skew)  # Hermitian; eigenvalues come as +-omega
     order = np.argsort(-values)[: len(skew) // 2]
     planes = np.stack([vectors[:, order].real.T, vectors[:, order].imag.T], axis=1) * np.sqrt(2)
-    return np.linalg.qr(planes.transpose(0, 2, 1))[0].transpose(0, 2, 1), values[order] / (2 * np.pi)
+    hertz = np.arctan(values[order] * timestep / 2) / (np.pi * timestep)
+    return np.linalg.qr(planes.transpose(0, 2, 1))[0].transpose(0, 2, 1), hertz

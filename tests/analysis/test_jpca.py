@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from analysis.dmd import hankel_dmd
 from analysis.jpca import fits, jpca, plot_jpca, shares
 from rodent.errors import UsageError
 
@@ -47,6 +48,25 @@ def test_planted_rotations_have_their_frequencies_and_planes():
     overlap = np.linalg.svd(found.planes[0] @ basis[:, :2])[1]
     assert overlap == pytest.approx([1, 1], abs=0.01)
     plot_jpca(found)
+
+
+@pytest.mark.parametrize("hertz", [4.0, 8.0, 12.0])
+def test_fast_rotations_have_their_frequencies_as_hankel_dmd_finds_them(hertz):
+    states = rotating((hertz, 1.0))[0]
+    found = [each.value for each in jpca(states, DT, components=4, draws=0).frequencies]
+    assert found == pytest.approx([hertz, 1], rel=1e-3)
+    slow, fast = hankel_dmd(states[0], DT, rank=4, delays=2).frequencies
+    assert [fast, slow] == pytest.approx(found, rel=1e-3)
+
+
+def test_a_plane_says_how_much_of_the_variance_it_holds():
+    states, basis = rotating((2.0, 1.0), conditions=40)
+    states = states @ basis * np.repeat([0.5, 1.0], 2)  # the fast one is a fifth of the variance
+    found = jpca(states, DT, components=4, draws=40)
+    assert [each.value for each in found.variances] == pytest.approx([0.2, 0.8], abs=0.02)
+    for each in found.variances:
+        assert each.interval[0] < each.value < each.interval[1] and len(each.nulls) == 2
+    assert f"{found.variances[0].value:.0%} of variance" in plot_jpca(found).get_title()
 
 
 def test_decay_is_no_rotation():
@@ -108,7 +128,9 @@ def test_frequencies_of_noise_are_not_out_of_their_nulls():
 def test_too_low_a_rank_has_a_reason():
     states, _ = rotating(frequencies=(2.0,))
     found = jpca(states, DT, components=6)
-    assert found.skew_r2.reason.startswith("rank 2") and not any(each.estimable for each in found.frequencies)
+    assert found.skew_r2.reason.startswith("rank 2") and not any(
+        each.estimable for each in (*found.frequencies, *found.variances)
+    )
     with pytest.raises(UsageError, match="even number"):
         jpca(states, DT, components=3)
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis.dmd import LinearDynamics, bop_dmd, hankel_dmd, linear_dynamics
 from analysis.drawing import plot_estimates
 from analysis.flow import FlowField, flow_field, plot_flow
-from analysis.inference import Estimate
+from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Array, Labels
 from analysis.jpca import JPCA, frequencies_without, jpca, plot_jpca
 from analysis.paired import paired_difference
@@ -32,6 +32,7 @@ _DRAWS = {"rotation": 100, "flow": 50, "linear": 60}  # of nulls
 _ROTATION = "skew R2 (jPCA)"
 _FULL = "full R2 (linear, of the same fit)"
 _FREQUENCY = "jPCA frequency (Hz)"
+_VARIANCE = "variance in the plane (jPCA), of that of six principal components"
 _FASTER = "jPCA frequency, less that of another layer (Hz)"
 _FLOW = "flow field, variance of the velocity explained"
 _LINEAR = "linear dynamics, variance of the change explained"
@@ -48,20 +49,20 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     rotations: dict[str, dict[str, JPCA]] = {}
     flows: dict[str, dict[str, FlowField]] = {}
     linears: dict[str, dict[str, Estimate]] = {}
-    states: dict[str, dict[str, Array]] = {}
+    states: dict[str, dict[str, Array]] = {task: {} for task in source.task_names}
     steps = population_steps(source, seed)
     chosen = {task: steps[source.tasks[steps] == task] for task in source.task_names}
     for task, layer in product(source.task_names, [*source.layers, *BESIDE]):
         rows = chosen[task]
         scores, _, _ = principal(recorded(source, layer, rows), _COMPONENTS)
+        if layer in source.layers:
+            states[task][layer] = scores
         about = {"task": task, "layer": layer}
         over = (f"episodes ({told(source, rows)})", f"episodes ({windows_told(source, rows, _WINDOW, _WINDOWS)})")
-        if reason := _reason(scores):
-            for measure in (_ROTATION, _FULL, _FREQUENCY, _FLOW, _LINEAR, _MODES, _HANKEL):
-                outcome.missing(measure, reason, **about)
+        if not scores.size:
+            for measure in (_ROTATION, _FULL, _FREQUENCY, _VARIANCE, _FLOW, _LINEAR, _MODES, _HANKEL):
+                outcome.missing(measure, "constant", **about)
             continue
-        if layer in source.layers:
-            states.setdefault(task, {})[layer] = scores
         rotation, flow, linear = _moving(scores, source.episodes[rows], seed)
         outcome.findings += _findings(rotation, flow, linear, about, over)
         outcome.arrays[f"planes.{task}.{layer}"] = rotation.planes
@@ -83,10 +84,9 @@ def dynamics(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         for task, rows in chosen.items():
             known = {}
             for layer, activity in layers.items():
-                scores, _, _ = principal(activity[source.tasks[steps] == task], _COMPONENTS)
-                if not _reason(scores):
-                    known[layer] = scores
-                    again = _moving(scores, source.episodes[rows], seed, with_nulls=False)
+                known[layer], _, _ = principal(activity[source.tasks[steps] == task], _COMPONENTS)
+                if known[layer].size:
+                    again = _moving(known[layer], source.episodes[rows], seed, with_nulls=False)
                     found += _findings(*again, {"task": task, "layer": layer})
             found += _faster(known, source.episodes[rows], seed, {"task": task}, with_null=False)
         return found
@@ -122,28 +122,29 @@ def _faster(
     states: Mapping[str, Array], episodes: Labels, seed: int, about: Mapping[str, str], with_null: bool = True
 ) -> Iterator[Finding]:
     """How much faster each plane of one layer turns than that of another, in either direction, of their scores."""
-    found = {}
+    found, lacking = {}, {}
     for layer, scores in states.items():
+        if scores.shape[1] < _COMPONENTS:
+            lacking[layer] = not_estimable(f"{layer} has rank {scores.shape[1]}; needs {_COMPONENTS}")
         windows, of = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
         found[layer] = frequencies_without(windows, TIMESTEP, _COMPONENTS, of)
     for one, other in layer_pairs(list(found)):
         (first, without), (second, left) = found[one], found[other]
         for plane, difference in enumerate((first - second).tolist()):
-            estimate = Estimate(difference, {})
-            if with_null:
+            estimate = lacking.get(one) or lacking.get(other) or Estimate(difference, {})
+            if with_null and estimate.estimable:
                 parts = (without[:, plane], left[:, plane])
                 estimate = paired_difference((first[plane], second[plane]), parts, seed=seed)
             yield Finding(_FASTER, estimate, layer=one, variable=f"plane {plane + 1}, less {other}", **about)
 
 
-def _reason(scores: Array) -> str:
-    return "" if scores.shape[1] == _COMPONENTS else f"rank {scores.shape[1]}; needs {_COMPONENTS}"
-
-
 def _moving(
     scores: Array, episodes: Labels, seed: int, with_nulls: bool = True
 ) -> tuple[JPCA, FlowField, LinearDynamics]:
-    """Rotations, the flow field and linear dynamics of states; without the draws of nulls where none are wanted."""
+    """Rotations, the flow field and linear dynamics of states; without the draws of nulls where none are wanted.
+
+    Of fewer components than six no rotation is estimable, but what two tell, and linear dynamics of what there are, is.
+    """
     windows, of_episode = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
     draws = _DRAWS if with_nulls else dict.fromkeys(_DRAWS, 0)
     return (
@@ -168,6 +169,10 @@ def _findings(
         *(
             Finding(_FREQUENCY, frequency, variable=f"plane {i + 1}", **windows)
             for i, frequency in enumerate(rotation.frequencies)
+        ),
+        *(
+            Finding(_VARIANCE, share, variable=f"plane {i + 1}", **windows)
+            for i, share in enumerate(rotation.variances)
         ),
         Finding(_FLOW, flow.consistency, **steps),
         Finding(_LINEAR, linear.predicted, **steps),
@@ -210,12 +215,12 @@ def _grid(found: Mapping[str, Result], plot: Callable[[Result, Axes], Axes]) -> 
 
 _ROTATIONS = (
     "{}, {}: windows of half a second on the fastest rotation plane of each layer (jPCA on six principal components; "
-    "its frequency and the skew R² of all planes above it), beside the senses and the joints, from which rotations may "
-    "be inherited. Dots: where windows begin."
+    "its frequency, its share of their variance and the skew R² of all planes above it), beside the senses and the "
+    "joints, from which rotations may be inherited. Dots: where windows begin."
 )
 _LINEARS = (
     "{}, {}: how much of the change from step to step linear dynamics explain in held-out episodes, of each layer, the "
-    "senses and the joints; bars beside: each component shifted by itself."
+    "senses and the joints; bars beside: changes rolled within episodes; each component predicted from itself alone."
 )
 _FLOWS = (
     "{}, {}: mean velocity on the first two principal components of each layer, of senses and joint angles; grey: "

@@ -44,6 +44,7 @@ class _Asked:
     Attributes:
         rows: (n,) steps.
         features: families of features (n, columns) by name.
+        missing: families that there are none of, and why, by name.
         beside: senses and joints, as if they were layers.
         conditions: clusters of posture, each task's for itself.
         halves: the same in two halves of the episodes.
@@ -54,6 +55,7 @@ class _Asked:
     source: Source
     rows: NDArray[np.int64]
     features: Values
+    missing: Mapping[str, str]
     beside: Values
     conditions: Conditions
     halves: Conditions
@@ -97,7 +99,7 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     postures = found.clusters["pose"] if "pose" in found.clusters else next(iter(found.clusters.values()))
     conditions = Conditions.of([postures], [source.tasks[rows]])
     halves = Conditions.of_halves(postures, source.tasks[rows], source.episodes[rows])
-    asked = _Asked(source, rows, features, beside, conditions, halves, postures, found.clusters, seed)
+    asked = _Asked(source, rows, features, missing, beside, conditions, halves, postures, found.clusters, seed)
     outcome.findings += _differences(layers, asked, over)
     outcome.findings += _distances(layers, asked)
     outcome.findings += _between_layers(layers, asked)
@@ -127,7 +129,16 @@ def _of_others(layers: Values, asked: _Asked) -> list[Finding]:
 
 def _differences(layers: Values, asked: _Asked, over: str, draws: int = 1000) -> Iterator[Finding]:
     """How much more one layer goes with fast or slow kinematics than another, in either direction."""
-    for feature in (name for name in asked.features if _KINEMATICS in name and (asked.labels[name] >= 0).all()):
+    pairs = layer_pairs(list(layers))
+    for feature, reason in {**dict.fromkeys(asked.features, ""), **asked.missing}.items():
+        if _KINEMATICS not in feature:
+            continue
+        if not reason and (asked.labels[feature] < 0).any():
+            reason = "too few steps to cluster"
+        if reason:
+            told = not_estimable(reason)
+            yield from (Finding(_DIFFERENCE, told, "", one, f"{feature}, less {other}", over) for one, other in pairs)
+            continue
         behaviour, labels = asked.features[feature], asked.labels[feature]
         found = {}
         for layer, values in layers.items():
@@ -137,7 +148,7 @@ def _differences(layers: Values, asked: _Asked, over: str, draws: int = 1000) ->
                 clusters = np.unique(labels).tolist()
                 means = [cluster_means(each, labels, clusters) for each in (behaviour, values)]
                 found[layer] = linear_cka(means[0], means[1]), np.empty(0)
-        for one, other in layer_pairs(list(layers)):
+        for one, other in pairs:
             (first, without), (second, left) = found[one], found[other]
             estimate = Estimate(first - second, {})
             if draws:

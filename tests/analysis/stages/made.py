@@ -86,3 +86,23 @@ class Few(Made):
         self.activity[:, :3] += 3 * np.sin(2 * self.kinematics["height (m)"])[:, None]
         self.activity /= self.activity.std(axis=0)
         self.senses = rng.normal(size=(720, 8))
+
+
+class Fast(Made):
+    """A core that turns at 2 Hz and a policy that turns at 5, of which the latter alone goes with the posture."""
+
+    layers = ("core.h", "policy.0")
+
+    def __init__(self):
+        super().__init__()
+        rng, steps = np.random.default_rng(7), np.tile(np.arange(60), 12)
+        self.values = {}
+        for layer, cycles in (("core.h", (2, 1, 0.5)), ("policy.0", (5, 4, 3))):
+            start = np.repeat(rng.uniform(0, 6, size=(12, 3)), 60, axis=0)
+            turn = 2 * np.pi * 0.02 * steps[:, None] * np.array(cycles) + start
+            path = np.concatenate([np.cos(turn), np.sin(turn)], axis=1)
+            self.values[layer] = path @ rng.normal(size=(6, 8)) + 0.02 * rng.normal(size=(720, 8))
+        self.senses = self.values["policy.0"] + 0.1 * rng.normal(size=(720, 8))
+
+    def layer(self, name, rows=None):
+        return self.values[name] if rows is None else self.values[name][rows]

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from made import LAYERS, Made, Turned, noises, run_stage
+from made import LAYERS, Fast, Made, Turned, noises, run_stage
 
 from analysis.report.stages import STAGES
 from analysis.report.stages.untrained import UNTRAINED, beside_untrained
@@ -46,26 +46,6 @@ def test_what_tasks_share_stands_beside_untrained_networks(without_body, monkeyp
         "correlation of dissimilarities between tasks (RSA)",
     }
     assert {each.layer for each in found} == {"policy.0"}
-
-
-class Fast(Made):
-    """A core that turns at 2 Hz and a policy that turns at 5, of which the latter alone goes with the posture."""
-
-    layers = ("core.h", "policy.0")
-
-    def __init__(self):
-        super().__init__()
-        rng, steps = np.random.default_rng(7), np.tile(np.arange(60), 12)
-        self.values = {}
-        for layer, cycles in (("core.h", (2, 1, 0.5)), ("policy.0", (5, 4, 3))):
-            start = np.repeat(rng.uniform(0, 6, size=(12, 3)), 60, axis=0)
-            turn = 2 * np.pi * 0.02 * steps[:, None] * np.array(cycles) + start
-            path = np.concatenate([np.cos(turn), np.sin(turn)], axis=1)
-            self.values[layer] = path @ rng.normal(size=(6, 8)) + 0.02 * rng.normal(size=(720, 8))
-        self.senses = self.values["policy.0"] + 0.1 * rng.normal(size=(720, 8))
-
-    def layer(self, name, rows=None):
-        return self.values[name] if rows is None else self.values[name][rows]
 
 
 def test_a_policy_that_is_faster_than_the_core_is_told_so_and_the_core_that_it_is_not(without_body, monkeypatch):
@@ -156,3 +136,17 @@ def test_where_no_untrained_network_can_be_driven_the_table_says_why(without_bod
         made, outcome = Made(), run_stage(name, Made())
         assert beside_untrained(made, {name: outcome}, 0) == {}
         assert [each.estimate.reason for each in outcome.findings if each.measure == UNTRAINED] == ["no network"]
+
+
+def test_a_family_of_kinematics_that_is_missing_leaves_rows_that_say_why(without_body, monkeypatch):
+    module = import_module("analysis.report.stages.similarity")
+    missing = {"slow kinematics": "episodes shorter than the slowest period", "vision": "the network sees nothing"}
+    monkeypatch.setattr(
+        module, "families", lambda source, _, rows, components: ({"pose": source.senses[rows]}, missing)
+    )
+    less = [each for each in run_stage("similarity", Fast()).findings if "less that of another" in each.measure]
+    assert {(each.layer, each.variable) for each in less} == {
+        ("core.h", "slow kinematics, less policy.0"),
+        ("policy.0", "slow kinematics, less core.h"),
+    }
+    assert {each.estimate.reason for each in less} == {"episodes shorter than the slowest period"}

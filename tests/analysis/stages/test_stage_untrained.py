@@ -100,7 +100,7 @@ def test_units_of_a_network_among_others_that_are_alike_beat_none(without_body, 
     ("name", "count"),
     [
         ("dimensions", 6),
-        ("dynamics", 14),
+        ("dynamics", 20),
         ("tangling", 2),
         ("axes", 3),
         ("similarity", 9),
