@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,9 +11,12 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from analysis.drawing import plot_estimates
-from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, not_estimable
 from analysis.inputs import Array, first_reason
 from rodent.errors import UsageError
+
+_PENALTIES = np.logspace(-5, -1, 5)
+_NUMBERS = 2**22  # of the matrices of some draws at a time: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -23,21 +26,102 @@ class DPCA:
     Attributes:
         decoders: marginalisation to (components, units): what reads it from the activity.
         encoders: marginalisation to (units, components), orthonormal: how it is written back.
-        explained: marginalisation to the share of it that its components rebuild from held-out repeats; negative
-            where they carry noise alone. The null permutes the conditions of the marginalisation in each repeat by
-            itself and keeps all the others.
+        explained: marginalisation to the share of it, in the half of the repeats that its components were fitted to,
+            that they rebuild from the activity of the other half: near 0 or below it where they carry noise alone, or
+            little that other conditions do not write along the same axes. The null permutes the conditions of the
+            marginalisation in each repeat by itself and keeps all the others.
+        penalties: marginalisation to the penalty of its regression.
     """
 
     decoders: Mapping[str, Array]
     encoders: Mapping[str, Array]
     explained: Mapping[str, Estimate]
+    penalties: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Marginal:
+    """A marginalisation of means over so many axes of conditions, and how its components are fitted.
+
+    Means are (n, *conditions, units) and repeats (n, repeats, *conditions, units) throughout: of the recorded activity,
+    or of many draws at once.
+
+    Attributes:
+        chosen: axes of the conditions that it depends on.
+        axes: how many there are.
+        components: of the regression.
+        tried: (penalties,) that one is chosen among.
+    """
+
+    chosen: tuple[int, ...]
+    axes: int
+    components: int
+    tried: Array
+
+    def of(self, values: Array) -> Array:
+        """The part of (..., *conditions, units) that depends on all of the chosen axes together."""
+        part = values
+        for axis in range(self.axes):
+            average = part.mean(axis=axis - self.axes - 1, keepdims=True)
+            part = part - average if axis in self.chosen else np.broadcast_to(average, part.shape)
+        return part
+
+    def fit(self, means: Array, penalties: Array) -> tuple[Array, Array]:
+        """Regressions of low rank on each mean, with each of its penalties (n, penalties).
+
+        Returns:
+            (n, penalties, components, units) decoders and (n, penalties, units, components) encoders.
+        """
+        x, target = self._rows(means), self.of(means).reshape(len(means), -1, means.shape[-1])
+        ridge = penalties * np.square(x).sum(axis=(1, 2))[:, None]
+        inner = (_turned(x) @ x)[:, None] + ridge[..., None, None] * np.eye(x.shape[2])
+        full = np.linalg.solve(inner, (_turned(x) @ target)[:, None])
+        # With a penalty, the best low rank is that of the regression of the augmented data.
+        fitted = _turned(full) @ inner @ full
+        _, vectors = np.linalg.eigh((fitted + _turned(fitted)) / 2)
+        encoders = vectors[..., ::-1][..., : self.components]
+        return _turned(full @ encoders), encoders
+
+    def scores(self, train: Array, test: Array, penalties: Array) -> Array:
+        """(n, penalties) shares of the marginalisation of the means fitted to, rebuilt from held-out ones.
+
+        The held-out mean's own marginalisation would not do as what is to be rebuilt: its noise is in what it is
+        rebuilt from, too, so that any components would carry some of it (Kobak et al. 2016, who choose penalties so).
+        """
+        decoders, encoders = self.fit(train, penalties)
+        target = self.of(train).reshape(len(train), 1, -1, train.shape[-1])
+        rebuilt = self._rows(test)[:, None] @ _turned(decoders) @ _turned(encoders)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(1 - np.square(target - rebuilt).sum(axis=(2, 3)) / np.square(target).sum(axis=(2, 3)))
+
+    def best(self, repeats: Array) -> Array:
+        """(n, 1) the penalty with which two halves of the repeats rebuild each other best; the middle one of one."""
+        middle = np.full((len(repeats), 1), self.tried[len(self.tried) // 2])
+        if len(self.tried) == 1 or repeats.shape[1] < 2:
+            return middle
+        every = np.tile(self.tried, (len(repeats), 1))
+        found = sum(self.scores(train.mean(axis=1), test.mean(axis=1), every) for train, test in _halves(repeats))
+        return self.tried[np.argmax(found, axis=1)][:, None]
+
+    def two_way(self, repeats: Array) -> Array:
+        """(n,) shares of either half of the repeats that the other rebuilds, with the penalty of the half fitted to."""
+        found = [
+            self.scores(train.mean(axis=1), test.mean(axis=1), self.best(train))[:, 0]
+            for train, test in _halves(repeats)
+        ]
+        return np.asarray(np.mean(found, axis=0))
+
+    def _rows(self, means: Array) -> Array:
+        """(n, conditions, units) about the mean over all conditions."""
+        rows = means.reshape(len(means), -1, means.shape[-1])
+        return rows - rows.mean(axis=1, keepdims=True)
 
 
 def dpca(
     activity: ArrayLike,
     axes: Sequence[str],
     components: int = 3,
-    penalty: float = 1e-3,
+    penalty: float | None = None,
     draws: int = 40,
     seed: int = 0,
 ) -> DPCA:
@@ -47,7 +131,8 @@ def dpca(
         activity: (repeats, *conditions, units); repeats are episodes, or halves of them.
         axes: a name for each axis of the conditions, such as ("task", "phase").
         components: of each marginalisation.
-        penalty: of the regression, a share of the total variance.
+        penalty: of the regression, a share of the total variance; None for that of 0.00001 to 0.1 with which two
+            halves of the repeats that are fitted to rebuild each other best.
         draws: of the null, and of repeats for the interval.
         seed: of both.
 
@@ -60,21 +145,25 @@ def dpca(
     array = np.asarray(activity, dtype=np.float64)
     if array.ndim != len(axes) + 2 or len(set(axes)) != len(axes) or not axes or components < 1:
         raise UsageError(f"activity of shape {array.shape} for axes {list(axes)}; give (repeats, one a name, units)")
-    names = {
-        " x ".join(axes[i] for i in chosen): chosen
+    tried = _PENALTIES if penalty is None else np.array([penalty])
+    marginals = {
+        " x ".join(axes[i] for i in chosen): _Marginal(chosen, len(axes), components, tried)
         for size in range(1, len(axes) + 1)
         for chosen in combinations(range(len(axes)), size)
     }
     if reason := _reason(array):
         nothing = np.full((components, array.shape[-1]), np.nan)
-        none = not_estimable(reason)
-        return DPCA(dict.fromkeys(names, nothing), dict.fromkeys(names, nothing.T), dict.fromkeys(names, none))
-    rng, mean = np.random.default_rng(seed), array.mean(axis=0)
-    found = {name: _fit(mean, chosen, components, penalty) for name, chosen in names.items()}
+        decoders, encoders = (dict.fromkeys(marginals, each) for each in (nothing, nothing.T))
+        none, unknown = not_estimable(reason), float("nan")
+        return DPCA(decoders, encoders, dict.fromkeys(marginals, none), dict.fromkeys(marginals, unknown))
+    rng = np.random.default_rng(seed)
+    penalties = {name: each.best(array[None]) for name, each in marginals.items()}
+    found = {name: each.fit(array.mean(axis=0)[None], penalties[name]) for name, each in marginals.items()}
     return DPCA(
-        {name: decoder for name, (decoder, _) in found.items()},
-        {name: encoder for name, (_, encoder) in found.items()},
-        {name: _explained(array, chosen, components, penalty, draws, rng) for name, chosen in names.items()},
+        {name: decoders[0, 0] for name, (decoders, _) in found.items()},
+        {name: encoders[0, 0] for name, (_, encoders) in found.items()},
+        {name: _explained(array, each, draws, rng) for name, each in marginals.items()},
+        {name: float(each[0, 0]) for name, each in penalties.items()},
     )
 
 
@@ -83,71 +172,53 @@ def marginalisation(mean: Array, chosen: tuple[int, ...]) -> Array:
 
     The parts of all sets of axes add up to the mean without its grand mean, and are orthogonal to each other.
     """
-    part = mean
-    for axis in range(mean.ndim - 1):
-        average = part.mean(axis=axis, keepdims=True)
-        part = part - average if axis in chosen else np.broadcast_to(average, part.shape)
-    return part
+    return _Marginal(chosen, mean.ndim - 1, 1, _PENALTIES).of(mean)
 
 
 def plot_dpca(result: DPCA, ax: Axes | None = None) -> Axes:
-    """How much of each marginalisation is rebuilt from held-out repeats."""
+    """How much of each marginalisation is rebuilt from the activity of held-out repeats."""
     return plot_estimates(result.explained, "held-out share", ax)
 
 
-def _fit(mean: Array, chosen: tuple[int, ...], components: int, penalty: float) -> tuple[Array, Array]:
-    """Regression of low rank on the mean: decoder (components, units) and encoder (units, components)."""
-    units = mean.shape[-1]
-    x = mean.reshape(-1, units) - mean.reshape(-1, units).mean(axis=0)
-    target = marginalisation(mean, chosen).reshape(-1, units)
-    ridge = penalty * np.square(x).sum() * np.eye(units)
-    full = np.linalg.solve(x.T @ x + ridge, x.T @ target)
-    # With a penalty, the best low rank is that of the regression of the augmented data.
-    fitted = full.T @ (x.T @ x + ridge) @ full
-    _, vectors = np.linalg.eigh((fitted + fitted.T) / 2)
-    encoder = vectors[:, ::-1][:, :components]
-    return (full @ encoder).T, encoder
+def _turned(matrices: Array) -> Array:
+    """(..., n, m) of (..., m, n)."""
+    return np.swapaxes(matrices, -1, -2)
 
 
-def _score(train: Array, test: Array, chosen: tuple[int, ...], components: int, penalty: float) -> float:
-    """Share of a held-out mean's marginalisation that components rebuild from the mean they were fitted to."""
-    units = test.shape[-1]
-    decoder, encoder = _fit(train, chosen, components, penalty)
-    target = marginalisation(test, chosen).reshape(-1, units)
-    rebuilt = (train.reshape(-1, units) - train.reshape(-1, units).mean(axis=0)) @ decoder.T @ encoder.T
-    total = np.square(target).sum()
-    return float(1 - np.square(target - rebuilt).sum() / total) if total > 0 else float("nan")
+def _halves(repeats: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Repeats to fit to and repeats held out, either half of (n, repeats, ...) in turn."""
+    one, other = repeats[:, 0::2], repeats[:, 1::2]
+    return (one, other), (other, one)
 
 
-def _two_way(array: Array, chosen: tuple[int, ...], components: int, penalty: float) -> float:
-    halves = (array[0::2].mean(axis=0), array[1::2].mean(axis=0))
-    return float(np.mean([_score(a, b, chosen, components, penalty) for a, b in (halves, halves[::-1])]))
-
-
-def _explained(
-    array: Array, chosen: tuple[int, ...], components: int, penalty: float, draws: int, rng: np.random.Generator
-) -> Estimate:
-    value = _two_way(array, chosen, components, penalty)
+def _explained(array: Array, marginal: _Marginal, draws: int, rng: np.random.Generator) -> Estimate:
+    value = float(marginal.two_way(array[None])[0])
     if not np.isfinite(value):
         return not_estimable("nothing depends on these conditions")
-    null = np.array([_two_way(_surrogate(array, chosen, rng), chosen, components, penalty) for _ in range(draws)])
-    interval = UNKNOWN
-    if len(array) > 3:
-        samples = np.array([_two_way(_drawn(array, rng), chosen, components, penalty) for _ in range(draws)])
-        low, high = percentile_interval(samples)
-        interval = (float(low), float(high))
+
+    def drawn(make: Callable[[Array], Array]) -> Array:
+        some = max(_NUMBERS // (len(_PENALTIES) * array.shape[-1] ** 2 + array.size), 1)
+        counts = [min(some, draws - at) for at in range(0, draws, some)]
+        parts = [marginal.two_way(np.array([make(array) for _ in range(count)])) for count in counts]
+        return np.concatenate([np.empty(0), *parts])
+
+    null, interval = drawn(lambda repeats: _surrogate(repeats, marginal, rng)), UNKNOWN
+    if len(array) > 3 and draws:
+        # Repeats that are drawn twice add noise, which lowers the share: their spread is right, their middle is not.
+        spread = 1.96 * float(drawn(lambda repeats: _drawn(repeats, rng)).std())
+        interval = (value - spread, min(value + spread, 1.0))
     return Estimate(value, {"permuted conditions": null}, interval)
 
 
-def _surrogate(array: Array, chosen: tuple[int, ...], rng: np.random.Generator) -> Array:
+def _surrogate(array: Array, marginal: _Marginal, rng: np.random.Generator) -> Array:
     """The conditions of one marginalisation in another order in each repeat, all else as it was."""
-    found = np.empty_like(array)
-    for i, repeat in enumerate(array):
-        part = marginalisation(repeat, chosen)
-        moved = part
-        for axis in chosen:
+    part = marginal.of(array)
+    found = array - part
+    for i, repeat in enumerate(part):
+        moved = repeat
+        for axis in marginal.chosen:
             moved = np.take(moved, rng.permutation(moved.shape[axis]), axis=axis)
-        found[i] = repeat - part + moved
+        found[i] += moved
     return found
 
 

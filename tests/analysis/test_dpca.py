@@ -38,6 +38,39 @@ def test_without_a_limit_of_rank_it_is_plain_ridge_regression(planted):
     np.testing.assert_allclose(found.decoders["task"].T @ found.encoders["task"].T, stacked[0], atol=1e-10)
 
 
+def test_what_is_written_along_one_axis_cannot_be_demixed():
+    rng = np.random.default_rng(1)
+    axis, other = np.linalg.qr(rng.normal(size=(12, 2)))[0].T
+    of_task, of_phase = 0.35 * np.array([-1.0, 0, 1.0]), np.sqrt(2) * np.sin(2 * np.pi * np.arange(8) / 8)
+    noise = 0.3 * rng.normal(size=(10, 3, 8, 12))
+    shares = {}
+    for name, of_its_own in (("shared", axis), ("own", other)):
+        mean = of_task[:, None, None] * of_its_own + of_phase[None, :, None] * axis
+        found = dpca(mean + noise, ("task", "phase"), components=1, draws=30)
+        shares[name] = found.explained["task"]
+        # What noise alone tells of is not rebuilt, although the decoded activity has noise of its own.
+        assert found.explained["task x phase"].value < 0.02 and not found.explained["task x phase"].beat
+    assert shares["own"].value > 0.6 and shares["own"].beat
+    assert abs(shares["shared"].value) < 0.15
+
+
+def test_components_are_scored_by_what_they_read_from_other_repeats_with_a_penalty_chosen_without_these():
+    rng = np.random.default_rng(2)
+    activity = rng.normal(size=(2, 3, 8, 12))
+    activity[:, 0] += 2
+    found = dpca(activity, ("task", "phase"), components=2, penalty=1e-2, draws=0)
+    by_hand = []
+    for train, test in (activity, activity[::-1]):
+        fitted = dpca(np.stack([train, train]), ("task", "phase"), components=2, penalty=1e-2, draws=0)
+        target = marginalisation(train, (0,)).reshape(-1, 12)
+        read = (test - test.mean(axis=(0, 1))).reshape(-1, 12) @ fitted.decoders["task"].T
+        left = target - read @ fitted.encoders["task"].T
+        by_hand.append(1 - np.square(left).sum() / np.square(target).sum())
+    assert found.explained["task"].value == pytest.approx(np.mean(by_hand))
+    chosen = dpca(activity, ("task", "phase"), draws=0).penalties
+    assert chosen["phase"] == pytest.approx(0.1)  # of noise the least is rebuilt with the greatest
+
+
 def test_marginalisations_add_up_and_are_orthogonal(planted):
     mean = planted[0].mean(axis=0)
     parts = [marginalisation(mean, chosen) for chosen in ((0,), (1,), (0, 1))]

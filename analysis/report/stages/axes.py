@@ -76,8 +76,8 @@ _ALONG = (
     "joints; bars beside: the variable of other episodes."
 )
 _REBUILT = (
-    "How much of what depends on a condition its demixed components rebuild in held-out repeats, of each layer, the "
-    "senses and the joints; bars beside: permuted conditions."
+    "How much of what depends on a condition its demixed components rebuild from the activity of held-out repeats, of "
+    "each layer, the senses and the joints; bars beside: permuted conditions."
 )
 
 
