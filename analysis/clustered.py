@@ -131,6 +131,39 @@ def clustered_without(
     return _means_ckas(*(each.means() for each in sums))[0], np.array(left)
 
 
+def tasks_without(values: ArrayLike, labels: ArrayLike, episodes: ArrayLike, other: ArrayLike) -> tuple[float, Array]:
+    """Unbiased CKA of the means over the same clusters in two tasks, and the same without each of the episodes.
+
+    Args:
+        values: (steps, units) in both tasks.
+        labels: (steps,) the cluster of each.
+        episodes: (steps,) labels, each of one task.
+        other: (steps,) whether a step is of the second task.
+
+    Returns:
+        The whole's, and (episodes,) in the order of their sorted labels, whichever task they are of. Clusters that
+        hang on a single episode are left out without it.
+    """
+    array = matrix(values, "values")
+    clusters, groups = codes(labels, len(array), "labels"), codes(episodes, len(array), "episodes")
+    cells = _Clustered(array, clusters, groups)
+    of_other = np.zeros(cells.episodes, dtype=np.int64)
+    of_other[groups] = np.asarray(other, dtype=np.int64)
+    whole = [tuple(part[of_other == task].sum(axis=0) for part in (cells.sums, cells.counts)) for task in (0, 1)]
+
+    def agreement(of: Sequence[tuple[Array, ...]]) -> float:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            one, two = (sums.reshape(cells.clusters, -1) / counts[:, None] for sums, counts in of)
+        return _means_ckas(one, two)[0]
+
+    left = []
+    for episode, task in enumerate(of_other.tolist()):
+        rest = list(whole)
+        rest[task] = (whole[task][0] - cells.sums[episode], whole[task][1] - cells.counts[episode])
+        left.append(agreement(rest))
+    return agreement(whole), np.array(left)
+
+
 def cluster_means(values: NDArray, labels: Labels, clusters: Sequence[int]) -> Array:
     """(clusters, units) means in float64 of values (steps, units) over the steps of each cluster."""
     return np.stack([values[labels == cluster].mean(axis=0, dtype=np.float64) for cluster in clusters])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.clustered import clustered_without
+from analysis.clustered import clustered_without, tasks_without
 from analysis.jpca import frequencies_without, jpca
 from analysis.paired import SWAPPED, paired_difference, paired_mean
 from analysis.report.stages.layer_pairs import layer_pairs
@@ -67,6 +67,24 @@ def test_likeness_without_an_episode_is_that_of_the_others():
 
     assert whole == pytest.approx(likeness(episodes >= 0))
     assert left == pytest.approx([likeness(episodes != k) for k in range(6)])
+
+
+def test_likeness_of_tasks_without_an_episode_is_that_of_the_others_of_either_task():
+    rng = np.random.default_rng(1)
+    labels, episodes = np.tile(np.arange(10), 12), np.repeat(np.arange(6), 20)
+    values = rng.normal(size=(10, 8))[labels] + rng.normal(size=(120, 8))
+    labels[(labels == 9) & (episodes > 0) & (episodes < 3)] = 8  # in one episode of the first task
+    other = episodes >= 3
+    whole, left = tasks_without(values, labels, episodes, other)
+
+    def likeness(rows, clusters=10):
+        means = [
+            [values[rows & (labels == k) & (other == task)].mean(axis=0) for k in range(clusters)] for task in (0, 1)
+        ]
+        return linear_cka(*np.array(means))
+
+    assert whole == pytest.approx(likeness(episodes >= 0))
+    assert left == pytest.approx([likeness(episodes != 0, 9), *(likeness(episodes != k) for k in range(1, 6))])
 
 
 def test_timescales_of_an_episode_are_those_of_a_session_that_is_nothing_else():

@@ -9,16 +9,20 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.clustered import cluster_means, reliability
+from analysis.clustered import cluster_means, reliability, tasks_without
 from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Labels
+from analysis.paired import paired_difference
 from analysis.report.findings import Finding
 from analysis.report.source import Source
 from analysis.report.stages.conditions import FEWEST, FEWEST_OF_HALF, FEWEST_STEPS, Conditions, in_halves
 from analysis.report.stages.geometry import agreement, agreement_alone, geometry
+from analysis.report.stages.layer_pairs import layer_pairs
+from analysis.report.stages.sampling import told
 from analysis.similarity import blocks, cka
 
 CKA, BIASED = "unbiased linear CKA between tasks", "biased linear CKA between tasks"
+DIFFERENCE = "unbiased linear CKA between tasks, less that of another layer"
 APART = "1 - unbiased linear CKA between tasks"
 CEILING = "noise ceiling of the unbiased linear CKA between tasks"
 RSA = "correlation of dissimilarities between tasks (RSA)"
@@ -54,9 +58,9 @@ def likeness_of_tasks(
 ) -> Iterator[Finding]:
     """The likeness of mean activities in two tasks, over the clusters that both visit, and what noise allows.
 
-    The paper asks whether a core keeps tasks apart that the policy treats alike. What the rat senses differs between
-    tasks, too, so that layers stand beside whatever else is among the values. What is less alike than in untrained
-    networks is told by 1 - CKA.
+    The paper asks whether a core keeps tasks apart that the policy treats alike: layers are held against each other,
+    too, over the same episodes. What the rat senses differs between tasks, so that layers stand beside whatever else is
+    among the values. What is less alike than in untrained networks is told by 1 - CKA.
 
     Args:
         source: the session.
@@ -78,6 +82,8 @@ def likeness_of_tasks(
                 ceiling = _ceiling(each, labels, source.episodes[rows], pair.steps, seed)
                 yield Finding(CEILING, ceiling, **about)
             yield from _distances(pair, each, source.episodes[rows], about, seed, draws)
+        layers = {name: each for name, each in values.items() if name in source.layers}
+        yield from _differences(source, rows, pair, labels, layers, seed, 5 * draws)
 
 
 def _pair(source: Source, rows: NDArray[np.int64], labels: Labels, tasks: tuple[str, ...]) -> _Pair:
@@ -105,6 +111,36 @@ def _ckas(
         yield Finding(measure, estimate, interval_over="clusters", **about)
         if unbiased:
             yield Finding(APART, _less(estimate), interval_over="clusters", **about)
+
+
+def _differences(
+    source: Source,
+    rows: NDArray[np.int64],
+    pair: _Pair,
+    labels: Labels,
+    layers: Mapping[str, NDArray],
+    seed: int,
+    draws: int,
+) -> Iterator[Finding]:
+    """How much more alike two tasks are in one layer than in another, in either direction."""
+    both = np.concatenate(pair.steps)
+    over = f"episodes ({told(source, rows[both])})"
+    both = both[np.isin(labels[both], pair.shared)]
+    second, episodes = np.isin(both, pair.steps[1]), source.episodes[rows[both]]
+    pairs = layer_pairs(list(layers))
+    enough = len(pair.shared) >= FEWEST
+    found = {
+        name: tasks_without(each[both], labels[both], episodes, second) if pairs and enough else (np.nan, np.empty(0))
+        for name, each in layers.items()
+    }
+    for one, other in pairs:
+        (first, without), (less, left) = found[one], found[other]
+        estimate = Estimate(first - less, {})
+        if not enough:
+            estimate = not_estimable(f"{len(pair.shared)} clusters of posture in both; needs {FEWEST}")
+        elif draws:
+            estimate = paired_difference((first, less), (without, left), draws, seed)
+        yield Finding(DIFFERENCE, estimate, "", one, f"{pair.name}, less {other}", over)
 
 
 def _less(estimate: Estimate) -> Estimate:

@@ -69,6 +69,29 @@ def test_a_policy_that_is_faster_than_the_core_is_told_so_and_the_core_that_it_i
     assert found["core.h"].beat and found["core.h"].value == -found["policy.0"].value > 0.2
 
 
+def test_a_core_that_sets_tasks_apart_more_than_the_policy_does_is_told_so(without_body, monkeypatch):
+    module = import_module("analysis.report.stages.similarity")
+    monkeypatch.setattr(module, "families", lambda source, _, rows, components: ({"pose": source.posture[rows]}, {}))
+    made, rng = Turned(), np.random.default_rng(9)
+    squares = np.square(made.posture) @ rng.normal(size=(3, 8))  # which postures that are turned do not tell
+    core = np.where((made.tasks == "run")[:, None], squares, made.senses) + 0.3 * rng.normal(size=(720, 8))
+    of = {"core.h": core, "policy.0": made.senses + 0.3 * rng.normal(size=(720, 8))}
+    made.layers, made.layer = tuple(of), lambda name, rows=None: of[name] if rows is None else of[name][rows]
+    measure = "unbiased linear CKA between tasks, less that of another layer"
+    outcome = run_stage("similarity", made)
+    found = {(each.layer, each.variable): each for each in outcome.findings if each.measure == measure}
+    assert set(found) == {
+        ("policy.0", "two-tap and run, less core.h"),
+        ("core.h", "two-tap and run, less policy.0"),
+    }
+    more, less = (found[key].estimate for key in (("policy.0", "two-tap and run, less core.h"), sorted(found)[0]))
+    assert more.beat == ("layers swapped in whole episodes",) and more.interval[0] > 0
+    assert not less.beat and less.interval[1] < 0 and less.value == pytest.approx(-more.value, rel=0.3)
+    assert {each.interval_over for each in found.values()} == {"episodes (all steps of all 12 episodes)"}
+    again = {each.layer: each.estimate for each in outcome.of_others(of) if each.measure == measure}
+    assert again["policy.0"].value == pytest.approx(more.value, abs=0.1) and not again["policy.0"].nulls
+
+
 def test_rows_of_rsa_have_both_bounds_of_their_noise_ceiling(without_body, monkeypatch):
     def named_alike(source, _, rows, components):  # a family of features has the name of what stands beside layers
         return {"pose": source.senses[rows], "joint angles": source.senses[rows][:, :3]}, {}
