@@ -6,6 +6,7 @@ coordinates. These are whitened, so that any invertible linear change of the sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, bootstrap_weights, not_estimable
-from analysis.inputs import Array, codes, first_reason, matrix
+from analysis.inputs import Array, Labels, codes, first_reason, matrix
 from rodent.errors import UsageError
 
 _STARTS = 32  # of the search for the best rotation, half of them with a mirror
@@ -32,11 +33,13 @@ class DynamicalSimilarity:
             episodes of one system, of either in turn: what noise alone sets apart. Halves are noisier than the whole,
             so this errs to the strict side. The interval draws episodes.
         rank: dimension of the delay coordinates that were compared.
+        delays: steps of each delay vector.
         matrices: (rank, rank) dynamics of each, one step ahead.
     """
 
     distance: Estimate
     rank: int
+    delays: int
     matrices: tuple[Array, Array]
 
 
@@ -44,7 +47,7 @@ def dynamical_similarity(
     first: ArrayLike,
     second: ArrayLike,
     episodes: tuple[ArrayLike, ArrayLike],
-    delays: int = 1,
+    delays: int | Sequence[int] = 1,
     rank: int | None = None,
     most: int = 10,
     draws: int = 40,
@@ -56,33 +59,29 @@ def dynamical_similarity(
         first: (steps, components), as the leading principal components.
         second: (other steps, other components), at the same time step.
         episodes: labels of the steps of each; no delay vector spans two of them.
-        delays: steps of each delay vector: 1 where the components hold the state, more where they hold a part of it.
+        delays: steps of each delay vector: 1 where the components hold the state, more where they hold a part of it. Of
+            several, in ascending order, the fewest that predict held-out episodes as well as the best do.
         rank: of the dynamics. A wrong one ranks systems wrongly; by default the least that predicts held-out episodes
             of both as well as the best does, within a standard error over episodes.
         most: the greatest rank tried.
         draws: of null and interval.
         seed: of both, and of the search for the best rotation.
     """
-    if delays < 1 or most < 1 or (rank is not None and rank < 1):
+    tried = (delays,) if isinstance(delays, int) else tuple(delays)
+    if min(tried, default=0) < 1 or most < 1 or (rank is not None and rank < 1):
         raise UsageError(f"{delays} delays and rank {rank} of at most {most}; give at least 1 of each")
     parts = (matrix(first, "first"), matrix(second, "second"))
-    moments, reason = [], ""
-    for part, labels in zip(parts, episodes, strict=True):
-        groups = codes(labels, len(part), "episodes")
-        reason = reason or first_reason(part, delays + 2)
-        found = [_moments(part - part.mean(axis=0), groups == name, delays) for name in np.unique(groups)]
-        moments.append(np.array([pair for pair in found if pair is not None]))
-        if len(moments[-1]) < 4:
-            reason = reason or f"{len(moments[-1])} episodes of more than {delays} steps; needs 4, two for each half"
-    if not reason:
-        found_rank = min(_rank(part) for part in moments)
-        rank = _best_rank(moments, parts, min(most, found_rank)) if rank is None else rank
-        if found_rank < rank:
-            reason = f"rank {found_rank}; needs {rank}, so use a lower rank or more delays"
-    if reason or rank is None:
+    groups = [codes(labels, len(part), "episodes") for part, labels in zip(parts, episodes, strict=True)]
+    every = [_Delayed.of(parts, groups, each, rank, most) for each in tried]
+    known = [each for each in every if not each.reason]
+    if not known:
         nothing = np.full((rank or 1, rank or 1), np.nan)
-        return DynamicalSimilarity(not_estimable(reason), rank or 0, (nothing, nothing))
-    return DynamicalSimilarity(*_distance(moments, rank, draws, seed))
+        return DynamicalSimilarity(not_estimable(every[0].reason), rank or 0, every[0].delays, (nothing, nothing))
+    # Those that leave out an episode that is too short for them cannot be held against the others.
+    known = [each for each in known if each.errors.shape[1] == known[0].errors.shape[1]]
+    chosen = known[_least(np.array([each.errors[each.best] for each in known]))]
+    distance, matrices = _distance(chosen.moments, chosen.ranks[chosen.best], draws, seed)
+    return DynamicalSimilarity(distance, chosen.ranks[chosen.best], chosen.delays, matrices)
 
 
 def best_rotation(first: Array, second: Array, starts: Array) -> tuple[Array, float]:
@@ -118,7 +117,8 @@ def best_rotation(first: Array, second: Array, starts: Array) -> tuple[Array, fl
 
 def plot_dynamical_similarity(result: DynamicalSimilarity, ax: Axes | None = None) -> Axes:
     """The distance beside those between halves of one system."""
-    return plot_estimates({f"rank {result.rank}": result.distance}, "distance of dynamics (rad)", ax)
+    name = f"rank {result.rank}, delays {result.delays}"
+    return plot_estimates({name: result.distance}, "distance of dynamics (rad)", ax)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _random_turns(size: int, rng: np.random.Generator) -> Array:
     return turns
 
 
-def _distance(moments: list[Array], rank: int, draws: int, seed: int) -> tuple[Estimate, int, tuple[Array, Array]]:
+def _distance(moments: list[Array], rank: int, draws: int, seed: int) -> tuple[Estimate, tuple[Array, Array]]:
     rng = np.random.default_rng(seed)
     fitted = [_Fit.of(part.sum(axis=0), rank) for part in moments]
     turn, value = best_rotation(fitted[0].matrix, fitted[1].matrix, _random_turns(rank, rng))
@@ -174,7 +174,7 @@ def _distance(moments: list[Array], rank: int, draws: int, seed: int) -> tuple[E
     spread = 1.96 * float(np.nanstd(drawn)) if drawn else np.nan
     interval = (max(value - spread, 0.0), value + spread)
     distance = Estimate(value, {"halves of one system": np.array(null)}, interval)
-    return distance, rank, (fitted[0].matrix, fitted[1].matrix)
+    return distance, (fitted[0].matrix, fitted[1].matrix)
 
 
 def _moments(states: Array, chosen: NDArray[np.bool_], delays: int) -> Array | None:
@@ -197,18 +197,64 @@ def _between_halves(moments: Array, rank: int, rng: np.random.Generator) -> floa
     return best_rotation(one.matrix, other.matrix, one.turn_from(other)[None])[1]
 
 
-def _best_rank(moments: list[Array], parts: tuple[Array, Array], most: int) -> int:
-    """The least rank whose dynamics predict the other half of the episodes within an error of the best, in both."""
+@dataclass(frozen=True)
+class _Delayed:
+    """What is known of both systems with so many delays, or why they cannot be compared with as many.
+
+    Attributes:
+        moments: of either system, (episodes, 2, size, size).
+        ranks: that were tried.
+        errors: (ranks, episodes) of the next step's values in the other half of the episodes, shares of their squares.
+    """
+
+    delays: int
+    moments: list[Array]
+    ranks: tuple[int, ...]
+    errors: Array
+    reason: str
+
+    @classmethod
+    def of(
+        cls, parts: tuple[Array, Array], groups: Sequence[Labels], delays: int, rank: int | None, most: int
+    ) -> _Delayed:
+        moments, reason = [], ""
+        for part, labels in zip(parts, groups, strict=True):
+            reason = reason or first_reason(part, delays + 2)
+            found = [_moments(part - part.mean(axis=0), labels == name, delays) for name in np.unique(labels)]
+            moments.append(np.array([pair for pair in found if pair is not None]))
+            if len(moments[-1]) < 4:
+                few = f"{len(moments[-1])} episodes of more than {delays} steps"
+                reason = reason or f"{few}; needs 4, two for each half"
+        there = 0 if reason else min(_rank(part) for part in moments)
+        if not reason and rank is not None and there < rank:
+            reason = f"rank {there}; needs {rank}, so use a lower rank or more delays"
+        if reason:
+            return cls(delays, moments, (), np.empty((0, 0)), reason)
+        ranks = tuple(range(1, min(most, there) + 1)) if rank is None else (rank,)
+        return cls(delays, moments, ranks, _held_out(moments, parts, ranks), "")
+
+    @property
+    def best(self) -> int:
+        """Which of the ranks is the least that predicts as well as any."""
+        return _least(self.errors)
+
+
+def _held_out(moments: list[Array], parts: tuple[Array, Array], ranks: Sequence[int]) -> Array:
+    """(ranks, episodes) errors of either half of the episodes of either system, predicted by the other half."""
     errors = []
     for part, states in zip(moments, parts, strict=True):
         newest = np.arange(part.shape[-1]).reshape(states.shape[1], -1)[:, -1]
         for half in (0, 1):
             train, test = part[half::2].sum(axis=0), part[1 - half :: 2]
             scale = np.trace(test.mean(axis=0)[0][np.ix_(newest, newest)])
-            errors.append(np.stack([_errors(train, test, newest, rank) for rank in range(1, most + 1)]) / scale)
-    each = np.concatenate(errors, axis=1)  # (ranks, episodes)
-    worse = each - each[int(np.argmin(each.sum(axis=1)))]
-    return int(np.argmax(worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(each.shape[1]))) + 1
+            errors.append(np.stack([_errors(train, test, newest, rank) for rank in ranks]) / scale)
+    return np.concatenate(errors, axis=1)
+
+
+def _least(errors: Array) -> int:
+    """The first row of (choices, episodes) whose errors are the least, within a standard error over episodes."""
+    worse = errors - errors[int(np.argmin(errors.sum(axis=1)))]
+    return int(np.argmax(worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(errors.shape[1])))
 
 
 def _errors(train: Array, test: Array, newest: NDArray[np.int64], rank: int) -> Array:

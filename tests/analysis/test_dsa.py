@@ -3,6 +3,7 @@ import pytest
 from scipy import linalg
 
 from analysis.dsa import best_rotation, dynamical_similarity, plot_dynamical_similarity
+from analysis.report.source import principal
 from rodent.errors import UsageError
 
 DT = 0.05
@@ -59,6 +60,26 @@ def test_delays_make_up_for_components_that_were_not_recorded():
     found = dynamical_similarity(first, other, (EPISODES, EPISODES), delays=2, rank=2, draws=2)
     assert found.distance.value < 1e-2
     np.testing.assert_allclose(np.abs(np.angle(np.linalg.eigvals(found.matrices[0]))), DT, atol=1e-4)
+
+
+def seen(speeds, seed, places=12):
+    """Six components of four rotations that so many units follow."""
+    units = np.random.default_rng(seed).normal(size=(places, 8))
+    values = paths(rotation(*speeds) - 0.1 * np.eye(8), 0.02, seed, units)
+    return principal(values + 0.02 * np.random.default_rng(seed).normal(size=values.shape), 6)[0]
+
+
+def test_of_several_delays_the_fewest_are_taken_that_predict_as_well_as_the_best():
+    both, slow, fast = (EPISODES, EPISODES), (1, 3, 6, 9), (2, 4, 8, 12)
+    whole = paths(rotation(1, 3), 0.05, 0)
+    assert dynamical_similarity(whole, whole, both, delays=(1, 5), draws=0).delays == 1
+    # Episodes of 60 steps are too short for 70 delays, which are no choice then.
+    assert dynamical_similarity(whole, whole, both, delays=(1, 70), draws=0).delays == 1
+    alike = dynamical_similarity(seen(slow, 2), seen(slow, 13), both, delays=(1, 5, 10), draws=4).distance
+    apart = dynamical_similarity(seen(slow, 2), seen(fast, 24), both, delays=(1, 5, 10), draws=4)
+    assert apart.delays > 1
+    noise = alike.nulls["halves of one system"]
+    assert alike.value < 1.2 * noise.max() < 0.9 * apart.distance.value
 
 
 def test_the_best_rotation_is_found_with_and_without_a_mirror():

@@ -16,6 +16,7 @@ from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.sampling import told, whole_episodes
 
 _STEPS, _COMPONENTS, _DRAWS = 6000, 6, 40
+_DELAYS = (1, 5, 10)  # steps: a layer is a part of the state of network and body
 _MEASURE = "distance of dynamics (DSA, rad)"
 _FEWEST = 4  # episodes, two for each half
 
@@ -64,4 +65,4 @@ _CAPTION = "{}, {}: distances between the dynamics (DSA); the table tells how fa
 def _distance(one: tuple[Array, Labels], other: tuple[Array, Labels], seed: int) -> Estimate:
     if not one[0].size or not other[0].size:
         return not_estimable("constant")
-    return compare_dynamics(one[0], other[0], (one[1], other[1]), draws=_DRAWS, seed=seed).distance
+    return compare_dynamics(one[0], other[0], (one[1], other[1]), _DELAYS, draws=_DRAWS, seed=seed).distance
