@@ -20,7 +20,7 @@ from analysis.inference import (
     percentile_interval,
     resampled_rows,
 )
-from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix
+from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix, task_codes
 
 _CONTROL = "units of other episodes"
 
@@ -127,6 +127,7 @@ def shared_variance(
     draws: int = 10,
     seed: int = 0,
     resamples: int | None = None,
+    tasks: ArrayLike | None = None,
 ) -> SharedVariance:
     """Factor analysis with the number of factors that predicts held-out episodes best.
 
@@ -138,8 +139,10 @@ def shared_variance(
         draws: of the null, and of the interval where `resamples` is None.
         seed: of both.
         resamples: of the interval.
+        tasks: (steps,) labels, one an episode: each task's mean is removed, since what sets tasks apart would be a
+            factor, and the null deals within tasks; None for one task.
     """
-    units = matrix(activity, "activity")
+    units = _about_tasks(matrix(activity, "activity"), tasks)
     groups, rng = codes(episodes, len(units), "episodes"), np.random.default_rng(seed)
     reasons = column_reasons(units)
     if groups.max() < 1:
@@ -159,7 +162,7 @@ def shared_variance(
     value, interval = np.full(units.shape[1], np.nan), np.full((2, units.shape[1]), np.nan)
     null, loadings = np.full((draws, units.shape[1]), np.nan), np.full((factors, units.shape[1]), np.nan)
     value[known], loadings[:, known] = _shared(wanted, factors)
-    dealing = Dealing.of(groups)
+    dealing = Dealing.of(groups, tasks)
     null[:, known] = [_shared(dealing.apart(wanted, rng), factors)[0] for _ in range(draws)]
     again = draws if resamples is None else resamples
     drawn = [_shared(wanted[resampled_rows(groups, rng)], factors)[0] for _ in range(again)]
@@ -168,14 +171,15 @@ def shared_variance(
     return SharedVariance(loadings, shared, likelihood, factors)
 
 
-def share_of_factors(activity: ArrayLike, factors: int) -> Array:
+def share_of_factors(activity: ArrayLike, factors: int, tasks: ArrayLike | None = None) -> Array:
     """(units,) share of each unit's variance that so many factors carry; NaN of a unit that tells nothing.
 
     Args:
         activity: (steps, units).
         factors: how many.
+        tasks: as in `shared_variance`.
     """
-    units = matrix(activity, "activity")
+    units = _about_tasks(matrix(activity, "activity"), tasks)
     known = np.array([not reason for reason in column_reasons(units)])
     found = np.full(units.shape[1], np.nan)
     if known.sum() > factors > 0:
@@ -207,6 +211,14 @@ def _participation(units: Array) -> float:
     covariance = np.atleast_2d(np.cov(units.T))
     squares = np.square(covariance).sum()
     return float(np.trace(covariance) ** 2 / squares) if squares > 0 else float("nan")
+
+
+def _about_tasks(units: Array, tasks: ArrayLike | None) -> Array:
+    """Units about their mean in each task."""
+    if tasks is None:
+        return units
+    labels = task_codes(tasks, len(units))
+    return units - np.stack([units[labels == task].mean(axis=0) for task in range(labels.max() + 1)])[labels]
 
 
 def _shared(units: Array, factors: int) -> tuple[Array, Array]:

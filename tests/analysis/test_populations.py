@@ -10,6 +10,7 @@ from analysis.populations import (
     participation_ratio,
     plot_dimensions,
     plot_shared_variance,
+    share_of_factors,
     shared_variance,
 )
 
@@ -59,6 +60,18 @@ def test_factors_are_fitted_to_the_covariance_as_to_all_steps():
             for train, test in split
         ]
         assert likelihood == pytest.approx(np.mean(whole), rel=1e-6)
+
+
+def test_what_sets_tasks_apart_is_no_factor():
+    rng = np.random.default_rng(2)
+    tasks = np.repeat(["run", "two-tap"], 600)
+    activity = rng.normal(size=(1200, 6)) + np.outer(tasks == "run", rng.normal(scale=3, size=6))
+    episodes = np.arange(1200) // 100
+    pooled, apart = (shared_variance(activity, episodes, 1, 2, 2, tasks=each).shared for each in (None, tasks))
+    assert pooled.value.mean() > 0.4 and apart.value.mean() < 0.2
+    np.testing.assert_allclose(
+        share_of_factors(activity, 1, tasks), share_of_factors(activity - 5 * (tasks == "run")[:, None], 1, tasks)
+    )
 
 
 def test_one_episode_and_bad_units_have_a_reason():

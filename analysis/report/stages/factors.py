@@ -26,7 +26,7 @@ def factors(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome
     """Shared variance of some units of each layer, spread over its columns, in as many steps of each task.
 
     Senses, joints and untrained networks stand beside; of the latter as many factors are fitted as of the recorded
-    layer. What sets tasks apart is shared, too. Leaves `chosen.LAYER`: which units.
+    layer. Of each task about its own mean: what sets tasks apart is no factor. Leaves `chosen.LAYER`: which units.
     """
     outcome, steps = Outcome(), population_steps(source, seed)
     rows = even_steps(source, _STEPS, seed, steps)
@@ -34,7 +34,9 @@ def factors(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome
     for layer in [*source.layers, *BESIDE]:
         activity = recorded(source, layer, rows)
         units = _spread(activity.shape[1])
-        found = shared_variance(activity[:, units], source.episodes[rows], _FACTORS, _FOLDS, _DRAWS, seed, _RESAMPLES)
+        found = shared_variance(
+            activity[:, units], source.episodes[rows], _FACTORS, _FOLDS, _DRAWS, seed, _RESAMPLES, source.tasks[rows]
+        )
         outcome.arrays[f"chosen.{layer}"] = units
         outcome.units.append(UnitFinding(_SHARED, found.shared, layer=layer))
         mean = mean_over_units(found.shared)
@@ -50,7 +52,7 @@ def factors(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome
         for layer, activity in layers.items():
             if layer in chosen:
                 part = activity[np.searchsorted(steps, rows)][:, chosen[layer]]
-                shares = share_of_factors(part, fitted[layer])
+                shares = share_of_factors(part, fitted[layer], source.tasks[rows])
                 known = shares[np.isfinite(shares)]
                 mean = Estimate(float(known.mean()) if len(known) else float("nan"), {})
                 found.append(Finding(_MEASURE, mean, layer=layer))
@@ -74,5 +76,5 @@ def _drawn(means: Mapping[str, Estimate]) -> Figure:
 
 _CAPTION = (
     "How much of the variance of a unit the factors of its layer carry, mean over units, of each layer, the senses and "
-    "the joints; bars beside: the same units, each from other episodes."
+    "the joints, about the mean of each task; bars beside: the same units, each from other episodes of the task."
 )
