@@ -227,7 +227,7 @@ def _clustered_cka(
     # Episodes that are drawn twice add noise, which lowers CKA: their spread is right, their middle is not.
     spreads = 1.96 * np.nanstd(drawn, axis=0) if drawn else np.full(2, np.nan)
     return [
-        Estimate(value, {CONTROL: null[:, i]}, (value - spread, value + spread))
+        Estimate(value, {CONTROL: null[:, i]}, (value - spread, min(value + spread, 1.0)))
         for i, (value, spread) in enumerate(zip(values, spreads.tolist(), strict=True))
     ]
 

@@ -91,7 +91,9 @@ def cka(
     halves = [np.ix_(half, half) for half in (_half(count, block, rng) for _ in range(draws))]
     spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], unbiased) for half in halves] or [np.nan])
     # The variance of half-samples about the whole is, to first order, that of the whole about the truth.
-    return Estimate(value, {_control("samples", within): null}, (float(value - spread), float(value + spread)))
+    return Estimate(
+        value, {_control("samples", within): null}, (float(value - spread), min(float(value + spread), 1.0))
+    )
 
 
 def cka_ceiling(subjects: Sequence[ArrayLike]) -> tuple[float, float]:

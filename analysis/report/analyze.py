@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ Progress = Callable[[float, str], None]
 
 CACHE = ".cache"
 _BEHAVIOUR, _CLIPS = "behaviour", "clips"
+_OF_NETWORKS = 0.3  # of the time of a session's stages, about: what untrained networks beside them take
+_IN_TABLE = "Untrained networks stand beside the numbers of layers in the table."
 
 
 def analyze(
@@ -94,12 +96,16 @@ def analyze(
             times.append(_run_map(sources, together, earlier, cache, seed))
         for i, (source, mine) in enumerate(zip(sources, found, strict=True)):
             waiting: dict[str, _Waiting] = {}
+            of_stages = 1 - _OF_NETWORKS * any(stage.beside_untrained for stage in chosen)
+
+            def told(share: float, what: str, i: int = i, name: str = source.name) -> None:
+                progress(0.9 * (i + share) / len(sources), f"{name}: {what}")
+
             for j, stage in enumerate(chosen):
-                progress(0.9 * (i + j / len(chosen)) / len(sources), f"{source.name}: {stage.name}")
+                told(of_stages * j / len(chosen), stage.name)
                 times.append(_run(source, mine, together.kept, stage, cache, seed, waiting))
             if waiting:
-                progress(0.9 * (i + 1) / len(sources), f"{source.name}: {UNTRAINED}")
-                times.append(_stand_beside(source, mine, waiting, seed))
+                times.append(_stand_beside(source, mine, waiting, seed, told))
             mine.kept = {stage.name: mine.kept[stage.name] for stage in chosen if stage.name in mine.kept}
         if len(sources) > 1:
             progress(0.95, "over sessions")
@@ -189,18 +195,32 @@ def _run(
     return _kept(mine, stage.name, key, lambda: stage.work(source, earlier, seed), cache, facts, waiting)
 
 
-def _stand_beside(source: Source, mine: Found, waiting: Mapping[str, _Waiting], seed: int) -> dict[str, Any]:
+def _stand_beside(
+    source: Source, mine: Found, waiting: Mapping[str, _Waiting], seed: int, progress: Progress
+) -> dict[str, Any]:
     """Drive untrained networks for the outcomes that wait for them, and keep these."""
     before = time.perf_counter()
-    failures = beside_untrained(source, {name: each.outcome for name, each in waiting.items()}, seed)
+
+    def told(done: int, count: int) -> None:
+        progress(1 - _OF_NETWORKS * (1 - done / count), f"{UNTRAINED}, {done} of {count}")
+
+    failures = beside_untrained(source, {name: each.outcome for name, each in waiting.items()}, seed, told)
     for name, each in waiting.items():
         try:
             if name in failures:
                 raise failures[name]
+            _tell_of_untrained(each.outcome)
             mine.kept[name] = keep(each.outcome, each.folder, each.row["seconds"], each.facts)
         except Exception as error:  # whatever it is, the other stages must not be lost
             each.row["failure"] = mine.failures[name] = _line(error)
     return _timed(source.name, UNTRAINED, time.perf_counter() - before)
+
+
+def _tell_of_untrained(outcome: Outcome) -> None:
+    """Say with the figures, which were drawn before, where untrained networks stand."""
+    if any(UNTRAINED in each.estimate.nulls for each in outcome.findings):
+        told = {name: replace(each, caption=f"{each.caption} {_IN_TABLE}") for name, each in outcome.pictures.items()}
+        outcome.pictures = told
 
 
 def _run_map(

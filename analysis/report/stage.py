@@ -19,9 +19,10 @@ Work = Callable[[Source, Mapping[str, Arrays], int], Outcome]
 """Of a session, the arrays of the stages it needs, by name, and a seed."""
 
 _LIBRARIES = (
-    "numpy", "scipy", "scikit-learn", "openTSNE", "pydmd", "rsatoolbox", "scikit-dimension", "matplotlib", "torch"
+    "numpy", "scipy", "scikit-learn", "openTSNE", "pydmd", "rsatoolbox", "scikit-dimension", "scikit-image", "mujoco",
+    "matplotlib", "torch",
 )  # fmt: skip
-_OWN = ("analysis", "policies")  # untrained networks follow from the latter
+_OWN = ("analysis", "policies", "rodent")  # from the latter follow untrained networks, poses and what is drawn of them
 
 _UNTRAINED = "analysis.report.stages.untrained"
 
@@ -65,7 +66,7 @@ def libraries() -> dict[str, str]:
 
 @cache
 def code_digest(*modules: str) -> str:
-    """SHA-256 of the source of modules and of what they import from `analysis` and `policies`, directly or not."""
+    """SHA-256 of the source of modules and of what they import from this project's packages, directly or not."""
     seen: dict[str, str] = {}
     pending = list(modules)
     while pending:

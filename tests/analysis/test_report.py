@@ -152,12 +152,19 @@ def test_what_was_found_of_the_same_content_is_found_again(report, mlp_session, 
 def test_stages_are_kept_when_the_untrained_networks_beside_them_were_driven(mlp_session, tmp_path, monkeypatch):
     monkeypatch.setattr(untrained, "NETWORKS", 2)
     stages = ("tangling", "dimensions", "overview")
-    first, again = (analyze([mlp_session], tmp_path, stages) for _ in range(2))
+    shares: list[tuple[float, str]] = []
+    first = analyze([mlp_session], tmp_path, stages, progress=lambda *told: shares.append(told))
+    again = analyze([mlp_session], tmp_path, stages)
     names = ["overview", "dimensions", "tangling"]
     assert [stage["stage"] for stage in first["stages"]] == [*names, UNTRAINED, "page"]
     assert [stage["stage"] for stage in again["stages"] if stage["cached"]] == names  # and no network is driven again
     table = pd.read_csv(tmp_path / "tables" / "dimensions.csv")
     assert (table.control == UNTRAINED).any()
+    told = [(share, what) for share, what in shares if UNTRAINED in what]
+    assert [what for _, what in told] == [f"session: {UNTRAINED}, {done} of 2" for done in range(3)]
+    assert sorted(shares) == shares and told[0][0] < told[1][0] < told[2][0] == pytest.approx(0.9)
+    captions = json.loads((tmp_path / "results" / "session" / "dimensions.json").read_text())["captions"]
+    assert captions and all("Untrained networks stand beside" in caption for caption in captions.values())
     assert not any(stage["failure"] for stage in first["stages"] + again["stages"])
 
 
@@ -202,11 +209,11 @@ def test_the_key_follows_from_the_code_of_the_stage_and_of_what_it_uses(tmp_path
 
 
 def test_the_key_follows_from_the_networks_that_are_left_untrained(monkeypatch):
-    assert "torch" in libraries()
+    assert {"torch", "mujoco", "scikit-image"} <= set(libraries())
     read, seen = stage_module._source, set()
     monkeypatch.setattr(stage_module, "_source", lambda name: seen.add(name) or read(name))
     code_digest.__wrapped__("analysis.untrained")
-    assert {"policies.lstm", "policies.registry", "policies.observation"} <= seen
+    assert {"policies.lstm", "policies.registry", "policies.observation", "rodent.vision"} <= seen
 
 
 def test_a_stage_that_fails_costs_its_own_results_alone(mlp_session, tmp_path, monkeypatch):

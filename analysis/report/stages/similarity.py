@@ -103,6 +103,7 @@ def similarity(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outc
     outcome.findings += _differences(layers, asked, over)
     outcome.findings += _distances(layers, asked)
     outcome.findings += _between_layers(layers, asked)
+    outcome.findings += _between_families(asked)
     among = every | {name: values for name, values in features.items() if name not in every}
     outcome.findings += likeness_of_tasks(source, rows, postures, among, seed)
 
@@ -202,6 +203,17 @@ def _between_layers(layers: Values, asked: _Asked, draws: int = 200) -> Iterator
             yield Finding(_CEILING, ceiling, layer=one, variable=f"layer {other}")
 
 
+def _between_families(asked: _Asked) -> Iterator[Finding]:
+    """CKA of families of features with each other: what layers have in common with two of them may be one thing."""
+    conditions = asked.conditions
+    means = {} if conditions.reason else {name: conditions.means(each) for name, each in asked.features.items()}
+    for one, other in combinations(asked.features, 2):
+        estimate = not_estimable(conditions.reason)
+        if means:
+            estimate = cka(means[one], means[other], seed=asked.seed, within=conditions.blocks)
+        yield Finding(_CKA, estimate, layer=f"features {one}", variable=f"features {other}", interval_over="clusters")
+
+
 def _protocol_values(layers: Values, asked: _Asked) -> Iterator[Finding]:
     """The paper's protocol over the same clusters of each family."""
     for feature, labels in asked.labels.items():
@@ -268,6 +280,8 @@ def _features(found: Protocol, layers: list[str], features: list[str]) -> Figure
         ax.plot(at, [estimate.value for estimate in estimates], "o", ms=4, color=f"C{i}", label=feature)
         for x, estimate in zip(at, estimates, strict=True):
             ax.plot([x, x], estimate.interval, lw=1, color=f"C{i}")
+            for null in (null for null in estimate.nulls.values() if len(null)):
+                ax.plot([x, x], np.nanquantile(null, [0.025, 0.975]), lw=4, alpha=0.25, color=f"C{i}")
         ax.plot(at, [found.ceiling[feature, layer] for layer in layers], "_", ms=7, color=f"C{i}")
     ax.set_xticks(range(len(layers)), layers, rotation=30, ha="right", fontsize="small")
     ax.axhline(0, color="grey", lw=0.8)
@@ -287,5 +301,6 @@ _MATRICES = (
 )
 _FEATURES = (
     "Similarity of each layer with each family of features, over k-means clusters of the family (the paper's "
-    "protocol); bars: 95 % intervals over episodes; dashes: what means without noise would reach."
+    "protocol); bars: 95 % intervals over episodes; pale bars: the middle 95 % with the behaviour of other episodes; "
+    "dashes: what means without noise would reach."
 )

@@ -38,7 +38,12 @@ def untrained_layers(
         return {}
 
 
-def beside_untrained(source: Source, outcomes: Mapping[str, Outcome], seed: int) -> dict[str, Exception]:
+def beside_untrained(
+    source: Source,
+    outcomes: Mapping[str, Outcome],
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, count: None,
+) -> dict[str, Exception]:
     """Give the numbers of layers what the same analyses find in networks that never learnt, as a control.
 
     Each draw of the control is a network of the same architecture with weights of its own: units of one network are no
@@ -49,6 +54,7 @@ def beside_untrained(source: Source, outcomes: Mapping[str, Outcome], seed: int)
         outcomes: by stage; their findings that `of_others` gives again get the control, or the outcome a row that says
             why no network can be driven.
         seed: of the first network, and of the steps that they are driven through.
+        progress: called with how many of the networks are done, and of how many.
 
     Returns:
         Of the stages that failed on a network, why.
@@ -57,14 +63,16 @@ def beside_untrained(source: Source, outcomes: Mapping[str, Outcome], seed: int)
     drawn: dict[str, _Drawn] = {name: defaultdict(list) for name in asked}
     failures: dict[str, Exception] = {}
     fresh = untrained_activities(source.session, population_steps(source, seed), range(seed, seed + NETWORKS))
+    progress(0, NETWORKS)
     try:
-        for layers in fresh if asked else ():
+        for done, layers in enumerate(fresh if asked else ()):
             of = {layer: layers[layer] for layer in source.layers if layer in layers}
             for name in [name for name in asked if name not in failures]:
                 try:
                     _draw(asked[name], of, drawn[name])
                 except Exception as error:  # whatever it is, the other stages must not be lost
                     failures[name] = error
+            progress(done + 1, NETWORKS)
     except UsageError as error:
         for each in asked.values():
             each.missing(UNTRAINED, str(error))

@@ -69,6 +69,28 @@ def test_a_policy_that_is_faster_than_the_core_is_told_so_and_the_core_that_it_i
     assert found["core.h"].beat and found["core.h"].value == -found["policy.0"].value > 0.2
 
 
+def test_families_of_features_are_held_against_each_other_and_likeness_is_drawn_beside_its_null(
+    without_body, monkeypatch
+):
+    def three(source, _, rows, components):
+        other = np.random.default_rng(8).normal(size=(len(rows), 3))
+        return {"pose": source.posture[rows], "joint angles": source.senses[rows], "vision": other}, {}
+
+    monkeypatch.setattr(import_module("analysis.report.stages.similarity"), "families", three)
+    outcome = run_stage("similarity", Turned())
+    found = {
+        (each.layer, each.variable): each.estimate for each in outcome.findings if each.layer.startswith("features ")
+    }
+    assert set(found) == {
+        (f"features {one}", f"features {other}") for one, other in combinations(("pose", "joint angles", "vision"), 2)
+    }
+    alike, apart = found["features pose", "features joint angles"], found["features pose", "features vision"]
+    assert alike.beat and alike.value > 0.5 > apart.value and alike.interval[1] <= 1
+    drawn = outcome.pictures["features"]
+    bands = [line for line in drawn.figure.axes[0].lines if line.get_alpha() == 0.25]
+    assert len(bands) == 3 * len(LAYERS) and "the behaviour of other episodes" in drawn.caption
+
+
 def test_a_core_that_sets_tasks_apart_more_than_the_policy_does_is_told_so(without_body, monkeypatch):
     module = import_module("analysis.report.stages.similarity")
     monkeypatch.setattr(module, "families", lambda source, _, rows, components: ({"pose": source.posture[rows]}, {}))
