@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from showing import say
 
 from analysis.report.source import Source
-from analysis.untrained import untrained_activity
+from analysis.untrained import untrained_activities
 from rodent.errors import UsageError
 
 
@@ -20,8 +20,15 @@ def untrained_layers(source: Source, seed: int) -> dict[str, NDArray[np.float32]
     Returns:
         A layer's name to (steps, units).
     """
+    networks = untrained_networks(source, seed, 1)
+    return networks[0] if networks else {}
+
+
+def untrained_networks(source: Source, seed: int, count: int) -> list[dict[str, NDArray[np.float32]]]:
+    """The same of several networks, with weights of their own; none where none can be driven."""
+    steps = np.arange(len(source.episodes))
     try:
-        return untrained_activity(source.session, np.arange(len(source.episodes)), seed)
+        return list(untrained_activities(source.session, steps, range(seed, seed + count)))
     except UsageError as error:
         say(f"No untrained network stands beside this one: {error}.")
-        return {}
+        return []

@@ -100,13 +100,16 @@ def test_the_same_postures_in_two_tasks_are_compared_layer_by_layer_in_words_and
 
 
 def test_planes_of_a_core_stand_beside_those_of_the_policy_in_each_task(two_tasks):
-    text = said(executed("rotations", f"SESSION = {str(two_tasks)!r}\nDRAWS, WINDOWS = 20, 40"))
+    notebook = executed("rotations", f"SESSION = {str(two_tasks)!r}\nDRAWS, WINDOWS, NETWORKS = 20, 40, 3")
+    text, table = said(notebook), outputs(notebook, "text/html")[-1]
+    for words in ("layers swapped in whole episodes", "untrained networks", "slowest plane, less core.h"):
+        assert words in table, words
     for task in ("run", "two-tap"):
-        told = text[
-            text.index(f"**{task}, fastest planes (Hz).** Of the core (core.h and core.c), these turn slower") :
-        ]
+        told = text[text.index(f"**{task}, planes (Hz).** Of ") :]
+        assert re.search(r"Of \d+ differences between policy.0.h, .* and core.h and core.c, these are greater", told)
         for layer in ("core.h", "core.c", "policy.0.h", "policy.mean"):
-            assert re.search(rf"^- {layer}: {NUMBER}; maximum entropy \d", told, re.MULTILINE), layer
+            plane = rf"{NUMBER}; maximum entropy \d.*"
+            assert re.search(rf"^- {layer}: {plane}; slowest {plane}", told, re.MULTILINE), layer
         assert re.search(rf"^- core.h: .*; untrained {NUMBER}; maximum entropy", told, re.MULTILINE)
         assert "- policy.1.h: not estimable (rank 5; needs 6" in told  # it has five units
 
