@@ -14,6 +14,7 @@ from PIL import Image
 from rodent.errors import UsageError
 
 PICTURES = {
+    "postures": "behaviour.eigenpostures-joint-angles",
     "map": "behaviour.map",
     "ethogram": "behaviour.ethogram",
     "strides": "gait.strides-run",
@@ -22,6 +23,10 @@ PICTURES = {
     "sequence": "sequences.touch-down-of-the-left-foot.policy.2",
     "variability": "sequences.variability.touch-down-of-the-left-foot",
     "rotations": "dynamics.rotations.run",
+    "flow": "dynamics.flow.run",
+    "tangling": "tangling.run.policy.2",
+    "dimensions": "dimensions.spectra",
+    "linear": "dynamics.linear.run",
 }
 """A picture's name to that of a figure of the report."""
 WIDTH, COLOURS = 1000, 128  # at most, pixels and entries of the palette
