@@ -1,37 +1,47 @@
-"""Whether a policy that runs gets up from any orientation, and runs, on flat ground and in the bowl.
+"""Whether a policy that runs gets up from any orientation and runs, on flat ground and in the bowl, and what stops it.
 
     python benchmarks/getting_up.py [run] [--rats 64] [--seconds 6] [--output benchmarks/results/getting_up.json]
 
-Four conditions, each by the mean action: tumbled starts of the aid `fallen_starts`, which the policy was trained with;
-the bowl's own starts, its rest pose in any orientation, on flat ground; the same in a bowl without bumps; and there
-with its sense of height told above the ground and not above the bowl's lowest point.
+Each condition by the mean action. Starts: tumbled as by the aid `fallen_starts`, which the policy was trained with; the
+bowl's own, which is its rest pose in any orientation; and upright. Grounds: flat; a bowl without bumps; the task's own.
+The sense of height, which the bowl measures from its lowest point, is told as it is, or above the ground, or not at all
+(its mean instead). At last, rats of any orientation on flat ground are pushed along each leading synergy of the policy
+in the last second but one, and counted if they lay still before.
 """
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
+from torch import Tensor
 from writing import write_result
 
+from policies.environment import make_rodent_env
 from policies.policy import Policy
+from policies.synergies import measure_synergies
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
 from rodent.physics import CONTROL_TIMESTEP
+from rodent.symmetry import mirror_actions
 from rodent.tasks import make_task
 from rodent.tasks.escape_bowl import TERRAIN_SIZE, EscapeBowl
 
 HEIGHT = "walker/body_height"
 RUNNING = 0.3  # m/s, over the last second
+STILL = 0.1  # m/s, over the second before a push
 UPRIGHT = 0.5  # of the torso's z axis along the world's
-Ground = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+PUSHES = (1.2, 2.2, 3.0)  # how far a push moves the controls along a synergy
+SYNERGIES = 3  # leading ones, pushed along either way
+SECOND = round(1 / CONTROL_TIMESTEP)  # control steps
+Told = Literal["as it is", "above the ground", "not at all"]
 
 
 @dataclass
@@ -53,6 +63,7 @@ def tumbled(flags: Flags) -> RodentVectorEnv:
 
 
 def flat(flags: Flags) -> RodentVectorEnv:
+    """The bowl's starts on open flat ground."""
     env = RodentVectorEnv("two-tap", flags.rats, flags.physics, flags.threads)
     env.reset(seed=flags.seed)
     rng, state = np.random.default_rng(flags.seed), env.engine.state
@@ -63,61 +74,108 @@ def flat(flags: Flags) -> RodentVectorEnv:
     return env
 
 
-def bowl(flags: Flags) -> RodentVectorEnv:
-    env = RodentVectorEnv(make_task("escape-bowl", smoothness=1.0), flags.rats, flags.physics, flags.threads, pool=1)
+def bowl(flags: Flags, smoothness: float, upright: bool = False) -> RodentVectorEnv:
+    """The bowl with its own starts, or with upright ones that face anywhere, on its lowest point."""
+    env = RodentVectorEnv(
+        make_task("escape-bowl", smoothness=smoothness), flags.rats, flags.physics, flags.threads, pool=8
+    )
     env.reset(seed=flags.seed)
+    if upright:
+        yaw, root = np.random.default_rng(flags.seed).uniform(-np.pi, np.pi, flags.rats), env.body.root_qpos
+        facing = np.stack([np.cos(yaw / 2), 0 * yaw, 0 * yaw, np.sin(yaw / 2)], axis=1)
+        env.engine.state.qpos[:, root : root + 3] = torch.tensor([0.0, 0.0, 0.02]).double()  # clear of the bumps
+        env.engine.state.qpos[:, root + 3 : root + 7] = torch.from_numpy(facing)
+        env.engine.state.qvel[:] = 0.0
+        env.engine.forward(np.arange(flags.rats))
     return env
 
 
-def no_ground(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.zeros(len(places))
+def ground_below(env: RodentVectorEnv) -> Callable[[], NDArray[np.float64]]:
+    """What tells the ground's height (envs,) under each torso, m; 0 on flat ground."""
+    grounds = []
+    for i in range(env.num_envs):
+        model = env.engine.model_of(i)
+        if model.nhfield:
+            rows, columns = int(model.hfield_nrow[0]), int(model.hfield_ncol[0])
+            heights = model.hfield_data[: rows * columns].reshape(rows, columns) * model.hfield_size[0, 2]
+            axes = [np.linspace(-TERRAIN_SIZE, TERRAIN_SIZE, count) for count in (rows, columns)]
+            grounds.append(RegularGridInterpolator(axes, heights, bounds_error=False, fill_value=0.0))
 
+    def below() -> NDArray[np.float64]:
+        places = env.engine.state.xpos[:, env.body.torso, :2].numpy()
+        if not grounds:
+            return np.zeros(len(places))
+        return np.concatenate([ground(place[None, ::-1]) for ground, place in zip(grounds, places, strict=True)])
 
-def ground_of(env: RodentVectorEnv) -> Ground:
-    """Height (n,) of the first environment's ground at places (n, 2), m."""
-    model = env.engine.model_of(0)
-    rows, columns = int(model.hfield_nrow[0]), int(model.hfield_ncol[0])
-    heights = model.hfield_data[: rows * columns].reshape(rows, columns) * model.hfield_size[0, 2]
-    axes = [np.linspace(-TERRAIN_SIZE, TERRAIN_SIZE, count) for count in (rows, columns)]
-    found = RegularGridInterpolator(axes, heights, bounds_error=False, fill_value=0.0)
-    return lambda places: np.asarray(found(places[:, ::-1]))
+    return below
 
 
 @torch.no_grad()
-def row(name: str, env: RodentVectorEnv, ground: Ground, flags: Flags) -> dict[str, Any]:
-    """How many rats are upright, and run, at the end."""
-    policy, state = Policy.load(flags.policy), env.engine.state
-    height = list(policy.senses.units(HEIGHT))
+def played(env: RodentVectorEnv, told: Told, flags: Flags, push: Tensor | float = 0.0) -> NDArray[np.float64]:
+    """Speeds (steps, rats), m/s; a push (controls,) is added to the controls in the last second but one."""
+    policy, steps = Policy.load(flags.policy), round(flags.seconds * SECOND)
+    height, below = list(policy.senses.units(HEIGHT)), ground_below(env)
     observation, *_ = env.step(np.zeros((flags.rats, len(policy.action_names))))
-    speeds, steps = [], round(flags.seconds / CONTROL_TIMESTEP)
-    for _ in range(steps):
+    speeds = []
+    for step in range(steps):
         senses = policy.senses.flatten(observation).clone()
-        below = ground(state.xpos[:, env.body.torso, :2].numpy())
-        senses[:, height] -= torch.from_numpy(below[:, None]).to(senses.dtype)
-        observation, *_ = env.step(policy.agent.step(senses, {})[0].mean.clamp(-1, 1))
+        if told == "above the ground":
+            senses[:, height] -= torch.from_numpy(below()[:, None]).to(senses.dtype)
+        elif told == "not at all":
+            senses[:, height] = policy.agent.normaliser.mean[height].to(senses.dtype)
+        controls = policy.agent.step(senses, {})[0].mean.clamp(-1, 1)
+        if steps - 2 * SECOND <= step < steps - SECOND:
+            controls = (controls + push).clamp(-1, 1)
+        observation, *_ = env.step(controls)
         speeds.append(np.linalg.norm(observation["walker/sensors_velocimeter"], axis=1))
-    last, up = np.mean(speeds[-round(1 / CONTROL_TIMESTEP) :], axis=0), state.xmat[:, env.body.torso, 8].numpy()
-    told = {"runs": float((last > RUNNING).mean()), "upright": float((up > UPRIGHT).mean())}
-    print(name, told, flush=True)
-    return {"condition": name, **told, "m_per_s": round(float(last.mean()), 3)}
+    return np.array(speeds)
+
+
+def row(name: str, env: RodentVectorEnv, told: Told, flags: Flags) -> dict[str, Any]:
+    """How many rats are upright, and run, in the end, and how far they have come."""
+    last = played(env, told, flags)[-SECOND:].mean(0)
+    state = env.engine.state
+    up = state.xmat[:, env.body.torso, 8].numpy()
+    found = {
+        "runs": round(float((last > RUNNING).mean()), 3),
+        "upright": round(float((up > UPRIGHT).mean()), 3),
+        "m_per_s": round(float(last.mean()), 3),
+        "m_from_the_origin": round(float(state.xpos[:, env.body.torso, :2].norm(dim=1).mean()), 2),
+    }
+    print(name, f"height told {told}", found, flush=True)
+    return {"condition": name, "height_told": told, **found}
+
+
+def pushed(flags: Flags) -> list[dict[str, Any]]:
+    """How many of the rats that lay still run after pushes of each strength along each of the leading synergies."""
+    policy = Policy.load(flags.policy)
+    mirror = mirror_actions(tumbled(Flags(rats=1, threads=1)).body)
+    synergies, _ = measure_synergies(policy, flags.physics, make_rodent_env, flags.threads, mirror)
+    rows = []
+    for synergy in range(SYNERGIES):
+        for strength in [sign * each for sign in (-1, 1) for each in PUSHES]:
+            speeds = played(flat(flags), "as it is", flags, strength * synergies[:, synergy])
+            still = speeds[-3 * SECOND : -2 * SECOND].mean(0) < STILL
+            run = (speeds[-SECOND:].mean(0) > RUNNING) & still
+            rows.append({"synergy": synergy, "push": strength, "lay_still": int(still.sum()), "run": int(run.sum())})
+            print(rows[-1], flush=True)
+    return rows
 
 
 def main(flags: Flags) -> None:
-    smooth = bowl(flags)
+    bumpy = EscapeBowl().smoothness
     rows = [
-        row("tumbled on flat ground, as in training", tumbled(flags), no_ground, flags),
-        row("any orientation, on flat ground", flat(flags), no_ground, flags),
-        row("any orientation, in the smooth bowl", bowl(flags), no_ground, flags),
-        row("the same, told its height above the ground", smooth, ground_of(smooth), flags),
+        row("tumbled on flat ground, as in training", tumbled(flags), "as it is", flags),
+        row("any orientation, on flat ground", flat(flags), "as it is", flags),
+        row("any orientation, in the bowl without bumps", bowl(flags, 1.0), "as it is", flags),
+        row("any orientation, in the bowl without bumps", bowl(flags, 1.0), "above the ground", flags),
+        row("any orientation, in the bowl without bumps", bowl(flags, 1.0), "not at all", flags),
+        row("upright, in the bowl without bumps", bowl(flags, 1.0, upright=True), "as it is", flags),
+        row("upright, in the bowl without bumps", bowl(flags, 1.0, upright=True), "not at all", flags),
+        row("upright, in the task's own bowl", bowl(flags, bumpy, upright=True), "not at all", flags),
     ]
-    write_result(
-        flags.output,
-        {
-            "command": " ".join(["python", *sys.argv]),
-            "machine": describe_machine(),
-            "rows": rows,
-        },
-    )
+    told = {"command": " ".join(["python", *sys.argv]), "machine": describe_machine()}
+    write_result(flags.output, {**told, "rows": rows, "pushes": pushed(flags)})
 
 
 if __name__ == "__main__":
