@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,13 +11,60 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
-from analysis.dealing import CONTROL, Dealing
+from analysis.dealing import CONTROL, Dealing, with_any
 from analysis.drawing import plot_estimates
 from analysis.encoding import episode_errors
 from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, episode_folds, not_estimable
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
+from rodent.errors import UsageError
 
 _DEALT = 100  # orders at a time: bounds the memory
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which steps count, and how those of a target are dealt.
+
+    Attributes:
+        here: (all steps,) whether a step is of an episode in which the target is known at any.
+        groups: (steps,) episodes of those, 0, 1, ...
+        known: (steps,) where the target is known.
+        dealing: of the target.
+    """
+
+    here: NDArray[np.bool_]
+    groups: Labels
+    known: NDArray[np.bool_]
+    dealing: Dealing
+
+    @classmethod
+    def of(cls, episodes: ArrayLike, steps: int, tasks: ArrayLike | None, known: ArrayLike | None) -> _Asked:
+        groups = codes(episodes, steps, "episodes")
+        counts = np.ones(steps, dtype=bool) if known is None else np.asarray(known, dtype=bool)
+        if counts.shape != (steps,) or not counts.any():
+            raise UsageError(f"known has shape {counts.shape} and {counts.sum()} steps; give (steps,), some of them")
+        here = with_any(counts, groups)
+        groups = np.unique(groups[here], return_inverse=True)[1].astype(np.int64)
+        return cls(here, groups, counts[here], Dealing.of(groups, None if tasks is None else np.asarray(tasks)[here]))
+
+    def recorded(self, units: NDArray, target: NDArray) -> tuple[NDArray, NDArray, Labels]:
+        """Both (steps, ...) where the target is known, and the episodes."""
+        return self._where(self.known, units, target)
+
+    def dealt(
+        self, units: NDArray, target: NDArray, orders: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray, NDArray, Labels]]:
+        """The same with the target of other episodes, of each order that leaves two episodes."""
+        for order in orders:
+            steps = self.dealing.steps(order)
+            if len(np.unique(self.groups[self.known[steps]])) > 1:  # a long episode's end may be cut
+                yield self._where(self.known[steps], units, target[steps])
+
+    def _where(self, known: NDArray[np.bool_], units: NDArray, target: NDArray) -> tuple[NDArray, NDArray, Labels]:
+        if known.all():
+            return units, target, self.groups
+        groups = np.unique(self.groups[known], return_inverse=True)[1].astype(np.int64)
+        return units[known], target[known], groups
 
 
 def decode(
@@ -27,6 +75,7 @@ def decode(
     draws: int = 200,
     seed: int = 0,
     tasks: ArrayLike | None = None,
+    known: ArrayLike | None = None,
 ) -> dict[str, Estimate]:
     """Variance of a family of variables that each layer explains, linearly, on held-out episodes.
 
@@ -38,25 +87,24 @@ def decode(
         draws: of the null, which takes the target from other episodes.
         seed: of the null and the interval.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
+        known: (steps,) where the target has a meaning; other steps are dealt with it, and then left out. None for all.
     """
-    wanted = matrix(target, "target")
-    groups, rng = codes(episodes, len(wanted), "episodes"), np.random.default_rng(seed)
-    reason = _reason(groups) or first_reason(wanted)
-    spread = wanted.std(axis=0)
-    scaled = (wanted - wanted.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    found, dealing = {}, Dealing.of(groups, tasks)
+    whole = matrix(target, "target")
+    asked = _Asked.of(episodes, len(whole), tasks, known)
+    wanted, rng = whole[asked.here], np.random.default_rng(seed)
+    reason = _reason(asked.groups) or first_reason(wanted[asked.known])
+    spread = wanted[asked.known].std(axis=0)
+    scaled = (wanted - wanted[asked.known].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    found = {}
     for name, activity in layers.items():
         units = matrix(activity, name)
-        same_length(target=wanted, **{name: units})
-        if why := reason or first_reason(units):
+        same_length(target=whole, **{name: units})
+        units = units[asked.here]
+        if why := reason or first_reason(units[asked.known]):
             found[name] = not_estimable(why)
             continue
-        orders = dealing.orders(draws, rng)
-        parts = np.split(orders, range(_DEALT, len(orders), _DEALT)) if len(orders) else []
-        null = np.concatenate(
-            [np.empty(0), *(_explained_of(units, scaled, dealing, each, groups, folds) for each in parts)]
-        )
-        value, interval = _explained(units, scaled, groups, folds, rng)
+        null = _dealt_explained(units, scaled, asked, asked.dealing.orders(draws, rng), folds)
+        value, interval = _explained(*asked.recorded(units, scaled), folds, rng)
         found[name] = Estimate(value, {CONTROL: null}, interval)
     return found
 
@@ -69,6 +117,7 @@ def classify(
     draws: int = 200,
     seed: int = 0,
     tasks: ArrayLike | None = None,
+    known: ArrayLike | None = None,
 ) -> dict[str, Estimate]:
     """Balanced accuracy of a label from each layer, on held-out episodes, by linear discriminants of like priors.
 
@@ -84,21 +133,25 @@ def classify(
         seed: of the null and the interval.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task, or where the task is
             what is told.
+        known: (steps,) which labels count; steps of others are dealt with them, and then left out. None for all.
     """
-    names = np.asarray(labels)
-    classes = codes(names, len(names), "labels")
-    groups, rng = codes(episodes, len(classes), "episodes"), np.random.default_rng(seed)
-    reason = _reason(groups) or _class_reason(np.unique(names), classes, groups, folds)
-    found, dealing = {}, Dealing.of(groups, tasks)
+    names, rng = np.asarray(labels), np.random.default_rng(seed)
+    asked = _Asked.of(episodes, len(names), tasks, known)
+    counting, classes = np.unique(names[asked.here][asked.known]), np.full(len(asked.groups), -1)
+    classes[asked.known] = np.searchsorted(counting, names[asked.here][asked.known])
+    _, told, of = asked.recorded(classes, classes)
+    reason = _reason(asked.groups) or _class_reason(counting, told, of, folds)
+    found = {}
     for name, activity in layers.items():
         units = matrix(activity, name)
-        same_length(labels=classes, **{name: units})
-        if why := reason or first_reason(units):
+        same_length(labels=names, **{name: units})
+        units = units[asked.here]
+        if why := reason or first_reason(units[asked.known]):
             found[name] = not_estimable(why)
             continue
-        orders = dealing.orders(draws, rng)
-        null = np.array([_accuracy(units, classes[dealing.steps(order)], groups, folds)[0] for order in orders])
-        value, interval = _accuracy(units, classes, groups, folds, rng)
+        orders = asked.dealing.orders(draws, rng)
+        null = np.array([_accuracy(*each, folds)[0] for each in asked.dealt(units, classes, orders)])
+        value, interval = _accuracy(*asked.recorded(units, classes), folds, rng)
         found[name] = Estimate(value, {CONTROL: null}, interval)
     return found
 
@@ -135,13 +188,19 @@ def _explained(
     return float(1 - errors.sum() / totals.sum()), interval
 
 
-def _explained_of(
-    units: Array, target: Array, dealing: Dealing, orders: NDArray[np.int64], groups: Labels, folds: int
-) -> Array:
-    """(draws,) explained variance of the target of other episodes, all orders from one decomposition of the units."""
-    dealt, sets = np.concatenate([target[dealing.steps(order)] for order in orders], axis=1), len(orders)
+def _dealt_explained(units: Array, target: Array, asked: _Asked, orders: NDArray[np.int64], folds: int) -> Array:
+    """(draws,) explained variance of the target of other episodes; of steps that are the same in all, orders share."""
+    if not asked.known.all():
+        return np.array([_explained(*each, folds)[0] for each in asked.dealt(units, target, orders)])
+    parts = np.split(orders, range(_DEALT, len(orders), _DEALT)) if len(orders) else []
+    return np.concatenate([np.empty(0), *(_explained_of(units, target, asked, each, folds) for each in parts)])
+
+
+def _explained_of(units: Array, target: Array, asked: _Asked, orders: NDArray[np.int64], folds: int) -> Array:
+    """The same, of all orders from one decomposition of the units."""
+    dealt, sets = np.concatenate([target[asked.dealing.steps(order)] for order in orders], axis=1), len(orders)
     errors, totals = (
-        episode_errors(features, dealt, groups, folds, sets).sum(axis=0).reshape(sets, -1).sum(axis=1)
+        episode_errors(features, dealt, asked.groups, folds, sets).sum(axis=0).reshape(sets, -1).sum(axis=1)
         for features in (units, np.empty((len(units), 0)))
     )
     return 1 - errors / totals

@@ -40,7 +40,7 @@ class Shifts:
         """From the bin of each step.
 
         Args:
-            index: (steps,) 0, 1, ...
+            index: (steps,) 0, 1, ...; -1 of no bin.
             bins: their number.
             episodes: (steps,) 0, 1, ..., none of them missing.
             parts: (episodes,) 0, 1, ...: into which of several sums each episode goes.

@@ -150,16 +150,15 @@ def of_variables(body: Body, activity: NDArray, draws: int, few: int, seed: int)
     """Tuning, information and decoding of each variable."""
     source, found = body.source, {}
     for name, values in body.variables.items():
-        known = np.flatnonzero(np.isfinite(values))
-        about = source.episodes[known], source.tasks[known]
-        strength = tuning(activity[known], values[known], about[0], BINS, draws, seed, about[1]).strength
+        about = source.episodes, source.tasks
+        strength = tuning(activity, values, about[0], BINS, draws, seed, about[1]).strength
         found[f"mean tuning to {name}"] = mean_over_units(strength)
         found[f"information about {name} of {STRONGEST} strongly modulated units (nats)"] = informed(
-            activity[known], values[known], *about, every_other_episode(source)[known], few, seed
+            activity, values, *about, every_other_episode(source), few, seed
         )
         target = np.stack([np.cos(values), np.sin(values)], axis=1) if "(rad)" in name else values[:, None]
-        told = decode({"": reduced(activity, 16)[known]}, target[known], about[0], 4, draws, seed, about[1])
-        found[f"decoding of {name}"] = told[""]
+        few_components, known = {"": reduced(activity, 16)}, np.isfinite(values)
+        found[f"decoding of {name}"] = decode(few_components, target, about[0], 4, draws, seed, about[1], known)[""]
     return found
 
 

@@ -24,7 +24,7 @@
 SESSION = "run"  # a file that `rodent record` made, or the name of a shipped session
 DRAWS = 100  # of other episodes for single units
 DECODING_DRAWS = 20  # for whole layers and models of units
-STEPS = 1200  # at even spacing, for these two
+STEPS = 1200  # at random times that all episodes share, for these two
 COMPONENTS = 16  # leading ones of each layer, that are read from
 SEED = 0
 
@@ -64,15 +64,7 @@ say(
 
 # %%
 tuned = {
-    (layer, name): tuning(
-        activity[known := np.isfinite(values)],
-        values[known],
-        source.episodes[known],
-        BINS,
-        DRAWS,
-        SEED,
-        source.tasks[known],
-    )
+    (layer, name): tuning(activity, values, source.episodes, BINS, DRAWS, SEED, source.tasks)
     for layer, activity in {**layers, **untrained}.items()
     for name, values in wanted.items()
 }
@@ -117,18 +109,18 @@ SENSES = "senses (inputs alone)"
 spread = source.senses.std(axis=0)
 inputs = {SENSES: (source.senses - source.senses.mean(axis=0)) / np.where(spread > 0, spread, 1.0)}
 populations = {name: reduced(values, COMPONENTS) for name, values in {**layers, **inputs, **untrained}.items()}
-decoded = {}
+rows, decoded = source.thinned(STEPS), {}
 for name, values in wanted.items():
-    known = source.thinned(STEPS, np.flatnonzero(np.isfinite(values)))
     target = np.stack([np.cos(values), np.sin(values)], axis=1) if "(rad)" in name else values[:, None]
     decoded[name] = decode(
-        {layer: activity[known] for layer, activity in populations.items()},
-        target[known],
-        source.episodes[known],
+        {layer: activity[rows] for layer, activity in populations.items()},
+        target[rows],
+        source.episodes[rows],
         folds=3,
         draws=DECODING_DRAWS,
         seed=SEED,
-        tasks=source.tasks[known],
+        tasks=source.tasks[rows],
+        known=np.isfinite(values[rows]),
     )
 figure = Figure((7, 3.2), layout="constrained")
 ax = figure.add_subplot()
@@ -163,7 +155,6 @@ families = {
     "forces": reduced(source.series("actuator_force"), 8),
     "torso": torso,
 }
-rows = source.thinned(STEPS)
 some = {layer: activity[rows][:, :: -(-activity.shape[1] // 6)] for layer, activity in layers.items()}
 models = encode(
     np.concatenate(list(some.values()), axis=1),

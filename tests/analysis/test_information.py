@@ -47,7 +47,7 @@ def test_ksg_information_of_gaussians_with_correlation_point_8():
     activity = np.stack([0.8 * x + 0.6 * noise, other], axis=1)
     found = mutual_information(activity, x, EPISODES, draws=3)
     assert found.value[0] == pytest.approx(-0.5 * np.log(1 - 0.8**2), abs=0.03)
-    assert found.value[1] < 0.03 and found.null.max() < 0.03
+    assert found.value[1] < 0.03 and found.null.max() < 0.05
     theirs = mutual_info_regression(activity, x, random_state=0)
     np.testing.assert_allclose(found.value, theirs, atol=1e-4)
     assert len(plot_information(found).get_lines()) == 2

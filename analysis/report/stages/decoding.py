@@ -21,7 +21,7 @@ from analysis.report.stages.sampling import population_steps, told
 from analysis.report.stages.untrained import BESIDE, GAIN, stand_beside, untrained_layers
 
 _STEPS, _COMPONENTS, _TARGETS, _FOLDS, _DRAWS = 2000, 16, 6, 3, 200
-_CLASS_STEPS, _CLASS_COMPONENTS, _CLASS_FEWEST, _CLASS_DRAWS = 1000, 12, 20, 100
+_CLASS_COMPONENTS, _CLASS_FEWEST, _CLASS_DRAWS = 12, 20, 100
 _INPUTS = "senses (inputs alone)"
 _EXPLAINED, _ACCURACY = "variance explained", "balanced accuracy"
 
@@ -168,15 +168,12 @@ def _classes(
         if reason:
             outcome.missing(_ACCURACY, reason, variable=f"{what} {name}")
     often = [name for name, reason in reasons.items() if not reason]
-    rows = np.flatnonzero(np.isin(labels, often))
-    rows = rows[:: max(1, -(-len(rows) // _CLASS_STEPS))]
     if len(often) < 2:
         reason = f"{'one' if often else 'no'} {what} is common enough; needs two"
         outcome.missing(_ACCURACY, reason, variable=what)
         return
-    few = {name: values[rows, :_CLASS_COMPONENTS] for name, values in layers.items()}
-    within = None if tasks is None else tasks[rows]
-    found = classify(few, labels[rows], episodes[rows], folds=_FOLDS, draws=_CLASS_DRAWS, seed=seed, tasks=within)
+    few, known = {name: values[:, :_CLASS_COMPONENTS] for name, values in layers.items()}, np.isin(labels, often)
+    found = classify(few, labels, episodes, _FOLDS, _CLASS_DRAWS, seed, tasks, known)
     for layer, estimate in found.items():
         outcome.findings.append(Finding(_ACCURACY, estimate, layer=layer, variable=what))
 

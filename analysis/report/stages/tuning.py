@@ -49,9 +49,7 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
                 )
                 continue
             bins = edges[name] = _bins(name, values[known])
-            found = tune(
-                activity[known], values[known], source.episodes[known], bins, seed=seed, tasks=source.tasks[known]
-            )
+            found = tune(activity, values, source.episodes, bins, seed=seed, tasks=source.tasks)
             record(found, (MEASURE, STABILITY), layer, name, outcome)
             outcome.arrays[f"curve.{layer}.{name}"] = found.curves.curves.astype(np.float32)
             outcome.arrays[f"edges.{name}"] = found.curves.edges[0]
