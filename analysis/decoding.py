@@ -13,9 +13,9 @@ from sklearn.metrics import balanced_accuracy_score
 
 from analysis.dealing import CONTROL, Dealing, with_any
 from analysis.drawing import plot_estimates
-from analysis.encoding import episode_errors
 from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, episode_folds, not_estimable
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
+from analysis.ridge import HeldOut, totals
 from rodent.errors import UsageError
 
 _DEALT = 100  # orders at a time: bounds the memory
@@ -79,6 +79,8 @@ def decode(
 ) -> dict[str, Estimate]:
     """Variance of a family of variables that each layer explains, linearly, on held-out episodes.
 
+    Units are standardised, so that those that vary little count as much as any (`analysis.ridge`).
+
     Args:
         layers: name to activity (steps, units), or to the inputs as a control.
         target: (steps, variables), a family; each variable counts alike.
@@ -89,22 +91,45 @@ def decode(
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
         known: (steps,) where the target has a meaning; other steps are dealt with it, and then left out. None for all.
     """
-    whole = matrix(target, "target")
+    return {
+        name: found
+        for name, activity in layers.items()
+        for found in decode_families(activity, {name: target}, episodes, folds, draws, seed, tasks, known).values()
+    }
+
+
+def decode_families(
+    activity: ArrayLike,
+    targets: Mapping[str, ArrayLike],
+    episodes: ArrayLike,
+    folds: int = 5,
+    draws: int = 200,
+    seed: int = 0,
+    tasks: ArrayLike | None = None,
+    known: ArrayLike | None = None,
+) -> dict[str, Estimate]:
+    """The same of one layer (steps, units) and several families, by name, for which it is decomposed once."""
+    whole = matrix(activity, "activity")
     asked = _Asked.of(episodes, len(whole), tasks, known)
-    wanted, rng = whole[asked.here], np.random.default_rng(seed)
-    reason = _reason(asked.groups) or first_reason(wanted[asked.known])
-    spread = wanted[asked.known].std(axis=0)
-    scaled = (wanted - wanted[asked.known].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    found = {}
-    for name, activity in layers.items():
-        units = matrix(activity, name)
-        same_length(target=whole, **{name: units})
-        units = units[asked.here]
-        if why := reason or first_reason(units[asked.known]):
+    units, models, found = whole[asked.here], None, {}
+    missing = _reason(asked.groups) or first_reason(units[asked.known])
+    for name, target in targets.items():
+        wanted, rng = matrix(target, "target"), np.random.default_rng(seed)
+        same_length(target=wanted, activity=whole)
+        wanted = wanted[asked.here]
+        if why := missing or first_reason(wanted[asked.known]):
             found[name] = not_estimable(why)
             continue
-        null = _dealt_explained(units, scaled, asked, asked.dealing.orders(draws, rng), folds)
-        value, interval = _explained(*asked.recorded(units, scaled), folds, rng)
+        spread = wanted[asked.known].std(axis=0)
+        scaled = (wanted - wanted[asked.known].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        orders = asked.dealing.orders(draws, rng)
+        if asked.known.all():
+            models = models or HeldOut.of(units, asked.groups, folds)
+            null = _dealt_explained(models, scaled, asked, orders, folds)
+            value, interval = _of(models.errors(scaled), totals(scaled, asked.groups, folds), rng)
+        else:
+            null = np.array([_explained(*each, folds)[0] for each in asked.dealt(units, scaled, orders)])
+            value, interval = _explained(*asked.recorded(units, scaled), folds, rng)
         found[name] = Estimate(value, {CONTROL: null}, interval)
     return found
 
@@ -179,31 +204,27 @@ def _explained(
     units: Array, target: Array, groups: Labels, folds: int, rng: np.random.Generator | None = None
 ) -> tuple[float, tuple[float, float]]:
     """Explained variance, and its interval over episodes where there is a generator to draw them."""
-    errors = episode_errors(units, target, groups, folds).sum(axis=1)
-    totals = episode_errors(np.empty((len(units), 0)), target, groups, folds).sum(axis=1)
+    return _of(HeldOut.of(units, groups, folds).errors(target), totals(target, groups, folds), rng)
+
+
+def _of(errors: Array, whole: Array, rng: np.random.Generator | None) -> tuple[float, tuple[float, float]]:
+    """The same from squared errors and what there is to explain, (episodes, variables) each."""
+    missed, whole = errors.sum(axis=1), whole.sum(axis=1)
     interval = UNKNOWN
     if rng is not None:
-        weights = bootstrap_weights(len(errors), 500, rng)
-        interval = ends(1 - (weights @ errors) / (weights @ totals))
-    return float(1 - errors.sum() / totals.sum()), interval
+        weights = bootstrap_weights(len(missed), 500, rng)
+        interval = ends(1 - (weights @ missed) / (weights @ whole))
+    return float(1 - missed.sum() / whole.sum()), interval
 
 
-def _dealt_explained(units: Array, target: Array, asked: _Asked, orders: NDArray[np.int64], folds: int) -> Array:
-    """(draws,) explained variance of the target of other episodes; of steps that are the same in all, orders share."""
-    if not asked.known.all():
-        return np.array([_explained(*each, folds)[0] for each in asked.dealt(units, target, orders)])
-    parts = np.split(orders, range(_DEALT, len(orders), _DEALT)) if len(orders) else []
-    return np.concatenate([np.empty(0), *(_explained_of(units, target, asked, each, folds) for each in parts)])
-
-
-def _explained_of(units: Array, target: Array, asked: _Asked, orders: NDArray[np.int64], folds: int) -> Array:
-    """The same, of all orders from one decomposition of the units."""
-    dealt, sets = np.concatenate([target[asked.dealing.steps(order)] for order in orders], axis=1), len(orders)
-    errors, totals = (
-        episode_errors(features, dealt, asked.groups, folds, sets).sum(axis=0).reshape(sets, -1).sum(axis=1)
-        for features in (units, np.empty((len(units), 0)))
-    )
-    return 1 - errors / totals
+def _dealt_explained(models: HeldOut, target: Array, asked: _Asked, orders: NDArray[np.int64], folds: int) -> Array:
+    """(draws,) explained variance of the target of other episodes, all orders from one decomposition of the units."""
+    found = [np.empty(0)]
+    for each in np.split(orders, range(_DEALT, len(orders), _DEALT)) if len(orders) else []:
+        dealt = np.concatenate([target[asked.dealing.steps(order)] for order in each], axis=1)
+        missed, whole = models.errors(dealt, len(each)), totals(dealt, asked.groups, folds)
+        found.append(1 - np.divide(*(part.sum(axis=0).reshape(len(each), -1).sum(axis=1) for part in (missed, whole))))
+    return np.concatenate(found)
 
 
 def _accuracy(

@@ -43,7 +43,7 @@ from analysis.populations import dimensions
 from analysis.postures import eigenpostures
 from analysis.report.behaviour_map import behaviour_map
 from analysis.report.findings import mean_over_units
-from analysis.report.source import PAWS, TIMESTEP, Source, equal_windows, principal, reduced
+from analysis.report.source import PAWS, TIMESTEP, Source, equal_windows, principal
 from analysis.report.stages.chosen import every_other_episode, most_modulated
 from analysis.report.stages.families import families
 from analysis.report.stages.gait import gait
@@ -157,8 +157,8 @@ def of_variables(body: Body, activity: NDArray, draws: int, few: int, seed: int)
             activity, values, *about, every_other_episode(source), few, seed
         )
         target = np.stack([np.cos(values), np.sin(values)], axis=1) if "(rad)" in name else values[:, None]
-        few_components, known = {"": reduced(activity, 16)}, np.isfinite(values)
-        found[f"decoding of {name}"] = decode(few_components, target, about[0], 4, draws, seed, about[1], known)[""]
+        known = np.isfinite(values)
+        found[f"decoding of {name}"] = decode({"": activity}, target, about[0], 4, draws, seed, about[1], known)[""]
     return found
 
 

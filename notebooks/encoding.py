@@ -25,7 +25,7 @@ SESSION = "run"  # a file that `rodent record` made, or the name of a shipped se
 DRAWS = 100  # of other episodes for single units
 DECODING_DRAWS = 20  # for whole layers and models of units
 STEPS = 1200  # at random times that all episodes share, for these two
-COMPONENTS = 16  # leading ones of each layer, that are read from
+COMPONENTS = 64  # leading ones of each layer, that are read from
 SEED = 0
 
 # %%
@@ -98,17 +98,19 @@ table(
 # %% [markdown]
 # ## Whole layers
 #
-# **Method.** Ridge regression from a layer's leading principal components to a variable, on held-out episodes
-# (`analysis.decoding`); angles are read as their cosine and sine.
+# **Method.** Ridge regression from the leading principal components of a layer's units, each in units of its spread, to
+# a variable, on held-out episodes (`analysis.decoding`); angles are read as their cosine and sine. They are many, since
+# few may leave out just what varies little and tells much: then a layer would seem to gain over the senses, or to lose
+# what it has. The report reads all units.
 #
 # **Controls.** The variable of other episodes; the senses alone, which is all that a network without memory can
 # know; and the untrained network.
 
 # %%
 SENSES = "senses (inputs alone)"
-spread = source.senses.std(axis=0)
-inputs = {SENSES: (source.senses - source.senses.mean(axis=0)) / np.where(spread > 0, spread, 1.0)}
-populations = {name: reduced(values, COMPONENTS) for name, values in {**layers, **inputs, **untrained}.items()}
+read = {**layers, SENSES: source.senses, **untrained}
+spread = {name: np.where((each := values.std(axis=0)) > 0, each, 1.0) for name, values in read.items()}
+populations = {name: reduced(values / spread[name], COMPONENTS) for name, values in read.items()}
 rows, decoded = source.thinned(STEPS), {}
 for name, values in wanted.items():
     target = np.stack([np.cos(values), np.sin(values)], axis=1) if "(rad)" in name else values[:, None]
@@ -210,7 +212,7 @@ say(
 # ## What can't be concluded
 #
 # - That a layer *uses* what can be read from it. Only a perturbation tells (`policies.probe`).
-# - That a layer lacks what its leading principal components do not tell: those that vary little are left out.
+# - That a layer lacks what a linear readout of its leading components does not tell.
 # - That it was learnt, where the untrained network or the senses alone tell as much.
 # - Anything about heading that the null calls chance: episodes of one corridor all begin alike, and what they share
 #   belongs to the null.
