@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,7 @@ class HeldOut:
             predicted = taught.mean(axis=0)
             if models is not None:
                 best = choice.best(taught, sets) if choice else np.full(sets, np.median(_PENALTIES))
-                predicted = models.predict(taught, np.repeat(best, targets.shape[1] // sets))
+                (predicted,) = models.predict(taught, [np.repeat(best, targets.shape[1] // sets)])
             squares[test] = (targets[test] - predicted) ** 2
         return np.stack([squares[self.groups == name].sum(axis=0) for name in range(int(self.groups.max()) + 1)])
 
@@ -85,11 +86,12 @@ class _Models:
         variances, axes = np.linalg.eigh(train @ train.T)
         return cls(variances, axes, held @ (train.T @ axes))
 
-    def predict(self, targets: Array, penalties: Array) -> Array:
-        """(held steps, targets) from targets (training steps, targets), a penalty each."""
+    def predict(self, targets: Array, penalties: Sequence[Array]) -> Iterator[Array]:
+        """(held steps, targets) from targets (training steps, targets), of each of some penalties (targets,)."""
         mean = targets.mean(axis=0)
-        shrunk = self.taught.T @ (targets - mean) / (self.variances[:, None] + penalties * len(self.taught))
-        return self.held @ shrunk + mean
+        along = self.taught.T @ (targets - mean)
+        for each in penalties:
+            yield self.held @ (along / (self.variances[:, None] + each * len(self.taught))) + mean
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,8 @@ class _Choice:
 
     def best(self, targets: Array, sets: int) -> Array:
         """(sets,) the penalty that predicts best, of targets (training steps, targets)."""
-        asked, taught = targets[self.held], targets[~self.held]
-        errors = [
-            np.square(self.models.predict(taught, np.full(targets.shape[1], each)) - asked).mean(axis=0)
-            for each in _PENALTIES
-        ]
+        asked, tried = targets[self.held], [np.full(targets.shape[1], each) for each in _PENALTIES]
+        errors = [np.square(each - asked).mean(axis=0) for each in self.models.predict(targets[~self.held], tried)]
         return np.asarray(_PENALTIES[np.reshape(errors, (len(_PENALTIES), sets, -1)).mean(axis=2).argmin(axis=0)])
 
 
