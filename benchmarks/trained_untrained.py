@@ -35,7 +35,7 @@ from analysis.clustered import clustered_similarity
 from analysis.decoding import decode
 from analysis.encoding import encode
 from analysis.gait import gait as measure_gait
-from analysis.inference import LEVEL, Estimate, not_estimable, percentile_interval, q_values
+from analysis.inference import LEVEL, Estimate, not_estimable, q_values
 from analysis.information import mutual_information
 from analysis.jpca import jpca
 from analysis.nwb_record import record
@@ -47,6 +47,7 @@ from analysis.report.source import PAWS, TIMESTEP, Source, equal_windows, princi
 from analysis.report.stages.chosen import every_other_episode, most_modulated
 from analysis.report.stages.families import families
 from analysis.report.stages.gait import gait
+from analysis.report.stages.timescales import median_of_units
 from analysis.report.stages.tuning import BINS, variables
 from analysis.sequences import sequence
 from analysis.task_variance import task_variance
@@ -227,17 +228,10 @@ def of_bodies(bodies: Sequence[Body], draws: int, seed: int) -> list[dict[Key, E
 
 
 def timescale(activity: NDArray, source: Source, draws: int, seed: int) -> Estimate:
-    """The median over units, with an interval over them, beside white noise."""
+    """The median over units, with an interval over them, beside white noise; what never decays is the slowest."""
     some = activity[:, :: -(-activity.shape[1] // UNITS)]
     tau = unit_timescales(some, source.episodes, TIMESTEP, tasks=source.tasks, draws=draws, seed=seed).tau
-    known = np.isfinite(tau.value)
-    if not known.any():
-        return not_estimable(next(filter(None, tau.reasons), "no unit is estimable"))
-    values = tau.value[known]
-    low, high = percentile_interval(np.median(np.random.default_rng(seed).choice(values, (500, len(values))), axis=1))
-    return Estimate(
-        float(np.median(values)), {tau.control: np.nanmedian(tau.null[:, known], axis=1)}, (float(low), float(high))
-    )
+    return median_of_units(tau.value, tau.null, tau.reasons, seed)
 
 
 def single_case(value: float, sample: NDArray) -> float:
