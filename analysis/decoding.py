@@ -181,6 +181,17 @@ def classify(
     return found
 
 
+def told_by_episode(activity: ArrayLike, labels: ArrayLike, episodes: ArrayLike, folds: int = 5) -> Array:
+    """(episodes,) share of the steps whose label `classify` tells, of each episode while it is held out.
+
+    Of labels that it can tell: what two populations tell is held against each other by this (`analysis.paired`).
+    """
+    units, classes = matrix(activity, "activity"), codes(labels, len(np.asarray(labels)), "labels")
+    groups = codes(episodes, same_length(activity=units, labels=classes), "episodes")
+    right = (_predicted(units, classes, groups, folds) == classes).astype(np.float64)
+    return np.bincount(groups, right) / np.bincount(groups)
+
+
 def plot_decoding(scores: Mapping[str, Estimate], label: str = "decoded", ax: Axes | None = None) -> Axes:
     """Each layer's score with its interval, its null beside it."""
     return plot_estimates(scores, label, ax)
@@ -230,6 +241,14 @@ def _dealt_explained(models: HeldOut, target: Array, asked: _Asked, orders: NDAr
 def _accuracy(
     units: Array, classes: Labels, groups: Labels, folds: int, rng: np.random.Generator | None = None
 ) -> tuple[float, tuple[float, float]]:
+    predicted, interval = _predicted(units, classes, groups, folds), UNKNOWN
+    if rng is not None:
+        interval = ends(_resampled_recall(predicted == classes, classes, groups, rng))
+    return float(balanced_accuracy_score(classes, predicted)), interval
+
+
+def _predicted(units: Array, classes: Labels, groups: Labels, folds: int) -> Labels:
+    """(steps,) the class of each, of held-out episodes."""
     predicted = np.full(len(classes), -1)
     for train, test in episode_folds(groups, folds):
         if np.ptp(classes[train]) == 0:
@@ -238,10 +257,7 @@ def _accuracy(
         taught = len(np.unique(classes[train]))
         model = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(taught, 1 / taught))
         predicted[test] = model.fit(units[train], classes[train]).predict(units[test])
-    interval = UNKNOWN
-    if rng is not None:
-        interval = ends(_resampled_recall(predicted == classes, classes, groups, rng))
-    return float(balanced_accuracy_score(classes, predicted)), interval
+    return predicted
 
 
 def _resampled_recall(right: NDArray[np.bool_], classes: Labels, groups: Labels, rng: np.random.Generator) -> Array:

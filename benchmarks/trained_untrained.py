@@ -46,7 +46,7 @@ from analysis.report.findings import mean_over_units
 from analysis.report.source import PAWS, TIMESTEP, Source, equal_windows, principal
 from analysis.report.stages.chosen import every_other_episode, most_modulated
 from analysis.report.stages.families import families
-from analysis.report.stages.gait import gait
+from analysis.report.stages.gait import LASTING, gait
 from analysis.report.stages.timescales import median_of_units
 from analysis.report.stages.tuning import BINS, variables
 from analysis.sequences import sequence
@@ -211,7 +211,8 @@ def of_bodies(bodies: Sequence[Body], draws: int, seed: int) -> list[dict[Key, E
         postures = eigenpostures(
             source.series("joint_angles")[body.rows], source.episodes[body.rows], draws=draws, seed=seed
         )
-        strides = measure_gait(body.standing, source.kinematics["speed (m/s)"], source.episodes, TIMESTEP, draws, seed)
+        speed = source.kinematics["speed (m/s)"]
+        strides = measure_gait(body.standing, speed, source.episodes, TIMESTEP, draws, seed, LASTING)
         labels = drawn.arrays.get(f"labels.{source.digest}")
         told = {
             "variance that 15 eigenpostures explain": postures.explained,
