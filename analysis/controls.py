@@ -1,5 +1,8 @@
 """The controls, in one place: what an effect must beat before it is one.
 
+Labels are shuffled by whole episodes: `other_episodes` is that control for them as for any other record (`classify` has
+it), since steps that are shuffled one by one would be told apart by what neighbours have in common.
+
 `Control` makes surrogate activity of the recorded one. What a caller alone can give, the activity of an untrained
 network or the inputs in place of the activity, is a *reference*: another array of the same steps.
 """

@@ -73,9 +73,16 @@ def footfalls(signal: ArrayLike, episodes: ArrayLike, on: float, off: float) -> 
         episodes: (steps,) labels; each starts from its own first sample.
         on: the upper threshold.
         off: the lower one.
+
+    Raises:
+        UsageError: thresholds are the wrong way round, or a signal is NaN, but in an episode of one step: a speed is
+            unknown there, and there is no footfall.
     """
     values = matrix(signal, "signal")
     groups = codes(episodes, len(values), "episodes")
+    unknown = np.isnan(values).any(axis=1) & (np.bincount(groups)[groups] > 1)
+    if unknown.any():
+        raise UsageError(f"the signal is NaN at {unknown.sum()} steps; give one that is known, or leave episodes out")
     if off > on:
         raise UsageError(f"down above {on} and up below {off}; give an `off` that is not above `on`")
     decided = np.where(values >= on, 1, np.where(values < off, 0, -1))

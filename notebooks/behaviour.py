@@ -110,8 +110,9 @@ for each in strides:
 # **Method.** t-SNE of the Morlet amplitudes of posture (1 to 25 Hz), its density, and watershed regions as
 # behaviours (Berman et al. 2014), with HDBSCAN beside them; bouts are runs of one label. Several sessions share a map.
 #
-# **Control.** For the regions, labels rolled in time, and whether the second method draws the same borders; for the
-# order, bouts of each episode in another order in which none follows its like, as no recorded one does.
+# **Control.** For the regions, whether the second method draws the same borders, by the adjusted Rand index (1 where it
+# does); labels rolled in time, beside it, are beaten by any two ways to cut one map. For the order, bouts of each
+# episode in another order in which none follows its like, as no recorded one does.
 
 # %%
 for name, outcome in outcomes.items():

@@ -85,7 +85,11 @@ for ax, (name, layer) in zip(figure.subplots(1, len(wanted), squeeze=False)[0], 
     plot_tuning(tuned[layer, name], unit, ax)
     ax.set_title(f"{layer}, unit {unit}: {tuned[layer, name].strength.value[unit]:.2f}", fontsize="small")
     ax.set_xlabel(name)
-show(figure, "The unit that follows each variable best, and the variance of held-out episodes that its curve explains.")
+show(
+    figure,
+    "The unit that follows each variable best, and the variance of held-out episodes that its curve explains. It was "
+    "chosen by this number, which errs upwards, as the best of many does.",
+)
 
 # %%
 table(

@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from analysis.inputs import Array, Labels
 from analysis.nwb_channels import LANDMARK, SIGHT
 from analysis.recording import Session
+from policies.observation import PRIVILEGED
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
 
@@ -47,6 +48,11 @@ class Source:
         """SHA-256 of the file."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def privileged(self) -> bool:
+        """Whether the network read senses that no animal has."""
+        return any(name.startswith(PRIVILEGED) for name, _ in self.session.protocol["policy"]["senses"])
 
     @property
     def layers(self) -> list[str]:

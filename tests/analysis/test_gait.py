@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.dealing import CONTROL
@@ -118,6 +120,22 @@ def test_footfalls_ignore_what_stays_between_the_thresholds():
     assert standing.tolist() == [False, True, True, True, True, False, False, False, True]
     with pytest.raises(UsageError, match="not above"):
         footfalls(force, np.zeros(9), on=0.3, off=0.5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 99), st.booleans())
+def test_a_signal_that_is_nowhere_known_gives_no_footfall_in_silence(steps, length, seed, fault):
+    rng = np.random.default_rng(seed)
+    signal, episodes = rng.normal(size=(steps, 2)), np.arange(steps) // length
+    at = int(rng.integers(steps))
+    if fault:
+        signal[at, 0] = np.nan
+    if fault and (episodes == episodes[at]).sum() > 1:
+        with pytest.raises(UsageError, match="NaN at 1 steps"):
+            footfalls(signal, episodes, 0.5, -0.5)
+        return
+    standing = footfalls(signal, episodes, 0.5, -0.5)
+    assert standing[signal >= 0.5].all() and not standing[signal < -0.5].any() and not standing[np.isnan(signal)].any()
 
 
 def test_a_body_that_stands_has_no_gait_and_says_so():

@@ -19,7 +19,8 @@ from analysis.report.source import PAWS, TIMESTEP, Source
 _REFERENCE = 2  # the paw whose strides define the phase: the left hind foot
 LASTING = 0.06, 1.0  # s; a stride is not shorter or longer
 # m/s: a paw is planted from below the first to above the second. The touch sense feels palms and soles alone, and the
-# rat bounds on its fingers and toes; heights would need to know the floor.
+# rat bounds on its fingers and toes; heights would need to know the floor. So a paw that hovers counts as planted, and
+# these are not the session's recorded `footfalls`, which are contacts.
 _PLANTED, _LIFTED = 0.4, 0.6
 _TIPS = ("pose.finger_L", "pose.finger_R", "pose.toe_L", "pose.toe_R")
 

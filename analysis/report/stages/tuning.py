@@ -166,5 +166,6 @@ def _best(name: str, layer: str, found: Tuning) -> Picture:
     return Picture(
         figure,
         f"The units of {layer} that follow {name} best, of those that beat their null: mean activity against it; R² is "
-        "the variance of held-out episodes that this curve explains.",
+        "the variance of held-out episodes that this curve explains, by which they were chosen: the best of many, it "
+        "errs upwards (`strongest_units` asks in other episodes).",
     )

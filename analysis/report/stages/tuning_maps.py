@@ -93,5 +93,6 @@ def _best(name: str, layer: str, found: Tuning) -> Picture:
     return Picture(
         figure,
         f"How long the rat was where, in {name}, and mean activity there of the units of {layer} that the map explains "
-        "best, of those that beat their null; R² is the variance of held-out episodes that it explains. White: never.",
+        "best, of those that beat their null; R² is the variance of held-out episodes that it explains, by which they "
+        "were chosen: the best of many, it errs upwards. White: never.",
     )
