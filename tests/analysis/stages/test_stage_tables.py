@@ -37,10 +37,12 @@ def test_single_units_are_told_to_encode_although_others_do_not(without_body):
     assert all(beat[:4]) and sum(beat[4:]) <= 1
 
 
-def test_a_network_that_reads_privileged_senses_is_no_animal_and_the_report_says_so(source):
+def test_a_network_that_reads_privileged_senses_is_no_animal_and_the_report_says_so(source, monkeypatch):
     def told():
         return [each.estimate.reason for each in run_stage("overview", source).findings if not each.estimate.estimable]
 
     assert not told() and "Beware" not in _lead(source)
-    source.session.protocol["policy"]["senses"].append(["privileged/orb", 3])
+    protocol = source.session.protocol
+    protocol["policy"]["senses"].append(["privileged/orb", 3])
+    monkeypatch.setattr(type(source.session), "protocol", protocol)
     assert told() == [NO_ANIMAL] and _lead(source).endswith(f"Beware: {NO_ANIMAL}.")
