@@ -1,5 +1,8 @@
 """The controls, in one place: what an effect must beat before it is one.
 
+Labels are shuffled by whole episodes: `other_episodes` is that control for them as for any other record (`classify` has
+it), since steps that are shuffled one by one would be told apart by what neighbours have in common.
+
 `Control` makes surrogate activity of the recorded one. What a caller alone can give, the activity of an untrained
 network or the inputs in place of the activity, is a *reference*: another array of the same steps.
 """
@@ -31,11 +34,16 @@ def shift_within_episodes(values: NDArray, episodes: Labels, rng: np.random.Gene
     Episodes keep their means and their spectra, but for the seam where the end meets the start: of two smooth and
     unrelated records too many beat this (docs/analyses.md), so their null is `analysis.dealing`.
     """
-    shifted = values.copy()
-    for episode in np.unique(episodes):
-        rows = np.flatnonzero(episodes == episode)
-        shifted[rows] = np.roll(values[rows], rng.integers(1, max(len(rows), 2)), axis=0)
-    return shifted
+    return np.asarray(values)[_rolled_steps(episodes, rng)]
+
+
+def _rolled_steps(episodes: NDArray, rng: np.random.Generator) -> Labels:
+    """(steps,) which step of its episode stands in for each once that is rolled by a lag of its own."""
+    order = np.argsort(episodes, kind="stable")
+    found = np.empty_like(order)
+    for rows in np.split(order, np.flatnonzero(np.diff(np.asarray(episodes)[order])) + 1):
+        found[rows] = np.roll(rows, rng.integers(1, max(len(rows), 2)))
+    return found
 
 
 def rotate_units(activity: Array, rng: np.random.Generator) -> Array:
@@ -99,9 +107,21 @@ def other_episodes(episodes: ArrayLike, tasks: ArrayLike | None = None) -> Contr
 
 
 def time_shift(episodes: ArrayLike) -> Control:
-    """The control that rolls each episode's activity by a random lag."""
+    """The control that rolls each episode's activity, all steps of it, by a random lag."""
     labels = np.asarray(episodes)
     return lambda activity, draws, rng: (shift_within_episodes(activity, labels, rng) for _ in range(draws))
+
+
+def time_shift_before(whole: NDArray, episodes: ArrayLike, rows: NDArray[np.int64]) -> Control:
+    """The same where the activity is of some steps of an episode: all of them are rolled, and then those are taken.
+
+    Args:
+        whole: (steps, units) activity, of all steps.
+        episodes: (steps,) labels.
+        rows: which of these steps the activity is of that the control is given.
+    """
+    labels = np.asarray(episodes)
+    return lambda activity, draws, rng: (whole[_rolled_steps(labels, rng)[rows]] for _ in range(draws))
 
 
 def rotation(activity: Array, draws: int, rng: np.random.Generator) -> Iterator[NDArray[Any]]:

@@ -5,6 +5,10 @@ lenient where records are smooth: joining an episode's end to its start breaks t
 records correlate. Episodes start anew, so those of one task are exchangeable, and dealing them is an exact permutation
 test however smooth the records are (the session permutation of Harris 2020, "Nonsense correlations in neuroscience").
 What all episodes do alike at the same time since their start belongs to the null.
+
+So the k-th step of each episode must be of one time since its start. Where steps are left out, they are left out at
+the same times in all episodes (`Source.thinned`). Where a record has no meaning at some steps, it is dealt with those
+steps, and they are left out after it was dealt; an episode without any other step takes no part (`with_any`).
 """
 
 from __future__ import annotations
@@ -111,6 +115,14 @@ class Dealing:
         return found
 
 
+def with_any(known: NDArray[np.bool_], episodes: Labels) -> NDArray[np.bool_]:
+    """(steps,) whether a step is of an episode in which a record is known (steps,) at any.
+
+    To deal among these alone is as exact as among all: such orders change nothing of which they are.
+    """
+    return np.isin(episodes, episodes[known])
+
+
 def dealt_sums(
     values: NDArray, index: Labels, bins: int, dealing: Dealing, orders: NDArray[np.int64], parts: Labels
 ) -> NDArray:
@@ -120,7 +132,7 @@ def dealt_sums(
 
     Args:
         values: (steps, columns).
-        index: (steps,) bin of each step, 0, 1, ...
+        index: (steps,) bin of each step, 0, 1, ...; what meets -1 is in no sum.
         bins: their number.
         dealing: of the index to the values.
         orders: (draws, episodes).
@@ -137,8 +149,8 @@ def dealt_sums(
         for episode in block:
             rows = dealing.rows[episode]
             bin_of = np.array([index[dealing.stand_in(other, len(rows))] for other in block])
-            place = (bin_of + bins * np.arange(len(block))[:, None]).ravel()
-            step = np.tile(np.arange(len(rows)), len(block))
+            other, step = np.nonzero(bin_of >= 0)
+            place = bin_of[other, step] + bins * other
             member = _ones(place, step, (len(block) * bins, len(rows)), values.dtype)
             pairs[episode, : len(block)] = (member @ values[rows]).reshape(len(block), -1)
     size = int(parts.max()) + 1

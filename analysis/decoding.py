@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,13 +11,60 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
-from analysis.dealing import CONTROL, Dealing
+from analysis.dealing import CONTROL, Dealing, with_any
 from analysis.drawing import plot_estimates
-from analysis.encoding import episode_errors
 from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, episode_folds, not_estimable
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
+from analysis.ridge import HeldOut, totals
+from rodent.errors import UsageError
 
 _DEALT = 100  # orders at a time: bounds the memory
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which steps count, and how those of a target are dealt.
+
+    Attributes:
+        here: (all steps,) whether a step is of an episode in which the target is known at any.
+        groups: (steps,) episodes of those, 0, 1, ...
+        known: (steps,) where the target is known.
+        dealing: of the target.
+    """
+
+    here: NDArray[np.bool_]
+    groups: Labels
+    known: NDArray[np.bool_]
+    dealing: Dealing
+
+    @classmethod
+    def of(cls, episodes: ArrayLike, steps: int, tasks: ArrayLike | None, known: ArrayLike | None) -> _Asked:
+        groups = codes(episodes, steps, "episodes")
+        counts = np.ones(steps, dtype=bool) if known is None else np.asarray(known, dtype=bool)
+        if counts.shape != (steps,) or not counts.any():
+            raise UsageError(f"known has shape {counts.shape} and {counts.sum()} steps; give (steps,), some of them")
+        here = with_any(counts, groups)
+        groups = np.unique(groups[here], return_inverse=True)[1].astype(np.int64)
+        return cls(here, groups, counts[here], Dealing.of(groups, None if tasks is None else np.asarray(tasks)[here]))
+
+    def recorded(self, units: NDArray, target: NDArray) -> tuple[NDArray, NDArray, Labels]:
+        """Both (steps, ...) where the target is known, and the episodes."""
+        return self._where(self.known, units, target)
+
+    def dealt(
+        self, units: NDArray, target: NDArray, orders: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray, NDArray, Labels]]:
+        """The same with the target of other episodes, of each order that leaves two episodes."""
+        for order in orders:
+            steps = self.dealing.steps(order)
+            if len(np.unique(self.groups[self.known[steps]])) > 1:  # a long episode's end may be cut
+                yield self._where(self.known[steps], units, target[steps])
+
+    def _where(self, known: NDArray[np.bool_], units: NDArray, target: NDArray) -> tuple[NDArray, NDArray, Labels]:
+        if known.all():
+            return units, target, self.groups
+        groups = np.unique(self.groups[known], return_inverse=True)[1].astype(np.int64)
+        return units[known], target[known], groups
 
 
 def decode(
@@ -27,8 +75,11 @@ def decode(
     draws: int = 200,
     seed: int = 0,
     tasks: ArrayLike | None = None,
+    known: ArrayLike | None = None,
 ) -> dict[str, Estimate]:
     """Variance of a family of variables that each layer explains, linearly, on held-out episodes.
+
+    Units are standardised, so that those that vary little count as much as any (`analysis.ridge`).
 
     Args:
         layers: name to activity (steps, units), or to the inputs as a control.
@@ -38,25 +89,47 @@ def decode(
         draws: of the null, which takes the target from other episodes.
         seed: of the null and the interval.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
+        known: (steps,) where the target has a meaning; other steps are dealt with it, and then left out. None for all.
     """
-    wanted = matrix(target, "target")
-    groups, rng = codes(episodes, len(wanted), "episodes"), np.random.default_rng(seed)
-    reason = _reason(groups) or first_reason(wanted)
-    spread = wanted.std(axis=0)
-    scaled = (wanted - wanted.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    found, dealing = {}, Dealing.of(groups, tasks)
-    for name, activity in layers.items():
-        units = matrix(activity, name)
-        same_length(target=wanted, **{name: units})
-        if why := reason or first_reason(units):
+    return {
+        name: found
+        for name, activity in layers.items()
+        for found in decode_families(activity, {name: target}, episodes, folds, draws, seed, tasks, known).values()
+    }
+
+
+def decode_families(
+    activity: ArrayLike,
+    targets: Mapping[str, ArrayLike],
+    episodes: ArrayLike,
+    folds: int = 5,
+    draws: int = 200,
+    seed: int = 0,
+    tasks: ArrayLike | None = None,
+    known: ArrayLike | None = None,
+) -> dict[str, Estimate]:
+    """The same of one layer (steps, units) and several families, by name, for which it is decomposed once."""
+    whole = matrix(activity, "activity")
+    asked = _Asked.of(episodes, len(whole), tasks, known)
+    units, models, found = whole[asked.here], None, {}
+    missing = _reason(asked.groups) or first_reason(units[asked.known])
+    for name, target in targets.items():
+        wanted, rng = matrix(target, "target"), np.random.default_rng(seed)
+        same_length(target=wanted, activity=whole)
+        wanted = wanted[asked.here]
+        if why := missing or first_reason(wanted[asked.known]):
             found[name] = not_estimable(why)
             continue
-        orders = dealing.orders(draws, rng)
-        parts = np.split(orders, range(_DEALT, len(orders), _DEALT)) if len(orders) else []
-        null = np.concatenate(
-            [np.empty(0), *(_explained_of(units, scaled, dealing, each, groups, folds) for each in parts)]
-        )
-        value, interval = _explained(units, scaled, groups, folds, rng)
+        spread = wanted[asked.known].std(axis=0)
+        scaled = (wanted - wanted[asked.known].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        orders = asked.dealing.orders(draws, rng)
+        if asked.known.all():
+            models = models or HeldOut.of(units, asked.groups, folds)
+            null = _dealt_explained(models, scaled, asked, orders, folds)
+            value, interval = _of(models.errors(scaled), totals(scaled, asked.groups, folds), rng)
+        else:
+            null = np.array([_explained(*each, folds)[0] for each in asked.dealt(units, scaled, orders)])
+            value, interval = _explained(*asked.recorded(units, scaled), folds, rng)
         found[name] = Estimate(value, {CONTROL: null}, interval)
     return found
 
@@ -69,6 +142,7 @@ def classify(
     draws: int = 200,
     seed: int = 0,
     tasks: ArrayLike | None = None,
+    known: ArrayLike | None = None,
 ) -> dict[str, Estimate]:
     """Balanced accuracy of a label from each layer, on held-out episodes, by linear discriminants of like priors.
 
@@ -84,23 +158,38 @@ def classify(
         seed: of the null and the interval.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task, or where the task is
             what is told.
+        known: (steps,) which labels count; steps of others are dealt with them, and then left out. None for all.
     """
-    names = np.asarray(labels)
-    classes = codes(names, len(names), "labels")
-    groups, rng = codes(episodes, len(classes), "episodes"), np.random.default_rng(seed)
-    reason = _reason(groups) or _class_reason(np.unique(names), classes, groups, folds)
-    found, dealing = {}, Dealing.of(groups, tasks)
+    names, rng = np.asarray(labels), np.random.default_rng(seed)
+    asked = _Asked.of(episodes, len(names), tasks, known)
+    counting, classes = np.unique(names[asked.here][asked.known]), np.full(len(asked.groups), -1)
+    classes[asked.known] = np.searchsorted(counting, names[asked.here][asked.known])
+    _, told, of = asked.recorded(classes, classes)
+    reason = _reason(asked.groups) or _class_reason(counting, told, of, folds)
+    found = {}
     for name, activity in layers.items():
         units = matrix(activity, name)
-        same_length(labels=classes, **{name: units})
-        if why := reason or first_reason(units):
+        same_length(labels=names, **{name: units})
+        units = units[asked.here]
+        if why := reason or first_reason(units[asked.known]):
             found[name] = not_estimable(why)
             continue
-        orders = dealing.orders(draws, rng)
-        null = np.array([_accuracy(units, classes[dealing.steps(order)], groups, folds)[0] for order in orders])
-        value, interval = _accuracy(units, classes, groups, folds, rng)
+        orders = asked.dealing.orders(draws, rng)
+        null = np.array([_accuracy(*each, folds)[0] for each in asked.dealt(units, classes, orders)])
+        value, interval = _accuracy(*asked.recorded(units, classes), folds, rng)
         found[name] = Estimate(value, {CONTROL: null}, interval)
     return found
+
+
+def told_by_episode(activity: ArrayLike, labels: ArrayLike, episodes: ArrayLike, folds: int = 5) -> Array:
+    """(episodes,) share of the steps whose label `classify` tells, of each episode while it is held out.
+
+    Of labels that it can tell: what two populations tell is held against each other by this (`analysis.paired`).
+    """
+    units, classes = matrix(activity, "activity"), codes(labels, len(np.asarray(labels)), "labels")
+    groups = codes(episodes, same_length(activity=units, labels=classes), "episodes")
+    right = (_predicted(units, classes, groups, folds) == classes).astype(np.float64)
+    return np.bincount(groups, right) / np.bincount(groups)
 
 
 def plot_decoding(scores: Mapping[str, Estimate], label: str = "decoded", ax: Axes | None = None) -> Axes:
@@ -126,30 +215,40 @@ def _explained(
     units: Array, target: Array, groups: Labels, folds: int, rng: np.random.Generator | None = None
 ) -> tuple[float, tuple[float, float]]:
     """Explained variance, and its interval over episodes where there is a generator to draw them."""
-    errors = episode_errors(units, target, groups, folds).sum(axis=1)
-    totals = episode_errors(np.empty((len(units), 0)), target, groups, folds).sum(axis=1)
+    return _of(HeldOut.of(units, groups, folds).errors(target), totals(target, groups, folds), rng)
+
+
+def _of(errors: Array, whole: Array, rng: np.random.Generator | None) -> tuple[float, tuple[float, float]]:
+    """The same from squared errors and what there is to explain, (episodes, variables) each."""
+    missed, whole = errors.sum(axis=1), whole.sum(axis=1)
     interval = UNKNOWN
     if rng is not None:
-        weights = bootstrap_weights(len(errors), 500, rng)
-        interval = ends(1 - (weights @ errors) / (weights @ totals))
-    return float(1 - errors.sum() / totals.sum()), interval
+        weights = bootstrap_weights(len(missed), 500, rng)
+        interval = ends(1 - (weights @ missed) / (weights @ whole))
+    return float(1 - missed.sum() / whole.sum()), interval
 
 
-def _explained_of(
-    units: Array, target: Array, dealing: Dealing, orders: NDArray[np.int64], groups: Labels, folds: int
-) -> Array:
+def _dealt_explained(models: HeldOut, target: Array, asked: _Asked, orders: NDArray[np.int64], folds: int) -> Array:
     """(draws,) explained variance of the target of other episodes, all orders from one decomposition of the units."""
-    dealt, sets = np.concatenate([target[dealing.steps(order)] for order in orders], axis=1), len(orders)
-    errors, totals = (
-        episode_errors(features, dealt, groups, folds, sets).sum(axis=0).reshape(sets, -1).sum(axis=1)
-        for features in (units, np.empty((len(units), 0)))
-    )
-    return 1 - errors / totals
+    found = [np.empty(0)]
+    for each in np.split(orders, range(_DEALT, len(orders), _DEALT)) if len(orders) else []:
+        dealt = np.concatenate([target[asked.dealing.steps(order)] for order in each], axis=1)
+        missed, whole = models.errors(dealt, len(each)), totals(dealt, asked.groups, folds)
+        found.append(1 - np.divide(*(part.sum(axis=0).reshape(len(each), -1).sum(axis=1) for part in (missed, whole))))
+    return np.concatenate(found)
 
 
 def _accuracy(
     units: Array, classes: Labels, groups: Labels, folds: int, rng: np.random.Generator | None = None
 ) -> tuple[float, tuple[float, float]]:
+    predicted, interval = _predicted(units, classes, groups, folds), UNKNOWN
+    if rng is not None:
+        interval = ends(_resampled_recall(predicted == classes, classes, groups, rng))
+    return float(balanced_accuracy_score(classes, predicted)), interval
+
+
+def _predicted(units: Array, classes: Labels, groups: Labels, folds: int) -> Labels:
+    """(steps,) the class of each, of held-out episodes."""
     predicted = np.full(len(classes), -1)
     for train, test in episode_folds(groups, folds):
         if np.ptp(classes[train]) == 0:
@@ -158,10 +257,7 @@ def _accuracy(
         taught = len(np.unique(classes[train]))
         model = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(taught, 1 / taught))
         predicted[test] = model.fit(units[train], classes[train]).predict(units[test])
-    interval = UNKNOWN
-    if rng is not None:
-        interval = ends(_resampled_recall(predicted == classes, classes, groups, rng))
-    return float(balanced_accuracy_score(classes, predicted)), interval
+    return predicted
 
 
 def _resampled_recall(right: NDArray[np.bool_], classes: Labels, groups: Labels, rng: np.random.Generator) -> Array:

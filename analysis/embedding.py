@@ -34,7 +34,8 @@ class Regions:
         density: (cells, cells), the first axis along the first coordinate.
         grid: (cells, cells) region of each cell, from 0.
         edges: two of (cells + 1,).
-        agreement: adjusted Rand index of regions and clusters, against labels rolled in time.
+        agreement: adjusted Rand index of regions and clusters, against labels rolled in time. Both cut one map into
+            pieces, which agree more than any labels that are unrelated to the places: to beat the null says no more.
     """
 
     labels: Labels

@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import axes_or_new
-from analysis.inference import UnitEstimates, episode_folds, explained_interval
+from analysis.inference import UnitEstimates, explained_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix, same_length
+from analysis.ridge import HeldOut
 from rodent.errors import UsageError
-
-_PENALTIES = np.logspace(-4, 2, 7)  # times the number of steps, for standardised features
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ def encode(
 ) -> Encoding:
     """Ridge encoding models of every unit, cross-validated over episodes.
 
-    The penalty is chosen within each training set, on its own held-out episodes. The null fits the same to
-    features of other episodes.
+    The penalty is chosen for each unit alone, within each training set, on its own held-out episodes
+    (`analysis.ridge`). The null fits the same to features of other episodes.
 
     Args:
         activity: (steps, units).
@@ -70,7 +69,7 @@ def encode(
     wanted = units[:, known]
 
     def errors(features: Mapping[str, Array]) -> Array:
-        return episode_errors(_joined(features, len(units)), wanted, groups, folds)
+        return HeldOut.of(_joined(features, len(units)), groups, folds).errors(wanted, wanted.shape[1])
 
     totals, full = errors({}), errors(parts)
     dealt = {name: [] for name in parts}  # type: dict[str, list[Array]]
@@ -90,32 +89,6 @@ def encode(
     return Encoding(_unit_estimates(totals - full, totals, null, known, reasons, seed), unique)
 
 
-def episode_errors(features: Array, targets: Array, groups: Labels, folds: int, sets: int = 1) -> Array:
-    """(episodes, targets) squared errors of a ridge model on episodes that it was not fitted to.
-
-    Args:
-        features: (steps, features); with none of them, the training mean predicts.
-        targets: (steps, targets).
-        groups: (steps,) episodes, 0, 1, ...
-        folds: at most the number of episodes is used.
-        sets: of neighbouring columns of the targets, as wide as each other; each has a penalty of its own, as if it
-            were alone.
-    """
-    count, of = int(groups.max()) + 1, np.repeat(np.arange(sets), targets.shape[1] // sets)
-    squares = np.zeros_like(targets)
-    for train, test in episode_folds(groups, folds):
-        predicted = np.broadcast_to(targets[train].mean(axis=0), (len(test), targets.shape[1]))
-        if features.shape[1]:
-            scaled, held = _scaled(features[train], features[test])
-            penalty = _penalties(scaled, targets[train], groups[train], sets)[of]
-            predicted = np.empty((len(test), targets.shape[1]))
-            for each in np.unique(penalty):
-                some = penalty == each
-                predicted[:, some] = _ridge(scaled, targets[np.ix_(train, some)], held, np.array([each]))[0]
-        squares[test] = (targets[test] - predicted) ** 2
-    return np.stack([squares[groups == episode].sum(axis=0) for episode in range(count)])
-
-
 def plot_encoding(result: Encoding, ax: Axes | None = None) -> Axes:
     """Each family's unique share over the units, in order, and the number of units that beat the null."""
     ax = axes_or_new(ax)
@@ -125,32 +98,6 @@ def plot_encoding(result: Encoding, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("unique explained variance")
     ax.legend(frameon=False)
     return ax
-
-
-def _ridge(features: Array, targets: Array, held: Array, penalties: Array) -> Array:
-    """(penalties, held steps, targets) predictions of ridge models, of one decomposition for all their penalties."""
-    mean, offset = features.mean(axis=0), targets.mean(axis=0)
-    centred = features - mean
-    variances, axes = np.linalg.eigh(centred.T @ centred)
-    along = axes.T @ (centred.T @ (targets - offset))
-    shrunk = [along / (variances + penalty * len(features))[:, None] for penalty in penalties]
-    return np.stack([((held - mean) @ axes) @ each + offset for each in shrunk])
-
-
-def _scaled(train: Array, test: Array) -> tuple[Array, Array]:
-    mean, spread = train.mean(axis=0), train.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)  # a feature that is constant here tells nothing
-    return (train - mean) / spread, (test - mean) / spread
-
-
-def _penalties(features: Array, targets: Array, groups: Labels, sets: int) -> Array:
-    """(sets,) the penalty that predicts every third episode best from the others; the middle one of one episode."""
-    held = np.unique(groups, return_inverse=True)[1] % 3 == 1
-    if not held.any():
-        return np.full(sets, np.median(_PENALTIES))
-    predicted = _ridge(features[~held], targets[~held], features[held], _PENALTIES)
-    errors = np.square(predicted - targets[held]).mean(axis=1).reshape(len(_PENALTIES), sets, -1).mean(axis=2)
-    return _PENALTIES[errors.argmin(axis=0)]
 
 
 def _joined(features: Mapping[str, Array], steps: int) -> Array:

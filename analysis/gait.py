@@ -73,9 +73,16 @@ def footfalls(signal: ArrayLike, episodes: ArrayLike, on: float, off: float) -> 
         episodes: (steps,) labels; each starts from its own first sample.
         on: the upper threshold.
         off: the lower one.
+
+    Raises:
+        UsageError: thresholds are the wrong way round, or a signal is NaN, but in an episode of one step: a speed is
+            unknown there, and there is no footfall.
     """
     values = matrix(signal, "signal")
     groups = codes(episodes, len(values), "episodes")
+    unknown = np.isnan(values).any(axis=1) & (np.bincount(groups)[groups] > 1)
+    if unknown.any():
+        raise UsageError(f"the signal is NaN at {unknown.sum()} steps; give one that is known, or leave episodes out")
     if off > on:
         raise UsageError(f"down above {on} and up below {off}; give an `off` that is not above `on`")
     decided = np.where(values >= on, 1, np.where(values < off, 0, -1))
@@ -89,9 +96,18 @@ def footfalls(signal: ArrayLike, episodes: ArrayLike, on: float, off: float) -> 
 
 
 def gait(
-    standing: ArrayLike, speed: ArrayLike, episodes: ArrayLike, timestep: float, draws: int = 200, seed: int = 0
+    standing: ArrayLike,
+    speed: ArrayLike,
+    episodes: ArrayLike,
+    timestep: float,
+    draws: int = 200,
+    seed: int = 0,
+    lasting: tuple[float, float] = (0.0, np.inf),
 ) -> Gait:
     """Strides and phases from footfalls.
+
+    A stride's length is its speed times its period, so it goes with speed unless the period makes up for it: how far is
+    told without a null.
 
     Args:
         standing: (steps, limbs) whether each limb stands, as `footfalls` tells.
@@ -100,13 +116,15 @@ def gait(
         timestep: s.
         draws: of nulls and intervals.
         seed: of both.
+        lasting: s, the shortest and the longest stride. From one touch-down to the next may be a pause, too, which is
+            slow and long, so that strides with pauses among them would seem to quicken with speed.
     """
     down = np.asarray(standing, dtype=bool)
     if down.ndim != 2 or len(down) != len(np.asarray(speed)):
         raise UsageError(f"standing has shape {down.shape}; give (steps, limbs) with one speed a step")
     groups, pace = codes(episodes, len(down), "episodes"), np.asarray(speed, dtype=np.float64)
     touch = [_touch_downs(column, groups) for column in down.T]
-    strides = _strides(down, touch, pace, groups, timestep)
+    strides = _strides(down, touch, pace, groups, timestep, lasting)
     rng, dealing = np.random.default_rng(seed), Dealing.of(groups)
     orders = dealing.orders(draws, rng)
     steps = [dealing.steps(order) for order in orders]
@@ -227,11 +245,18 @@ def _touch_downs(standing: NDArray[np.bool_], groups: Labels) -> Labels:
     return np.flatnonzero(standing[1:] & ~standing[:-1] & (groups[1:] == groups[:-1])) + 1
 
 
-def _strides(down: NDArray[np.bool_], touch: list[Labels], speed: Array, groups: Labels, timestep: float) -> Strides:
+def _strides(
+    down: NDArray[np.bool_],
+    touch: list[Labels],
+    speed: Array,
+    groups: Labels,
+    timestep: float,
+    lasting: tuple[float, float],
+) -> Strides:
     rows = []
     for limb, starts in enumerate(touch):
         for start, end in pairwise(starts):
-            if groups[start] == groups[end]:
+            if groups[start] == groups[end] and lasting[0] <= (end - start) * timestep <= lasting[1]:
                 pace = speed[start:end].mean()
                 frequency = 1 / ((end - start) * timestep)
                 duty = down[start:end, limb].mean()
@@ -254,7 +279,10 @@ def _mean_speed(strides: Strides, speed: Array, timestep: float) -> Array:
 def _against_speed(
     strides: Strides, dealt: Sequence[Array], draws: int, rng: np.random.Generator
 ) -> dict[str, Estimate]:
-    """Each measure's rank correlation with speed, beside that with the speeds (strides,) of other episodes."""
+    """Each measure's rank correlation with speed, beside that with the speeds (strides,) of other episodes.
+
+    Length has no null: it is made of the recorded speed, and would go with it more than with any other.
+    """
     names = np.unique(strides.episode)
     of = {name: np.flatnonzero(strides.episode == name) for name in names}
     rows = [np.concatenate([of[name] for name in rng.choice(names, len(names))]) for _ in range(draws if of else 0)]
@@ -271,7 +299,8 @@ def _against_speed(
         ranks = stats.rankdata(values)
         null = np.array([_correlation(ranks, each) for each in ranked])
         drawn = np.array([_rank_correlation(values[r], strides.speed[r]) for r in rows])
-        found[measure] = Estimate(value, {CONTROL: null}, ends(drawn) if len(names) > 1 else UNKNOWN)
+        nulls = {} if measure == "length" else {CONTROL: null}
+        found[measure] = Estimate(value, nulls, ends(drawn) if len(names) > 1 else UNKNOWN)
     return found
 
 

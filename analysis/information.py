@@ -13,7 +13,7 @@ from scipy import stats
 from scipy.spatial import cKDTree
 from scipy.special import digamma
 
-from analysis.dealing import CONTROL, Dealing, dealt_sums
+from analysis.dealing import CONTROL, Dealing, dealt_sums, with_any
 from analysis.drawing import axes_or_new
 from analysis.inference import LEVEL, UnitEstimates, bootstrap_weights, percentile_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length, task_codes
@@ -61,9 +61,9 @@ def mutual_information(
 
     Args:
         activity: (steps, units), the strongest few: this is slow.
-        variable: (steps,).
+        variable: (steps,); steps where it is NaN are left out, once it was dealt. Give them all the same.
         episodes: (steps,) labels.
-        samples: steps drawn without replacement.
+        samples: steps drawn without replacement, of those where the variable is known.
         draws: of the null, which takes the variable from other episodes; without them there is no interval either.
         seed: of the draws.
         tasks: (steps,) labels, one an episode, which the null deals within; None for one task.
@@ -73,25 +73,32 @@ def mutual_information(
     groups = codes(episodes, steps, "episodes")
     if values.shape[1] != 1:
         raise UsageError(f"the variable has {values.shape[1]} dimensions; give one, (steps,)")
-    reasons = column_reasons(units)
-    if why := f"{steps} steps; needs at least {_FEWEST}" if steps < _FEWEST else column_reasons(values)[0]:
-        reasons = (f"variable: {why}",) * len(reasons)
+    here = with_any(~np.isnan(values[:, 0]), groups)
+    units, target = units[here], values[here, 0]
+    reasons = _mutual_reasons(units, target)
     known = np.flatnonzero([not reason for reason in reasons])
 
     def information(target: Array, rows: Labels) -> Array:
         found = np.full(len(reasons), np.nan)
-        found[known] = [_nearest_neighbours(units[rows, unit], target[rows]) for unit in known]
+        if len(rows) >= _FEWEST:
+            found[known] = [_nearest_neighbours(units[rows, unit], target[rows]) for unit in known]
         return found
 
-    target, rows = values[:, 0], rng.choice(steps, size=min(samples, steps), replace=False)
-    dealing = Dealing.of(groups, tasks)
-    dealt = [target[dealing.steps(order)] for order in dealing.orders(draws, rng)]
-    halves = _halves(groups, rows, _HALVES if draws else 0, rng)
+    def sampled(target: Array) -> Labels:
+        """The first steps, in an order that has nothing to do with the target, where it is known."""
+        return first[~np.isnan(target[first])][:samples]
+
+    first = rng.permutation(len(target))
+    groups = np.unique(groups[here], return_inverse=True)[1].astype(np.int64)
+    dealing = Dealing.of(groups, None if tasks is None else np.asarray(tasks)[here]) if len(known) else None
+    dealt = [target[dealing.steps(order)] for order in dealing.orders(draws, rng)] if dealing else []
+    rows = sampled(target)
+    halves = _halves(groups, rows, _HALVES if draws and len(known) else 0, rng)
     with ThreadPoolExecutor(_THREADS) as pool:
-        null = list(pool.map(lambda values: information(values, rows), dealt))
+        null = list(pool.map(lambda values: information(values, sampled(values)), dealt))
         drawn = list(pool.map(lambda part: information(target, part), halves))
     value = information(target, rows)
-    spread = _jackknifed(np.reshape(drawn, (-1, len(reasons))), int(groups.max()) + 1)
+    spread = _jackknifed(np.reshape(drawn, (-1, len(reasons))), len(np.unique(groups)))
     interval = np.stack([value - spread, value + spread])
     return UnitEstimates(value, CONTROL, np.reshape(null, (-1, len(reasons))), interval, reasons)
 
@@ -122,10 +129,10 @@ def spatial_information(
     task = task_codes(tasks, steps)
     curves = tuning_curves(units, values, bins)
     index = bin_index(values, curves.edges)
-    inside = index >= 0
-    units, index, task = units[inside], index[inside], task[inside]
-    episode = np.unique(groups[inside], return_inverse=True)[1].astype(np.int64)
-    reasons = _rate_reasons(units)
+    here = with_any(index >= 0, groups)
+    units, index, task = units[here], index[here], task[here]
+    episode = np.unique(groups[here], return_inverse=True)[1].astype(np.int64)
+    reasons = _rate_reasons(units, index >= 0)
     known, count = np.flatnonzero([not reason for reason in reasons]), len(reasons)
     value, interval = np.full((2, count), np.nan), np.full((2, 2, count), np.nan)
     null = np.full((2, 1, count), np.nan)
@@ -170,9 +177,12 @@ def _nearest_neighbours(first: Array, second: Array) -> float:
     """Kraskov's first estimator, nowhere below 0.
 
     That of scikit-learn's `mutual_info_regression`, which asks trees for what sorted margins tell, and takes four times
-    as long.
+    as long. As there, and as its authors advise, noise of no consequence parts what is tied: of ties, as many as there
+    are neighbours, none would be strictly nearer, and nothing would be told.
     """
     points = np.stack([each / max(each.std(), 1e-300) for each in (first, second)], axis=1)
+    noise = np.random.default_rng(0).normal(size=points.shape)
+    points += 1e-10 * np.maximum(1.0, np.abs(points).mean(axis=0)) * noise
     near = min(_NEIGHBOURS, len(points) - 1)
     distance = cKDTree(points).query(points, near + 1, p=np.inf)[0][:, -1] * (1 - 1e-10)  # strictly nearer ones count
     found = digamma(len(points)) + digamma(near)
@@ -181,6 +191,18 @@ def _nearest_neighbours(first: Array, second: Array) -> float:
         count = np.searchsorted(ordered, margin + distance, "right") - np.searchsorted(ordered, margin - distance)
         found -= digamma(np.maximum(count, 1)).mean()
     return max(0.0, float(found))
+
+
+def _mutual_reasons(units: Array, target: Array) -> tuple[str, ...]:
+    """Why a unit (steps, units) tells nothing that can be estimated of a variable (steps,), NaN where it is unknown."""
+    inside = ~np.isnan(target)
+    if inside.sum() < _FEWEST:
+        return (f"variable: {inside.sum()} steps; needs at least {_FEWEST}",) * units.shape[1]
+    if why := column_reasons(target[inside][:, None])[0]:
+        return (f"variable: {why}",) * units.shape[1]
+    return tuple(
+        reason or own for reason, own in zip(column_reasons(units), column_reasons(units[inside]), strict=True)
+    )
 
 
 def _halves(groups: Labels, rows: Labels, draws: int, rng: np.random.Generator) -> list[Labels]:
@@ -199,14 +221,14 @@ def _jackknifed(halves: Array, episodes: int) -> Array:
     return stats.t.ppf(1 - LEVEL / 2, episodes - 1) * halves.std(axis=0, ddof=1) * np.sqrt(kept / (episodes - kept))
 
 
-def _rate_reasons(units: Array) -> tuple[str, ...]:
+def _rate_reasons(units: Array, inside: NDArray[np.bool_]) -> tuple[str, ...]:
     """Why a unit (steps, units) has no information of rates; empty where it has."""
-    if not len(units):
+    if not inside.any():
         return ("no step within the bins",) * units.shape[1]
     negative = np.asarray((units < 0).any(axis=0))
     return tuple(
-        "negative activity" if below and reason != "NaN or infinite" else reason
-        for reason, below in zip(column_reasons(units), negative, strict=True)
+        "negative activity" if below and reason != "NaN or infinite" else reason or own
+        for reason, own, below in zip(column_reasons(units), column_reasons(units[inside]), negative, strict=True)
     )
 
 

@@ -40,7 +40,7 @@ UNIT_INFO = "unit_info"
 CHANNELS = "channels"
 _RATE = round(1 / CONTROL_TIMESTEP)
 _CHUNK = 1 << 18  # bytes, about; what reading one row costs
-_PACKAGES = ("mujoco", "dm-control", "torch", "numpy", "h5py", "pynwb", "ndx-pose")
+_PACKAGES = ("mujoco", "mujoco-warp", "dm-control", "torch", "numpy", "h5py", "pynwb", "ndx-pose")
 
 CLOCK = (
     "One clock, in s; control steps last 0.02 s. At an episode's time stamp t_k stand the state of the simulation, the "

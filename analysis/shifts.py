@@ -1,9 +1,11 @@
 """Surrogates that roll one record against another within each episode, at all lags at once.
 
-Of two records that are as one would be if each episode were a circle, rolled ones are alike probable, so that all lags
-together are a group and the recorded one is one among equals. Episodes are no circles: joining an end to a start breaks
-slow changes, so records that change as slowly as episodes last beat this too often
-(docs/decisions/0015-the-null-is-other-episodes.md). It stands beside `analysis.dealing`, never in its place.
+Of two records that are as one would be if each episode were a circle, rolled ones are alike probable. All lags of
+episodes of one length are a group then, and the recorded one is one among equals. Of episodes of unlike length they are
+none, since short ones go round while long ones have not: p is no more than a guide there (0.10 of unrelated records are
+below 0.05). Nor are episodes circles: joining an end to a start breaks slow changes, so records that change as slowly
+as episodes last beat this too often (docs/decisions/0015-the-null-is-other-episodes.md). It stands beside
+`analysis.dealing`, never in its place.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class Shifts:
         """From the bin of each step.
 
         Args:
-            index: (steps,) 0, 1, ...
+            index: (steps,) 0, 1, ...; -1 of no bin.
             bins: their number.
             episodes: (steps,) 0, 1, ..., none of them missing.
             parts: (episodes,) 0, 1, ...: into which of several sums each episode goes.

@@ -1,4 +1,9 @@
-"""Task variance: which units serve which tasks, and whether they form groups (Yang et al. 2019)."""
+"""Task variance: which units serve which tasks, and whether they form groups (after Yang et al. 2019).
+
+Yang et al. take the variance over conditions at each time of a trial and then its mean over time, so that what all
+trials do alike is left out. Here no two episodes do the same at the same time, but for their start: the variance is
+over time and episodes together, and what all episodes do alike counts.
+"""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ def unit_timescales(
         activity: (steps, units).
         episodes: (steps,) labels; products never span two of them.
         timestep: s.
-        longest: lag in steps; cut to two thirds of the shortest episode, not counting those that are shorter than a
-            tenth of the median one, which are left out.
+        longest: lag in steps; cut to two thirds of the median episode. To a lag counts whichever episode is longer;
+            those that are shorter than a tenth of the median one are left out.
         draws: of the null, and of episodes for the interval.
         seed: of the draws.
         tasks: (steps,) labels, one an episode; None for one task. Of a task with one episode that episode's own mean is
@@ -69,20 +69,22 @@ def unit_timescales(
     long = (lengths >= np.median(lengths) / 10)[groups]
     units, task, groups = units[long], task[long], np.unique(groups[long], return_inverse=True)[1]
     lengths = np.bincount(groups)
-    lags = min(longest, 2 * int(lengths.min()) // 3)
+    middle = int(np.median(lengths))
+    lags = min(longest, 2 * middle // 3)
     reasons = _reasons(units, task)
-    if lengths.min() < _SHORTEST:
-        reasons = (f"an episode of {lengths.min()} steps; needs at least {_SHORTEST}",) * units.shape[1]
+    if middle < _SHORTEST:
+        reasons = (f"episodes of {middle} steps; needs at least {_SHORTEST}",) * units.shape[1]
     known = np.array([not reason for reason in reasons])
     tau, null = np.full(units.shape[1], np.nan), np.full((draws, units.shape[1]), np.nan)
     interval, correlation = np.full((2, units.shape[1]), np.nan), np.full((max(lags, 1), units.shape[1]), np.nan)
     if known.any():
         products = _products(_centred(units[:, known], task), groups, lags)
-        pairs = np.maximum(lengths[:, None] - np.arange(lags), 1)
+        pairs = np.maximum(lengths[:, None] - np.arange(lags), 0)
         correlation[:, known] = _correlation(products, pairs, np.ones((1, len(lengths))))[0]
         tau[known] = timestep * _decay(correlation[:, known])
         weights = bootstrap_weights(len(lengths), draws, rng)
-        if draws and len(lengths) > 1:
+        weights = weights[(weights @ pairs > 0).all(axis=1)]  # some of the drawn episodes must be longer than each lag
+        if len(weights) and len(lengths) > 1:
             samples = np.array([_decay(part) for part in _correlation(products, pairs, weights)])
             interval[:, known] = timestep * percentile_interval(samples)
         noise = _products(rng.normal(size=(len(units), max(draws, 1))), groups, lags)[..., :draws]

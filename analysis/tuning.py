@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from analysis.dealing import CONTROL, Dealing, dealt_sums
+from analysis.dealing import CONTROL, Dealing, dealt_sums, with_any
 from analysis.drawing import axes_or_new
 from analysis.inference import UnitEstimates, bootstrap_weights, explained_interval, percentile_interval
 from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length, task_codes
@@ -97,11 +97,12 @@ def tuning(
 
     The episodes are dealt to two halves in turn. The curve of one half predicts the other; a bin that it never
     visited is predicted by its mean. The null takes the variable from other episodes; a second one rolls it within each
-    episode, by all lags alike.
+    episode, by all lags alike. Both take it with the steps at which it is unknown.
 
     Args:
         activity: (steps, units).
-        variable: (steps,) or (steps, dimensions); steps where it is NaN or outside of the edges are left out.
+        variable: (steps,) or (steps, dimensions); steps where it is NaN or outside of the edges are left out. Give
+            them all the same: an episode's steps are dealt and rolled as they stand.
         episodes: (steps,) labels.
         bins: as in `tuning_curves`.
         draws: of the first null, and of episodes for the interval; without them there is no null and no interval.
@@ -114,11 +115,10 @@ def tuning(
     task = task_codes(tasks, steps)
     curves = tuning_curves(units, values, bins)
     index = bin_index(values, curves.edges)
-    inside = index >= 0
-    if not inside.all():
-        units, index, groups, task = units[inside], index[inside], groups[inside], task[inside]
-    reasons = _tuning_reasons(units, groups)
-    if not any(index != index[:1]):
+    if not (here := with_any(index >= 0, groups)).all():
+        units, index, groups, task = units[here], index[here], groups[here], task[here]
+    reasons = _tuning_reasons(units, index >= 0, groups)
+    if len(np.unique(index[index >= 0])) < 2:
         reasons = tuple(reason or "the variable stays in one bin" for reason in reasons)
     known = np.flatnonzero([not reason for reason in reasons])
     total = len(reasons)
@@ -132,7 +132,7 @@ def tuning(
     null, null_stability = _dealt(standard, index, size, dealing, dealing.orders(draws, rng))
     rolled = _rolled(standard, index, size, episode) if draws else np.empty((0, len(known)))
     sums, visits = sums_by_episode(standard, index, episode, size)
-    errors, totals = _held_out(standard, sums, visits, episode)
+    errors, totals = _held_out(standard, index >= 0, sums, visits, episode)
     value = 1 - errors.sum(axis=0) / totals.sum(axis=0)
     interval = explained_interval(errors, totals, draws, rng)
     stability = _agreement(*_halves(sums, visits))
@@ -161,12 +161,13 @@ def sums_by_episode(units: NDArray, index: Labels, episode: Labels, bins: int) -
 
     Args:
         units: (steps, units).
-        index: (steps,) bin of each, 0, 1, ...
+        index: (steps,) bin of each, 0, 1, ...; -1 of none.
         episode: (steps,) 0, 1, ..., none of them missing.
         bins: their number.
     """
-    count, place = int(episode.max()) + 1, episode * bins + index
-    sums = _sums(units, place, count * bins).reshape(count, bins, -1)
+    count, inside = int(episode.max()) + 1, index >= 0
+    place = (episode * bins + index)[inside]
+    sums = _sums(units if inside.all() else units[inside], place, count * bins).reshape(count, bins, -1)
     return sums, np.bincount(place, minlength=count * bins).reshape(count, bins)
 
 
@@ -217,10 +218,14 @@ def _sums(units: NDArray, index: Labels, count: int) -> Array:
     )
 
 
-def _tuning_reasons(units: NDArray, groups: Labels) -> tuple[str, ...]:
+def _tuning_reasons(units: NDArray, inside: NDArray[np.bool_], groups: Labels) -> tuple[str, ...]:
+    """Of units (steps, units), of whose steps those inside are in a bin, and others may be once the bins are dealt."""
     if len(np.unique(groups)) < 2:
         return ("one episode: nothing to hold out",) * units.shape[1]
-    return column_reasons(units)
+    reasons = column_reasons(units)
+    if inside.all():
+        return reasons
+    return tuple(reason or own for reason, own in zip(reasons, column_reasons(units[inside]), strict=True))
 
 
 def _spread(values: Array, known: NDArray[np.int64], total: int) -> Array:
@@ -258,15 +263,16 @@ def _dealt(
     if not len(orders):
         return np.empty((0, standard.shape[1])), np.empty((0, standard.shape[1]))
     halves, steps = np.arange(len(dealing.rows)) % 2, len(standard)
-    occupancy = dealt_sums(np.ones((steps, 1)), index, bins, dealing, orders, halves)[..., 0]
-    squares = np.einsum("tu,tu->u", standard, standard, dtype=np.float64)
+    occupancy, gaps = dealt_sums(np.ones((steps, 1)), index, bins, dealing, orders, halves)[..., 0], (index < 0).any()
     numbers = bins * max(sum(len(block) ** 2 for block in dealing.blocks), 2 * len(orders))
     chunk = int(np.clip(_PAIRS // numbers, 1, _CHUNK))
 
     def of_chunk(at: int) -> tuple[Array, Array]:
         part = np.ascontiguousarray(standard[:, at : at + chunk])
-        sums = dealt_sums(part, index, bins, dealing, orders, halves)
-        return _explained(sums, occupancy, squares[at : at + chunk]), _agreement(sums, occupancy)
+        sums, squares = dealt_sums(part, index, bins, dealing, orders, halves), _squares(part)
+        if gaps:  # which steps count depends on the order
+            squares = dealt_sums(part**2, np.minimum(index, 0), 1, dealing, orders, halves)[:, :, 0].sum(axis=1)
+        return _explained(sums, occupancy, squares), _agreement(sums, occupancy)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(of_chunk, range(0, standard.shape[1], chunk)))
@@ -276,21 +282,27 @@ def _dealt(
 
 def _rolled(standard: NDArray[np.float32], index: Labels, bins: int, episode: Labels) -> Array:
     """(lags, units) explained variance with the variable's bins rolled within each episode by 1, 2, ... steps."""
-    halves = np.arange(int(episode.max()) + 1) % 2
+    halves, inside = np.arange(int(episode.max()) + 1) % 2, index >= 0
     shifts, visits = Shifts.of(index, bins, episode, halves), np.zeros((2, bins), dtype=np.float32)
-    np.add.at(visits, (halves[episode], index), 1)
-    squares = np.einsum("tu,tu->u", standard, standard, dtype=np.float64)
+    np.add.at(visits, (halves[episode[inside]], index[inside]), 1)
+    counted = None if inside.all() else Shifts.of(np.minimum(index, 0), 1, episode, halves)
 
     def of_chunk(at: int) -> Array:
-        sums = shifts.sums(standard[:, at : at + _ROLLED])[1:]
-        return _explained(sums, visits[None], squares[at : at + _ROLLED])
+        part = standard[:, at : at + _ROLLED]
+        squares = _squares(part) if counted is None else counted.sums(part**2)[1:, :, 0].sum(axis=1)
+        return _explained(shifts.sums(part)[1:], visits[None], squares)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return np.concatenate(list(pool.map(of_chunk, range(0, standard.shape[1], _ROLLED))), axis=1)
 
 
-def _explained(sums: NDArray, occupancy: NDArray, squares: Array) -> Array:
-    """(draws, units) explained variance from sums (draws, 2, bins, units) and sums of squares (units,)."""
+def _squares(units: NDArray[np.float32]) -> Array:
+    """(units,) sums of squares over the steps, in double precision."""
+    return np.asarray(np.einsum("tu,tu->u", units, units, dtype=np.float64))
+
+
+def _explained(sums: NDArray, occupancy: NDArray, squares: NDArray) -> Array:
+    """(draws, units) explained variance from sums (draws, 2, bins, units) and sums of squares, (draws, units) too."""
     errors, totals = squares, squares
     for test, train in ((0, 1), (1, 0)):
         mean, overall = _prediction(sums[:, train], occupancy[:, train])
@@ -313,9 +325,11 @@ def _halves(sums: Array, visits: Labels) -> tuple[Array, Labels]:
     return np.stack([sums[part].sum(axis=0) for part in parts]), np.stack([visits[part].sum(axis=0) for part in parts])
 
 
-def _held_out(standard: NDArray[np.float32], sums: Array, visits: Labels, episode: Labels) -> tuple[Array, Array]:
-    """Squared errors and totals of each episode, (episodes, units) each."""
-    squares = np.stack([np.einsum("tu,tu->u", part, part, dtype=np.float64) for part in _parts(standard, episode)])
+def _held_out(
+    standard: NDArray[np.float32], inside: NDArray[np.bool_], sums: Array, visits: Labels, episode: Labels
+) -> tuple[Array, Array]:
+    """Squared errors and totals of the steps inside of the bins of each episode, (episodes, units) each."""
+    squares = np.stack([_squares(standard[inside & (episode == name)]) for name in range(int(episode.max()) + 1)])
     halves, occupancy = _halves(sums, visits)
     errors, totals = np.empty_like(squares), np.empty_like(squares)
     for test in (0, 1):
@@ -356,7 +370,3 @@ def _stability_interval(sums: Array, visits: Labels, draws: int, rng: np.random.
         drawn = [np.tensordot(weight, part[half], 1) for weight, half in zip(weights, halves, strict=True)]
         found.append(percentile_interval(_agreement(np.stack(drawn, axis=1), occupancy)))
     return np.concatenate(found, axis=1)
-
-
-def _parts(standard: NDArray[np.float32], episode: Labels) -> list[NDArray[np.float32]]:
-    return [standard[episode == name] for name in range(int(episode.max()) + 1)]

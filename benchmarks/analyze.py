@@ -12,24 +12,20 @@ there.
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import tyro
 from browser import missing_browser, opened
-from torch import nn
+from widening import widened
 from writing import write_result
 
 from analysis.nwb_record import record
 from analysis.recording import Session
 from analysis.report.analyze import analyze
-from policies.mlp import MLPAgent
 from policies.policy import Policy
-from policies.registry import make_agent
-from rodent.errors import UsageError
 from rodent.machine import describe_machine
 from rodent.rendering import probe
 
@@ -138,31 +134,6 @@ def exponents(sizes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
 def power(episodes: np.ndarray, seconds: np.ndarray) -> float:
     """The slope of the logarithms."""
     return round(float(np.polyfit(np.log(episodes), np.log(seconds), 1)[0]), 3)
-
-
-def widened(policy: Policy, units: int) -> Policy:
-    """The same policy of more hidden units: some are there twice and share their outgoing weights (Chen et al. 2016).
-
-    The critic, which recordings of the shipped policies leave out, begins anew.
-    """
-    agent = policy.agent
-    if not isinstance(agent, MLPAgent):
-        raise UsageError(f"only policies of the agent mlp can be widened here, not {agent.name}; give --session")
-    before, rng = policy.settings.hidden, np.random.default_rng(0)
-    settings = replace(policy.settings, hidden=tuple(max(n, round(n * units / sum(before))) for n in before))
-    wide = make_agent(agent.name, agent.observation_size, agent.action_size, settings, policy.senses.critic_size)
-    kept = {name: value for name, value in agent.state_dict().items() if not name.startswith("critic.")}
-    came = np.arange(agent.observation_size)  # which old unit each new one of the layer before is
-    for name, layer in agent.actor.named_children():
-        if isinstance(layer, nn.Linear):
-            old, new = layer.out_features, getattr(wide.actor, name).out_features
-            left = np.concatenate([np.arange(old), rng.integers(old, size=new - old)])
-            shares = torch.from_numpy(np.bincount(came)[came]).float()
-            kept[f"actor.{name}.weight"] = layer.weight[left][:, came] / shares
-            kept[f"actor.{name}.bias"] = layer.bias[left]
-            came = left
-    wide.load_state_dict(kept, strict=False)
-    return replace(policy, agent=wide.requires_grad_(False), settings=settings)
 
 
 def described(path: Path) -> dict:

@@ -35,7 +35,7 @@ from analysis.clustered import clustered_similarity
 from analysis.decoding import decode
 from analysis.encoding import encode
 from analysis.gait import gait as measure_gait
-from analysis.inference import LEVEL, Estimate, not_estimable, percentile_interval, q_values
+from analysis.inference import LEVEL, Estimate, not_estimable, q_values
 from analysis.information import mutual_information
 from analysis.jpca import jpca
 from analysis.nwb_record import record
@@ -43,10 +43,11 @@ from analysis.populations import dimensions
 from analysis.postures import eigenpostures
 from analysis.report.behaviour_map import behaviour_map
 from analysis.report.findings import mean_over_units
-from analysis.report.source import PAWS, TIMESTEP, Source, equal_windows, principal, reduced
+from analysis.report.source import PAWS, TIMESTEP, Source, equal_windows, principal
 from analysis.report.stages.chosen import every_other_episode, most_modulated
 from analysis.report.stages.families import families
-from analysis.report.stages.gait import gait
+from analysis.report.stages.gait import LASTING, gait
+from analysis.report.stages.timescales import median_of_units
 from analysis.report.stages.tuning import BINS, variables
 from analysis.sequences import sequence
 from analysis.task_variance import task_variance
@@ -150,16 +151,15 @@ def of_variables(body: Body, activity: NDArray, draws: int, few: int, seed: int)
     """Tuning, information and decoding of each variable."""
     source, found = body.source, {}
     for name, values in body.variables.items():
-        known = np.flatnonzero(np.isfinite(values))
-        about = source.episodes[known], source.tasks[known]
-        strength = tuning(activity[known], values[known], about[0], BINS, draws, seed, about[1]).strength
+        about = source.episodes, source.tasks
+        strength = tuning(activity, values, about[0], BINS, draws, seed, about[1]).strength
         found[f"mean tuning to {name}"] = mean_over_units(strength)
         found[f"information about {name} of {STRONGEST} strongly modulated units (nats)"] = informed(
-            activity[known], values[known], *about, every_other_episode(source)[known], few, seed
+            activity, values, *about, every_other_episode(source), few, seed
         )
         target = np.stack([np.cos(values), np.sin(values)], axis=1) if "(rad)" in name else values[:, None]
-        told = decode({"": reduced(activity, 16)[known]}, target[known], about[0], 4, draws, seed, about[1])
-        found[f"decoding of {name}"] = told[""]
+        known = np.isfinite(values)
+        found[f"decoding of {name}"] = decode({"": activity}, target, about[0], 4, draws, seed, about[1], known)[""]
     return found
 
 
@@ -211,7 +211,8 @@ def of_bodies(bodies: Sequence[Body], draws: int, seed: int) -> list[dict[Key, E
         postures = eigenpostures(
             source.series("joint_angles")[body.rows], source.episodes[body.rows], draws=draws, seed=seed
         )
-        strides = measure_gait(body.standing, source.kinematics["speed (m/s)"], source.episodes, TIMESTEP, draws, seed)
+        speed = source.kinematics["speed (m/s)"]
+        strides = measure_gait(body.standing, speed, source.episodes, TIMESTEP, draws, seed, LASTING)
         labels = drawn.arrays.get(f"labels.{source.digest}")
         told = {
             "variance that 15 eigenpostures explain": postures.explained,
@@ -228,17 +229,10 @@ def of_bodies(bodies: Sequence[Body], draws: int, seed: int) -> list[dict[Key, E
 
 
 def timescale(activity: NDArray, source: Source, draws: int, seed: int) -> Estimate:
-    """The median over units, with an interval over them, beside white noise."""
+    """The median over units, with an interval over them, beside white noise; what never decays is the slowest."""
     some = activity[:, :: -(-activity.shape[1] // UNITS)]
     tau = unit_timescales(some, source.episodes, TIMESTEP, tasks=source.tasks, draws=draws, seed=seed).tau
-    known = np.isfinite(tau.value)
-    if not known.any():
-        return not_estimable(next(filter(None, tau.reasons), "no unit is estimable"))
-    values = tau.value[known]
-    low, high = percentile_interval(np.median(np.random.default_rng(seed).choice(values, (500, len(values))), axis=1))
-    return Estimate(
-        float(np.median(values)), {tau.control: np.nanmedian(tau.null[:, known], axis=1)}, (float(low), float(high))
-    )
+    return median_of_units(tau.value, tau.null, tau.reasons, seed)
 
 
 def single_case(value: float, sample: NDArray) -> float:

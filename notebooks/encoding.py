@@ -24,8 +24,8 @@
 SESSION = "run"  # a file that `rodent record` made, or the name of a shipped session
 DRAWS = 100  # of other episodes for single units
 DECODING_DRAWS = 20  # for whole layers and models of units
-STEPS = 1200  # at even spacing, for these two
-COMPONENTS = 16  # leading ones of each layer, that are read from
+STEPS = 1200  # at random times that all episodes share, for these two
+COMPONENTS = 64  # leading ones of each layer, that are read from
 SEED = 0
 
 # %%
@@ -64,15 +64,7 @@ say(
 
 # %%
 tuned = {
-    (layer, name): tuning(
-        activity[known := np.isfinite(values)],
-        values[known],
-        source.episodes[known],
-        BINS,
-        DRAWS,
-        SEED,
-        source.tasks[known],
-    )
+    (layer, name): tuning(activity, values, source.episodes, BINS, DRAWS, SEED, source.tasks)
     for layer, activity in {**layers, **untrained}.items()
     for name, values in wanted.items()
 }
@@ -93,7 +85,11 @@ for ax, (name, layer) in zip(figure.subplots(1, len(wanted), squeeze=False)[0], 
     plot_tuning(tuned[layer, name], unit, ax)
     ax.set_title(f"{layer}, unit {unit}: {tuned[layer, name].strength.value[unit]:.2f}", fontsize="small")
     ax.set_xlabel(name)
-show(figure, "The unit that follows each variable best, and the variance of held-out episodes that its curve explains.")
+show(
+    figure,
+    "The unit that follows each variable best, and the variance of held-out episodes that its curve explains. It was "
+    "chosen by this number, which errs upwards, as the best of many does.",
+)
 
 # %%
 table(
@@ -106,29 +102,31 @@ table(
 # %% [markdown]
 # ## Whole layers
 #
-# **Method.** Ridge regression from a layer's leading principal components to a variable, on held-out episodes
-# (`analysis.decoding`); angles are read as their cosine and sine.
+# **Method.** Ridge regression from the leading principal components of a layer's units, each in units of its spread, to
+# a variable, on held-out episodes (`analysis.decoding`); angles are read as their cosine and sine. They are many, since
+# few may leave out just what varies little and tells much: then a layer would seem to gain over the senses, or to lose
+# what it has. The report reads all units.
 #
 # **Controls.** The variable of other episodes; the senses alone, which is all that a network without memory can
 # know; and the untrained network.
 
 # %%
 SENSES = "senses (inputs alone)"
-spread = source.senses.std(axis=0)
-inputs = {SENSES: (source.senses - source.senses.mean(axis=0)) / np.where(spread > 0, spread, 1.0)}
-populations = {name: reduced(values, COMPONENTS) for name, values in {**layers, **inputs, **untrained}.items()}
-decoded = {}
+read = {**layers, SENSES: source.senses, **untrained}
+spread = {name: np.where((each := values.std(axis=0)) > 0, each, 1.0) for name, values in read.items()}
+populations = {name: reduced(values / spread[name], COMPONENTS) for name, values in read.items()}
+rows, decoded = source.thinned(STEPS), {}
 for name, values in wanted.items():
-    known = source.thinned(STEPS, np.flatnonzero(np.isfinite(values)))
     target = np.stack([np.cos(values), np.sin(values)], axis=1) if "(rad)" in name else values[:, None]
     decoded[name] = decode(
-        {layer: activity[known] for layer, activity in populations.items()},
-        target[known],
-        source.episodes[known],
+        {layer: activity[rows] for layer, activity in populations.items()},
+        target[rows],
+        source.episodes[rows],
         folds=3,
         draws=DECODING_DRAWS,
         seed=SEED,
-        tasks=source.tasks[known],
+        tasks=source.tasks[rows],
+        known=np.isfinite(values[rows]),
     )
 figure = Figure((7, 3.2), layout="constrained")
 ax = figure.add_subplot()
@@ -163,7 +161,6 @@ families = {
     "forces": reduced(source.series("actuator_force"), 8),
     "torso": torso,
 }
-rows = source.thinned(STEPS)
 some = {layer: activity[rows][:, :: -(-activity.shape[1] // 6)] for layer, activity in layers.items()}
 models = encode(
     np.concatenate(list(some.values()), axis=1),
@@ -219,7 +216,7 @@ say(
 # ## What can't be concluded
 #
 # - That a layer *uses* what can be read from it. Only a perturbation tells (`policies.probe`).
-# - That a layer lacks what its leading principal components do not tell: those that vary little are left out.
+# - That a layer lacks what a linear readout of its leading components does not tell.
 # - That it was learnt, where the untrained network or the senses alone tell as much.
 # - Anything about heading that the null calls chance: episodes of one corridor all begin alike, and what they share
 #   belongs to the null.

@@ -37,16 +37,17 @@ from collections.abc import Mapping
 import numpy as np
 from driven import untrained_layers
 from matplotlib.figure import Figure
-from showing import listed, say, show
+from showing import listed, say, show, told
 
 from analysis.report.source import TIMESTEP, Source
-from analysis.timescales import Timescales, unit_timescales
+from analysis.report.stages.timescales import median_of_units
+from analysis.timescales import NO_DECAY, Timescales, unit_timescales
 
 source = Source(SESSION)
-shortest, longest = TIMESTEP * source.lengths.min(), TIMESTEP * source.lengths.max()
+shortest, middle, longest = (TIMESTEP * each for each in np.quantile(source.lengths, [0, 0.5, 1]))
 say(
     f"The session `{source.name}` holds {len(source.lengths)} episodes of {shortest:.1f} to {longest:.1f} s of "
-    f"{listed(source.task_names)}. A timescale longer than two thirds of the shortest one, {2 / 3 * shortest:.1f} s, "
+    f"{listed(source.task_names)}. A timescale longer than two thirds of the median one, {2 / 3 * middle:.1f} s, "
     "cannot be seen in it."
 )
 
@@ -108,35 +109,47 @@ for at, name in enumerate(known):
 ax.set_xticks(range(len(known)), list(known))
 ax.set_yscale("log")
 ax.set_ylabel("timescale (s)")
-show(figure, "Each dot is a unit, or a channel of the body, sorted: trained (blue) and untrained (orange).")
+show(
+    figure,
+    "Each dot is a unit, or a channel of the body, sorted: trained (blue) and untrained (orange). Units that do not "
+    "decay within the longest lag have no dot; they count in what follows.",
+)
 
 # %% [markdown]
 # ## What it shows
 
 
 # %%
-def median(values: np.ndarray) -> str:
-    """The median with a 95 % interval over units."""
-    if not len(values):
-        return "not estimable (no unit decays within the longest lag)"
-    drawn = np.random.default_rng(SEED).choice(values, (500, len(values)))
-    low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
-    return f"{np.median(values):.3f} s ({low:.3f} to {high:.3f})"
+def median(found: Timescales) -> str:
+    """The median with a 95 % interval over units; units that never decay count as the slowest."""
+    tau = found.tau
+    return told(median_of_units(tau.value, tau.null, tau.reasons, SEED), digits=3)
 
 
 say(
-    "Median timescales, with 95 % intervals over units:\n\n"
+    "Median timescales in s, with 95 % intervals over units:\n\n"
     + "\n".join(
-        f"- {name}: {median(values)}" + (f"; untrained {median(fresh[name])}" if name in fresh else "")
-        for name, values in known.items()
+        f"- {name}: {median(found)}" + (f"; untrained {median(untrained[name])}" if name in untrained else "")
+        for name, found in {**trained, **body}.items()
     )
 )
 
+
 # %%
+def slower(found: Timescales) -> str:
+    """How many units are slower than a second, those that never decay among them where lags reach as far."""
+    never = np.array([reason == NO_DECAY for reason in found.tau.reasons])
+    known = np.isfinite(found.tau.value) | never
+    reached = TIMESTEP * len(found.autocorrelation)
+    if never.any() and reached < 1:
+        return f"{never.sum()} of {known.sum()} units do not decay within {reached:.1f} s"
+    return f"{((found.tau.value > 1) | never).sum()} of {known.sum()} units are slower than a second"
+
+
 recurrent = [name for name in layers if name.endswith((".h", ".c"))]
 say(
     "\n".join(
-        f"- {name}: {np.mean(trained[name].tau.value > 1):.0%} of its units are slower than a second; "
+        f"- {name}: {slower(trained[name])}; "
         f"{trained[name].tau.beat.sum()} of {len(trained[name].tau.value)} beat white noise at a false discovery rate "
         "of 5 %."
         for name in layers
@@ -153,7 +166,7 @@ say(
 # ## What can't be concluded
 #
 # - Nothing about memory from a feed-forward network: the paper's claim is about a recurrent core.
-# - Nothing slower than two thirds of the shortest episode. Record longer ones to look for the paper's 10 s.
+# - Nothing slower than two thirds of the median episode. Record longer ones to look for the paper's 10 s.
 # - A rhythm is not a decay. The time constant of a unit that oscillates with the strides measures how fast it
 #   leaves its value within the stride.
 # - This is one trained and one untrained network. `benchmarks/trained_untrained.py` takes many untrained ones.

@@ -21,6 +21,7 @@ from analysis.report.exhibit import choose_trials, exhibit
 from analysis.report.film import drawn, embeddable
 from analysis.report.findings import Outcome, finding_rows
 from analysis.report.source import PAWS, TIMESTEP, Source
+from analysis.report.stages.overview import NO_ANIMAL
 from policies.storage import write_atomically
 from rodent.errors import UsageError
 
@@ -223,6 +224,7 @@ def _lead(source: Source) -> str:
     return (
         f"{source.name}: {len(trials)} episodes ({tasks}), {len(source.episodes):,} steps of 20 ms, {units:,} units in "
         f"{len(source.layers)} layers; seed {protocol.get('seed')}, physics {protocol.get('physics')}."
+        + (f" Beware: {NO_ANIMAL}." if source.privileged else "")
     )
 
 

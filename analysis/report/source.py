@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from analysis.inputs import Array, Labels
 from analysis.nwb_channels import LANDMARK, SIGHT
 from analysis.recording import Session
+from policies.observation import PRIVILEGED
 from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
 
 PAWS = ("hand L", "hand R", "foot L", "foot R")
 """The order of everything that has a column a paw."""
 TIMESTEP = CONTROL_TIMESTEP
+_TIMES = 8  # of an episode that thinned steps are of, at least
 
 
 class Source:
@@ -45,6 +48,11 @@ class Source:
         """SHA-256 of the file."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def privileged(self) -> bool:
+        """Whether the network read senses that no animal has."""
+        return any(name.startswith(PRIVILEGED) for name, _ in self.session.protocol["policy"]["senses"])
 
     @property
     def layers(self) -> list[str]:
@@ -163,15 +171,37 @@ class Source:
         return self.series(SIGHT) if SIGHT in self.session.behaviour else None
 
     def thinned(self, most: int, rows: NDArray[np.int64] | None = None, seed: int = 0) -> NDArray[np.int64]:
-        """Rows at random spacing, half to three halves of the mean one, at most so many, of all steps or of some.
+        """Steps at the same times since the start of each episode, at most so many, of all episodes or of some.
 
-        Even spacing of 13 steps, or of twice as many, would meet a gait of 13 steps a stride in one phase throughout.
+        The times are shared, so that records which are dealt between episodes (`analysis.dealing`) meet each other at
+        one time. Their spacing is random, half to three halves of the mean one: even spacing of 13 steps, or of twice
+        as many, would meet a gait of 13 steps a stride in one phase throughout. Of more episodes than would have
+        `_TIMES` steps each, some are drawn, of each task in turn.
+
+        Args:
+            most: steps.
+            rows: the steps of some whole episodes, ascending; None for all.
+            seed: of the times and of the episodes.
+
+        Raises:
+            UsageError: an episode is there in part.
         """
         rows = np.arange(len(self.episodes)) if rows is None else rows
         if len(rows) <= most:
             return rows
-        ends = np.cumsum(np.random.default_rng(seed).uniform(0.5, 1.5, most))
-        return rows[np.unique(((ends - ends[0] / 2) / ends[-1] * len(rows)).astype(np.int64))]
+        names, rng = np.unique(self.episodes[rows]), np.random.default_rng(seed)
+        if self.lengths[names].sum() != len(rows):
+            raise UsageError("the steps hold some episodes in part; give those of whole episodes")
+        starts = np.cumsum(self.lengths) - self.lengths
+        drawn = rng.permutation(names)
+        turn = pd.Series(drawn).groupby(self.tasks[starts[drawn]]).cumcount().to_numpy()
+        fewer = max(most // min(_TIMES, int(self.lengths[names].max())), 1)
+        names = np.sort(drawn[np.argsort(turn, kind="stable")][:fewer])
+        lengths, tasks = self.lengths[names], self.tasks[starts[names]]
+        times = _shared_times(lengths, most, rng)
+        times[0] = min(times[0], min(lengths[tasks == task].max() for task in np.unique(tasks)) // 2)  # each has a step
+        parts = [start + times[times < length] for start, length in zip(starts[names], lengths, strict=True)]
+        return np.concatenate(parts).astype(np.int64)
 
     def of_task(self, task: str) -> NDArray[np.int64]:
         """The steps of a task."""
@@ -196,6 +226,18 @@ class Source:
 
     def close(self) -> None:
         self.session.close()
+
+
+def _shared_times(lengths: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Times of the longest of some episodes, as many as give at most so many steps in all of them, but one."""
+    longest = int(lengths.max())
+    gaps = rng.uniform(0.5, 1.5, longest)
+    for count in range(min(longest, -(-most * longest // int(lengths.sum()))), 0, -1):
+        ends = np.cumsum(gaps[:count])
+        times = np.unique(((ends - ends[0] / 2) / ends[-1] * longest).astype(np.int64))
+        if np.searchsorted(times, lengths).sum() <= most:
+            break
+    return times
 
 
 def finite_units(values: NDArray[Any]) -> NDArray[Any]:

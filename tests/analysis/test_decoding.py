@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, permutation_test_score
 
-from analysis.decoding import classify, decode, plot_decoding
+from analysis.decoding import classify, decode, plot_decoding, told_by_episode
 
 EPISODES = np.repeat(np.arange(10), 20)
 
@@ -37,6 +38,15 @@ def test_chance_equals_that_of_scikit_learn():
         LogisticRegression(), layer, labels, groups=EPISODES, cv=GroupKFold(5), n_permutations=10, random_state=0
     )
     assert abs(ours.mean() - theirs.mean()) < 0.05
+
+
+def test_what_is_told_in_each_episode_makes_up_the_accuracy():
+    rng = np.random.default_rng(3)
+    labels = np.tile(np.arange(20) % 2, 10)
+    layer = labels[:, None] + rng.normal(size=(200, 2))
+    whole = classify({"a": layer}, labels, EPISODES, draws=0)["a"].value
+    right = told_by_episode(layer, labels, EPISODES)
+    assert right.shape == (10,) and right.mean() == pytest.approx(whole) and 0.6 < whole < 0.95
 
 
 def test_too_few_episodes_or_classes_have_a_reason():

@@ -44,3 +44,13 @@ def test_one_episode_is_not_estimable(families):
     assert set(found.full.reasons) == {"one episode: nothing to hold out"} and np.isnan(found.full.value).all()
     with pytest.raises(UsageError, match="no family"):
         encode(families["speed"], {}, EPISODES)
+
+
+def test_a_unit_is_encoded_as_well_beside_a_loud_one_as_alone():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(400, 40))
+    clear = 0.1 * features @ rng.normal(size=40) + 0.05 * rng.normal(size=400)
+    loud = 100 * rng.normal(size=400)
+    episodes = np.repeat(np.arange(8), 50)
+    for activity in (clear[:, None], np.stack([clear, loud], axis=1)):
+        assert encode(activity, {"f": features}, episodes, folds=4, draws=0).full.value[0] > 0.95

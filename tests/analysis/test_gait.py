@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.dealing import CONTROL
@@ -30,7 +32,7 @@ def test_strides_have_their_frequency_duty_length_and_phase():
     assert low <= found.phase[0, 1] <= high < low + 0.1
     assert found.coupling[0, 1].beat == (CONTROL,) and np.isnan(found.phase[0, 0])
     assert found.against_speed["frequency"].value > 0.9
-    assert found.against_speed["length"].beat == (CONTROL,)
+    assert found.against_speed["length"].value > 0.9 and not found.against_speed["length"].nulls  # speed times period
     for measure in ("frequency", "length", "duty"):
         rings = plot_gait(found, measure=measure).get_lines()
         np.testing.assert_array_equal(
@@ -54,6 +56,33 @@ def test_limbs_that_stride_independently_are_not_coupled_and_a_slow_speed_does_n
         coupled += bool(found.coupling[0, 1].beat)
         driven += bool(found.against_speed["frequency"].beat)
     assert coupled <= 5 and driven <= 5  # 2 are expected at a level of 5 %
+
+
+def pausing(rng):
+    """(steps, 1) strides of 0.11 to 0.15 s whose speed is not theirs, and pauses at no speed between some of them."""
+    standing, speed = [], []
+    for _ in range(10):
+        down, pace = [], []
+        while len(down) < 500:
+            if rng.random() < 0.07:
+                pause = int(rng.integers(40, 100))
+                down, pace = down + [1] * pause, pace + [0.02] * pause
+            period, base = int(rng.integers(11, 16)), rng.uniform(0.4, 1.0)
+            down, pace = down + [0] * (period // 2) + [1] * (period - period // 2), pace + [base] * period
+        standing += down[:500]
+        speed += pace[:500]
+    return np.array(standing, dtype=bool)[:, None], np.array(speed)
+
+
+def test_pauses_are_no_strides_and_make_them_not_quicken_with_speed():
+    rng, episodes, driven = np.random.default_rng(0), np.repeat(np.arange(10), 500), {"all": 0, "strides": 0}
+    for _ in range(10):
+        standing, speed = pausing(rng)
+        for name, lasting in (("all", (0.0, np.inf)), ("strides", (0.06, 0.3))):
+            found = gait(standing, speed, episodes, DT, draws=39, lasting=lasting)
+            driven[name] += bool(found.against_speed["frequency"].beat)
+    assert found.strides.frequency.min() > 1 / 0.3
+    assert driven["all"] >= 7 and driven["strides"] <= 3
 
 
 def test_one_episode_has_strides_and_no_null():
@@ -91,6 +120,22 @@ def test_footfalls_ignore_what_stays_between_the_thresholds():
     assert standing.tolist() == [False, True, True, True, True, False, False, False, True]
     with pytest.raises(UsageError, match="not above"):
         footfalls(force, np.zeros(9), on=0.3, off=0.5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 99), st.booleans())
+def test_a_signal_that_is_nowhere_known_gives_no_footfall_in_silence(steps, length, seed, fault):
+    rng = np.random.default_rng(seed)
+    signal, episodes = rng.normal(size=(steps, 2)), np.arange(steps) // length
+    at = int(rng.integers(steps))
+    if fault:
+        signal[at, 0] = np.nan
+    if fault and (episodes == episodes[at]).sum() > 1:
+        with pytest.raises(UsageError, match="NaN at 1 steps"):
+            footfalls(signal, episodes, 0.5, -0.5)
+        return
+    standing = footfalls(signal, episodes, 0.5, -0.5)
+    assert standing[signal >= 0.5].all() and not standing[signal < -0.5].any() and not standing[np.isnan(signal)].any()
 
 
 def test_a_body_that_stands_has_no_gait_and_says_so():

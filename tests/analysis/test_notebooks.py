@@ -148,6 +148,14 @@ def test_tasks_that_are_too_short_to_compare_say_so(mlp_session):
     assert "What tasks share can't be answered from run and two-tap alone (no episode is as long" in text
 
 
+def test_bands_are_held_against_each_other_where_there_are_two_tasks(two_tasks):
+    text = said(executed("behaviour", f"SESSIONS = [{str(two_tasks)!r}]"))
+    (answer,) = re.findall(r"The task is told with .*", text)
+    for what in ("a balanced accuracy of", "movements, and of", "that is greater by"):
+        assert re.search(rf"{what} {NUMBER}; \D+ -?\d\.\d\d, p = \d\.\d{{3}}\)", answer), what
+    assert ("Slow ones tell more" in answer) != ("no difference beyond the controls" in answer)
+
+
 def test_a_recurrent_network_is_told_from_a_feed_forward_one(lstm_session):
     text = said(executed("timescales", f"SESSION = {str(lstm_session)!r}"))
     assert "The recurrent layers are core.h and core.c" in text

@@ -76,3 +76,15 @@ def test_a_unit_that_only_tells_the_task_is_not_estimable():
     only = np.stack([episodes % 2, np.random.default_rng(0).normal(size=400)], axis=1)
     found = unit_timescales(only, episodes, 0.02, draws=3, tasks=episodes % 2)
     assert found.tau.reasons == ("constant in each task", "") and np.isnan(found.tau.value[0])
+
+
+@pytest.mark.parametrize("short", [110, 300])
+def test_one_episode_that_is_shorter_than_a_timescale_hides_it_in_no_other(short):
+    lengths = [1000] * 24 + [short]
+    activity = np.concatenate([ornstein_uhlenbeck(100, 1500 + each, 6, k)[1500:] for k, each in enumerate(lengths)])
+    episodes = np.repeat(np.arange(25), lengths)
+    found = unit_timescales(activity, episodes, timestep=0.02, draws=20)
+    assert found.tau.reasons == ("",) * 6 and len(found.autocorrelation) == 500
+    whole = unit_timescales(activity[:24_000], episodes[:24_000], timestep=0.02, draws=20)
+    np.testing.assert_allclose(found.tau.value, whole.tau.value, rtol=0.1)
+    assert (found.tau.interval[0] < found.tau.value).all() and (found.tau.value < found.tau.interval[1]).all()

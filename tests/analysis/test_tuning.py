@@ -67,12 +67,14 @@ def test_strength_tells_a_tuned_unit_from_a_slow_one(recording):
     plot_tuning(result, 0)
 
 
-def test_the_null_equals_dealing_the_variable_by_hand(recording):
+@pytest.mark.parametrize("gaps", [0.0, 0.3])
+def test_the_null_equals_dealing_the_variable_by_hand(recording, gaps):
     activity, variable, episodes = (part[:370] for part in recording)
+    variable = np.where(np.random.default_rng(1).random(370) < gaps, np.nan, variable)
     found = tuning(activity[:, :1], variable, episodes, bins=5, draws=50)
     null, steady = found.strength.null[:, 0], found.stability.null[:, 0]
     dealing = Dealing.of(episodes)
-    edges = [np.histogram_bin_edges(variable, 5)]
+    edges = [np.histogram_bin_edges(variable[np.isfinite(variable)], 5)]
     by_hand = [
         tuning(activity[:, :1], variable[dealing.steps(order)], episodes, bins=edges, draws=0)
         for order in dealing.orders(50, np.random.default_rng(0))
@@ -82,9 +84,11 @@ def test_the_null_equals_dealing_the_variable_by_hand(recording):
     np.testing.assert_allclose(steady, [each.stability.value[0] for each in by_hand], atol=1e-4)
 
 
-def test_the_second_null_equals_rolling_the_variable_by_hand_at_every_lag(recording):
+@pytest.mark.parametrize("gaps", [0.0, 0.3])
+def test_the_second_null_equals_rolling_the_variable_by_hand_at_every_lag(recording, gaps):
     activity, variable, episodes = (part[:370] for part in recording)  # of 100, 100, 100 and 70 steps
-    edges = [np.histogram_bin_edges(variable, 5)]
+    variable = np.where(np.random.default_rng(1).random(370) < gaps, np.nan, variable)
+    edges = [np.histogram_bin_edges(variable[np.isfinite(variable)], 5)]
     shifted = tuning(activity, variable, episodes, edges, draws=3).shifted
     assert shifted.control == "time shift" and shifted.null.shape == (99, 4) and np.isnan(shifted.null[:, 2:]).all()
     for lag in (1, 30, 70, 99):

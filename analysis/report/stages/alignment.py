@@ -17,7 +17,7 @@ from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
 from analysis.report.source import Source, finite_units, principal
 from analysis.report.stages.beside import BESIDE, recorded
 from analysis.report.stages.conditions import Conditions, posture_clusters
-from analysis.report.stages.sampling import even_steps, population_steps, told
+from analysis.report.stages.sampling import population_steps, told
 
 _STEPS, _COMPONENTS = 500, 6
 _DRAWS, _RESAMPLES = 200, 30  # of nulls; and of intervals, each of which decomposes two tasks
@@ -40,7 +40,7 @@ def alignment(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outco
         return outcome
     steps = population_steps(source, seed)
     rows = {task: source.thinned(_STEPS, steps[source.tasks[steps] == task], seed) for task in source.task_names}
-    sample = even_steps(source, _CLUSTERED, seed, steps)
+    sample = source.thinned(_CLUSTERED, steps, seed)
     pairs = _shared_postures(source, sample, seed)
     for layer in [*source.layers, *BESIDE]:
         values = recorded(source, layer, np.arange(len(source.episodes)))

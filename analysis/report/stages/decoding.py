@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.decoding import classify, decode
-from analysis.encoding import episode_errors
+from analysis.decoding import classify, decode_families
 from analysis.inference import Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
@@ -19,15 +19,19 @@ from analysis.report.source import Source, reduced
 from analysis.report.stages.families import families
 from analysis.report.stages.sampling import population_steps, told
 from analysis.report.stages.untrained import BESIDE, GAIN, stand_beside, untrained_layers
+from analysis.ridge import HeldOut, totals
 
-_STEPS, _COMPONENTS, _TARGETS, _FOLDS, _DRAWS = 2000, 16, 6, 3, 200
-_CLASS_STEPS, _CLASS_COMPONENTS, _CLASS_FEWEST, _CLASS_DRAWS = 1000, 12, 20, 100
+_STEPS, _TARGETS, _FOLDS, _DRAWS = 2000, 6, 3, 200
+_CLASS_COMPONENTS, _CLASS_FEWEST, _CLASS_DRAWS = 64, 20, 100
 _INPUTS = "senses (inputs alone)"
 _EXPLAINED, _ACCURACY = "variance explained", "balanced accuracy"
 
 
 def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Decode each family of features, the behaviour and the task from each layer.
+
+    Families are read from all units and from all senses: few leading components of either would leave out what varies
+    little and tells much. Discriminants, which have no penalty, read leading components, many of them.
 
     A layer's gain over the same layer of an untrained network, and over the inputs, is tested over episodes, by
     swapping the two in whole episodes.
@@ -38,14 +42,14 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     for name, reason in missing.items():
         outcome.missing(_EXPLAINED, reason, variable=name)
     episodes, tasks = source.episodes[rows], source.tasks[rows]
-    for name, target in targets.items():
-        found = decode(layers | fresh, target, episodes, folds=_FOLDS, draws=_DRAWS, seed=seed, tasks=tasks)
-        for layer, estimate in found.items():
-            outcome.findings.append(Finding(_EXPLAINED, estimate, layer=layer, variable=name))
-        _gains(layers, fresh, name, target, episodes, outcome, seed)
+    for layer, activity in (layers | fresh).items():
+        found = decode_families(activity, targets, episodes, _FOLDS, _DRAWS, seed, tasks)
+        outcome.findings += [Finding(_EXPLAINED, each, layer=layer, variable=name) for name, each in found.items()]
+    _gains(layers, fresh, targets, episodes, outcome, seed)
     named = np.array(["", *earlier["behaviour"]["names"]])[earlier["behaviour"]["labels"][rows] + 1]
-    _classes(layers | fresh, "behaviour", named, episodes, tasks, outcome, seed)
-    _classes(layers | fresh, "task", tasks.astype(str), episodes, None, outcome, seed)
+    few = {name: _leading(source, name, values) for name, values in (layers | fresh).items()}
+    _classes(few, "behaviour", named, episodes, tasks, outcome, seed)
+    _classes(few, "task", tasks.astype(str), episodes, None, outcome, seed)
     at = source.thinned(_STEPS, population_steps(source, seed), seed)
     asked = families(source, earlier["behaviour"], at, _TARGETS)[0]
     stand_beside(outcome, source, seed, partial(_beside, source, at, asked, seed))
@@ -65,9 +69,9 @@ def _beside(
     steps = population_steps(source, seed)
     place = np.searchsorted(steps, at)
     over, findings = told(source, steps), []
-    few = {name: reduced(each[place], _COMPONENTS) for name, each in layers.items()}
-    for name, target in targets.items():
-        for layer, estimate in decode(few, target, source.episodes[at], folds=_FOLDS, draws=0, seed=seed).items():
+    for layer, activity in layers.items():
+        found = decode_families(activity[place], targets, source.episodes[at], _FOLDS, draws=0, seed=seed)
+        for name, estimate in found.items():
             of = replace(estimate, nulls={})
             findings.append(Finding(f"{_EXPLAINED}, {BESIDE}", of, "", layer, name, over))
     return findings
@@ -76,19 +80,24 @@ def _beside(
 def _populations(
     source: Source, rows: NDArray[np.int64], seed: int, outcome: Outcome
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Reduced activity of the recorded layers and the inputs, and of the untrained network's layers."""
-    layers = {name: reduced(source.layer(name, rows), _COMPONENTS) for name in source.layers}
-    layers[_INPUTS] = _inputs(source, rows)
-    fresh = untrained_layers(source, rows, seed, outcome, GAIN)
-    return layers, {_untrained(name): reduced(values, _COMPONENTS) for name, values in fresh.items()}
-
-
-def _inputs(source: Source, rows: NDArray[np.int64]) -> Array:
-    """What the network read, reduced; of one that sees, what it felt and what it saw each, so that neither is lost."""
+    """Activity of the recorded layers and the inputs, and of the untrained network's layers."""
+    layers: dict[str, Array] = {name: source.layer(name, rows).astype(np.float64) for name in source.layers}
     read = [source.senses] if source.sight is None else [source.senses, source.sight]
-    parts = [reduced(_standard(each[rows]), _COMPONENTS) for each in read]
-    ranks = np.concatenate([np.arange(part.shape[1]) for part in parts])
-    return np.concatenate(parts, axis=1)[:, np.argsort(ranks, kind="stable")]  # the leading ones of both come first
+    layers[_INPUTS] = np.concatenate([_standard(each[rows]) for each in read], axis=1)
+    fresh = untrained_layers(source, rows, seed, outcome, GAIN)
+    return layers, {_untrained(name): values.astype(np.float64) for name, values in fresh.items()}
+
+
+def _leading(source: Source, name: str, values: Array) -> Array:
+    """Leading components; of the inputs of one that sees, of what it felt and of what it saw, so that neither is lost.
+
+    There are a tenth as many as steps at most.
+    """
+    count = max(min(_CLASS_COMPONENTS, len(values) // 10), 1)
+    if name != _INPUTS or source.sight is None:
+        return reduced(values, count)
+    parts = [reduced(each, -(-count // 2)) for each in np.split(values, [source.senses.shape[1]], axis=1)]
+    return np.concatenate(parts, axis=1)
 
 
 def _untrained(layer: str) -> str:
@@ -103,31 +112,34 @@ def _standard(values: Array) -> Array:
 def _gains(
     layers: Mapping[str, Array],
     fresh: Mapping[str, Array],
-    name: str,
-    target: Array,
+    targets: Mapping[str, Array],
     episodes: Labels,
     outcome: Outcome,
     seed: int,
 ) -> None:
     groups = np.unique(episodes, return_inverse=True)[1].astype(np.int64)
     if groups.max() < 1:
-        outcome.missing(GAIN, "one episode: nothing to hold out", variable=name)
+        for name in targets:
+            outcome.missing(GAIN, "one episode: nothing to hold out", variable=name)
         return
-    scaled = _standard(target)
+    scaled = {name: _standard(target) for name, target in targets.items()}
 
-    def errors(activity: Array) -> Array:
-        return episode_errors(activity, scaled, groups, _FOLDS).sum(axis=1)
+    def errors(activity: Array) -> dict[str, Array]:
+        models = HeldOut.of(activity, groups, _FOLDS)
+        return {name: models.errors(target).sum(axis=1) for name, target in scaled.items()}
 
-    totals, inputs = errors(np.empty((len(target), 0))), errors(layers[_INPUTS])
-    for layer in layers:
-        if layer == _INPUTS:
-            continue
-        own, about = errors(layers[layer]), {"layer": layer, "variable": name}
-        outcome.findings.append(Finding("gain over the inputs", gain(own, inputs, totals, "inputs", seed), **about))
+    inputs, whole = (
+        errors(layers[_INPUTS]),
+        {name: totals(each, groups, _FOLDS).sum(1) for name, each in scaled.items()},
+    )
+    for layer in (layer for layer in layers if layer != _INPUTS):
+        others = {"inputs": ("gain over the inputs", inputs)}
         if _untrained(layer) in fresh:
-            other = errors(fresh[_untrained(layer)])
-            estimate = gain(own, other, totals, "untrained network", seed)
-            outcome.findings.append(Finding(GAIN, estimate, **about))
+            others["untrained network"] = (GAIN, errors(fresh[_untrained(layer)]))
+        own = errors(layers[layer])
+        for name, (control, (measure, other)) in product(targets, others.items()):
+            estimate = gain(own[name], other[name], whole[name], control, seed)
+            outcome.findings.append(Finding(measure, estimate, layer=layer, variable=name))
 
 
 def gain(own: Array, other: Array, totals: Array, control: str, seed: int, draws: int = 1000) -> Estimate:
@@ -168,15 +180,11 @@ def _classes(
         if reason:
             outcome.missing(_ACCURACY, reason, variable=f"{what} {name}")
     often = [name for name, reason in reasons.items() if not reason]
-    rows = np.flatnonzero(np.isin(labels, often))
-    rows = rows[:: max(1, -(-len(rows) // _CLASS_STEPS))]
     if len(often) < 2:
         reason = f"{'one' if often else 'no'} {what} is common enough; needs two"
         outcome.missing(_ACCURACY, reason, variable=what)
         return
-    few = {name: values[rows, :_CLASS_COMPONENTS] for name, values in layers.items()}
-    within = None if tasks is None else tasks[rows]
-    found = classify(few, labels[rows], episodes[rows], folds=_FOLDS, draws=_CLASS_DRAWS, seed=seed, tasks=within)
+    found = classify(layers, labels, episodes, _FOLDS, _CLASS_DRAWS, seed, tasks, np.isin(labels, often))
     for layer, estimate in found.items():
         outcome.findings.append(Finding(_ACCURACY, estimate, layer=layer, variable=what))
 

@@ -14,7 +14,7 @@ from analysis.populations import share_of_factors, shared_variance
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture, UnitFinding, mean_over_units
 from analysis.report.source import Source
 from analysis.report.stages.beside import BESIDE, recorded
-from analysis.report.stages.sampling import even_steps, population_steps, told
+from analysis.report.stages.sampling import population_steps, told
 
 _STEPS, _UNITS, _FACTORS, _FOLDS = 1500, 40, 6, 3
 _DRAWS, _RESAMPLES = 40, 20  # of null and interval; fits of noise take up to a thousand iterations
@@ -23,13 +23,13 @@ _MEASURE = f"mean {_SHARED}"
 
 
 def factors(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
-    """Shared variance of some units of each layer, spread over its columns, in as many steps of each task.
+    """Shared variance of some units of each layer, spread over its columns.
 
     Senses, joints and untrained networks stand beside; of the latter as many factors are fitted as of the recorded
     layer. Of each task about its own mean: what sets tasks apart is no factor. Leaves `chosen.LAYER`: which units.
     """
     outcome, steps = Outcome(), population_steps(source, seed)
-    rows = even_steps(source, _STEPS, seed, steps)
+    rows = source.thinned(_STEPS, steps, seed)
     of, chosen, fitted, means = told(source, rows), {}, {}, {}
     for layer in [*source.layers, *BESIDE]:
         activity = recorded(source, layer, rows)

@@ -17,9 +17,10 @@ from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import PAWS, TIMESTEP, Source
 
 _REFERENCE = 2  # the paw whose strides define the phase: the left hind foot
-_SHORTEST, _LONGEST = 0.06, 1.0  # s; a stride is not shorter or longer
+LASTING = 0.06, 1.0  # s; a stride is not shorter or longer
 # m/s: a paw is planted from below the first to above the second. The touch sense feels palms and soles alone, and the
-# rat bounds on its fingers and toes; heights would need to know the floor.
+# rat bounds on its fingers and toes; heights would need to know the floor. So a paw that hovers counts as planted, and
+# these are not the session's recorded `footfalls`, which are contacts.
 _PLANTED, _LIFTED = 0.4, 0.6
 _TIPS = ("pose.finger_L", "pose.finger_R", "pose.toe_L", "pose.toe_R")
 
@@ -35,7 +36,7 @@ def gait(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     outcome.arrays |= {"standing": standing, "phase": stride_phase(standing[:, _REFERENCE], source.episodes)}
     for task in source.task_names:
         rows = source.of_task(task)
-        found = measure_gait(standing[rows], speed[rows], source.episodes[rows], TIMESTEP, seed=seed)
+        found = measure_gait(standing[rows], speed[rows], source.episodes[rows], TIMESTEP, seed=seed, lasting=LASTING)
         _record(found, task, outcome, seed)
         if len(found.strides.limb):
             outcome.pictures[f"strides-{task}"] = Picture(_strides(found), _STRIDES)
@@ -55,7 +56,7 @@ def stride_phase(standing: NDArray[np.bool_], episodes: Labels) -> Array:
     down = np.flatnonzero(standing[1:] & ~standing[:-1] & (episodes[1:] == episodes[:-1])) + 1
     phase = np.full(len(standing), np.nan)
     for start, stop in pairwise(down):
-        if episodes[start] == episodes[stop] and _SHORTEST <= (stop - start) * TIMESTEP <= _LONGEST:
+        if episodes[start] == episodes[stop] and LASTING[0] <= (stop - start) * TIMESTEP <= LASTING[1]:
             phase[start:stop] = 2 * np.pi * np.arange(stop - start) / (stop - start)
     return phase
 

@@ -61,10 +61,10 @@ def _mutual(
     if reason := _too_few(int(finite.sum()), name) or _none_left(first, known):
         outcome.missing(_MUTUAL, reason, layer=layer, variable=name)
         return
-    units = most_modulated(activity[first], values[first], _UNITS)
+    units, asked = most_modulated(activity[first], values[first], _UNITS), np.flatnonzero(~choosing)
     found = mutual_information(
-        activity[np.ix_(known, units)], values[known], source.episodes[known],
-        samples=_SAMPLES, draws=_DRAWS, seed=seed, tasks=source.tasks[known],
+        activity[np.ix_(asked, units)], values[asked], source.episodes[asked],
+        samples=_SAMPLES, draws=_DRAWS, seed=seed, tasks=source.tasks[asked],
     )  # fmt: skip
     for i, unit in enumerate(units):
         low, high = found.interval[:, i]

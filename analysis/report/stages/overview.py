@@ -12,6 +12,8 @@ from analysis.inputs import column_reasons
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import TIMESTEP, Source
 
+NO_ANIMAL = "the network reads privileged senses, which no animal has: never analyse it as one"
+
 
 def overview(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Mean return and length of each task's episodes, how often each ending came, and the units that are left out."""
@@ -34,6 +36,8 @@ def overview(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
         reasons = column_reasons(source.layer(layer).astype(np.float64))
         share = Estimate(sum(reason != "" for reason in reasons) / len(reasons), {})
         outcome.findings.append(Finding("share of units left out: constant or not finite", share, layer=layer))
+    if source.privileged:
+        outcome.missing("what an animal does", NO_ANIMAL)
     outcome.pictures["returns"] = Picture(_returns(source), "Each dot is an episode: its return, task by task.")
     return outcome
 

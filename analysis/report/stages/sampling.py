@@ -35,13 +35,6 @@ def whole_episodes(source: Source, task: str, most_steps: int, seed: int, fewest
     return rows[np.isin(source.episodes[rows], chosen)]
 
 
-def even_steps(source: Source, most_steps: int, seed: int, among: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Steps drawn at random of those given, as many of each task where it has so many, in the order of the session."""
-    rng, each = np.random.default_rng(seed), max(most_steps // len(source.task_names), 1)
-    parts = [among[source.tasks[among] == task] for task in source.task_names]
-    return np.sort(np.concatenate([rng.permutation(part)[:each] for part in parts]))
-
-
 def told(source: Source, rows: NDArray[np.int64]) -> str:
     """How much of the session that is: steps, and how many of the episodes of the tasks that they are from."""
     whole = source.lengths[np.unique(source.episodes[rows])].sum() == len(rows)

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.controls import Control, against_controls, other_episodes, other_units, rotation, time_shift
-from analysis.dealing import CONTROL
+from analysis.controls import Control, against_controls, other_episodes, other_units, rotation, time_shift_before
+from analysis.dealing import CONTROL, with_any
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable
 from analysis.inputs import Array, column_reasons
@@ -40,14 +40,13 @@ def strongest_units(source: Source, earlier: Mapping[str, Arrays], seed: int) ->
     outcome, rows = Outcome(), source.thinned(_STEPS, seed=seed)
     fresh = untrained_layers(source, rows, seed, outcome, MEASURE)
     senses = _that_vary(source.senses[rows])
+    wanted = variables(source, earlier["gait"]["phase"])
     for layer in source.layers:
-        activity = _that_vary(source.layer(layer, rows))
-        found = {}
-        for name, values in variables(source, earlier["gait"]["phase"]).items():
-            known = np.isfinite(values[rows])
-            others = {FRESH: _that_vary(fresh[layer])} if layer in fresh else {}
-            references = {of: each[known] for of, each in {INPUTS: senses, **others}.items()}
-            found[name] = _beside(source, rows[known], values, activity[known], references, seed)
+        whole, found = source.layer(layer), {}
+        whole = whole[:, _vary(whole[rows])]
+        others = {FRESH: _that_vary(fresh[layer])} if layer in fresh else {}
+        for name, values in wanted.items():
+            found[name] = _beside(source, rows, values, whole, {INPUTS: senses, **others}, seed)
             outcome.findings.append(Finding(MEASURE, found[name], layer=layer, variable=name))
         known_ones = {name: each for name, each in found.items() if each.estimable}
         if known_ones:
@@ -57,30 +56,37 @@ def strongest_units(source: Source, earlier: Mapping[str, Arrays], seed: int) ->
 
 def _beside(
     source: Source,
-    at: NDArray[np.int64],
+    rows: NDArray[np.int64],
     values: Array,
-    activity: NDArray,
+    whole: NDArray,
     references: Mapping[str, NDArray],
     seed: int,
 ) -> Estimate:
-    """Of the steps `at`, whose activity (n, units) and references (n, columns) these are."""
+    """Of a layer (steps, units) and a variable (steps,), NaN where it has no meaning, at some rows of them.
+
+    The references (rows, columns) are of these rows alone. Activity is dealt and rolled with the steps at which the
+    variable has no meaning.
+    """
+    known = np.isfinite(values[rows])
+    at = rows[with_any(known, source.episodes[rows])]
     choosing, episodes, tasks = every_other_episode(source)[at], source.episodes[at], source.tasks[at]
-    if len(at) < _FEWEST:
-        return not_estimable(f"{len(at)} steps; needs at least {_FEWEST}")
-    if activity.shape[1] < 2 * UNITS:
-        return not_estimable(f"{activity.shape[1]} units that vary; needs {2 * UNITS}, to match those chosen")
+    if known.sum() < _FEWEST:
+        return not_estimable(f"{known.sum()} steps; needs at least {_FEWEST}")
+    if whole.shape[1] < 2 * UNITS:
+        return not_estimable(f"{whole.shape[1]} units that vary; needs {2 * UNITS}, to match those chosen")
     if min(len(np.unique(episodes[part])) for part in (choosing, ~choosing)) < 2:
         return not_estimable("fewer than two episodes to choose units in, or to ask them in")
-    statistic = partial(_strength, values=values[at], choosing=choosing, episodes=episodes)
+    activity, statistic = whole[at], partial(_strength, values=values[at], choosing=choosing, episodes=episodes)
     chosen = most_modulated(activity[choosing], values[at][choosing], UNITS)
     try:
         controls: dict[str, Control] = {
-            CONTROL: other_episodes(episodes, tasks), SHIFTED: time_shift(episodes),
+            CONTROL: other_episodes(episodes, tasks), SHIFTED: time_shift_before(whole, source.episodes, at),
             MATCHED: other_units(chosen), ROTATED: rotation,
         }  # fmt: skip
     except UsageError as error:
         return not_estimable(str(error))
-    return against_controls(statistic, activity, episodes, controls, references, _DRAWS, seed)
+    others = {name: each[np.isin(rows, at)] for name, each in references.items()}
+    return against_controls(statistic, activity, episodes, controls, others, _DRAWS, seed)
 
 
 def _strength(
@@ -98,8 +104,12 @@ def _strength(
 
 def _that_vary(activity: NDArray) -> NDArray:
     """(n, the columns that are finite throughout and not constant); a column of zeros where there is none."""
-    known = activity[:, [not reason for reason in column_reasons(activity)]]
+    known = activity[:, _vary(activity)]
     return known if known.shape[1] else np.zeros((len(activity), 1))
+
+
+def _vary(activity: NDArray) -> NDArray[np.bool_]:
+    return np.array([not reason for reason in column_reasons(activity)])
 
 
 def _figure(found: Mapping[str, Estimate]) -> Figure:

@@ -46,8 +46,8 @@ def task_variance(source: Source, earlier: Mapping[str, Arrays], seed: int) -> O
 def _beside(source: Source, seed: int, layers: Layers, draws: int) -> list[Finding]:
     """How separate the groups of layers (population steps, units) are, at some of these steps."""
     steps = population_steps(source, seed)
-    some = np.arange(len(steps))[:: -(-len(steps) // _STEPS)]
-    tasks, episodes = source.tasks[steps[some]], source.episodes[steps[some]]
+    at = source.thinned(_STEPS, steps, seed)
+    some, tasks, episodes = np.searchsorted(steps, at), source.tasks[at], source.episodes[at]
     findings = []
     for layer, activity in layers.items():
         found = measure(activity[some], tasks, episodes, _CLUSTERS, draws, seed).silhouette

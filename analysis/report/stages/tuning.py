@@ -49,9 +49,7 @@ def tuning(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
                 )
                 continue
             bins = edges[name] = _bins(name, values[known])
-            found = tune(
-                activity[known], values[known], source.episodes[known], bins, seed=seed, tasks=source.tasks[known]
-            )
+            found = tune(activity, values, source.episodes, bins, seed=seed, tasks=source.tasks)
             record(found, (MEASURE, STABILITY), layer, name, outcome)
             outcome.arrays[f"curve.{layer}.{name}"] = found.curves.curves.astype(np.float32)
             outcome.arrays[f"edges.{name}"] = found.curves.edges[0]
@@ -168,5 +166,6 @@ def _best(name: str, layer: str, found: Tuning) -> Picture:
     return Picture(
         figure,
         f"The units of {layer} that follow {name} best, of those that beat their null: mean activity against it; R² is "
-        "the variance of held-out episodes that this curve explains.",
+        "the variance of held-out episodes that this curve explains, by which they were chosen: the best of many, it "
+        "errs upwards (`strongest_units` asks in other episodes).",
     )

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from analysis.inputs import Array
 from analysis.report.findings import Arrays, Outcome, Picture
 from analysis.report.source import Source
+from analysis.report.stages.sampling import population_steps
 from analysis.report.stages.tuning import beside, record, variables
 from analysis.report.stages.untrained import stand_beside
 from analysis.tuning import Tuning, plot_tuning
@@ -26,22 +27,23 @@ PAIRS = (
 """Those of which a session lacks a variable are left out."""
 MEASURE = "strength of the map (held-out variance explained)"
 STABILITY = "stability (correlation of the maps of two halves of the episodes)"
-_BINS, _STEPS, _FEWEST, _DRAWS, _SHOWN = 8, 20_000, 200, 200, 3
+_BINS, _FEWEST, _DRAWS, _SHOWN = 8, 200, 200, 3
 
 
 def tuning_maps(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcome:
     """Strength and stability of every unit's map over each pair of variables, as of its curves (`tuning`).
 
+    They are of the population steps: of whole episodes, since what is rolled in time has to be whole.
     Leaves `map.LAYER.PAIR` (units, bins, bins), `occupancy.PAIR` (bins, bins) steps, and `edges.PAIR` (2, bins + 1).
     """
     outcome, known = Outcome(), variables(source, earlier["gait"]["phase"])
     pairs = {f"{one} x {other}": (known[one], known[other]) for one, other in PAIRS if {one, other} <= set(known)}
-    at, asked = source.thinned(_STEPS, seed=seed), {}
+    rows, asked = population_steps(source, seed), {}
     for name, columns in pairs.items():
         values = np.stack(columns, axis=1)
-        rows = at[np.isfinite(values[at]).all(axis=1)]
-        if len(rows) < _FEWEST:
-            outcome.missing(MEASURE, f"{len(rows)} steps with both; needs at least {_FEWEST}", variable=name)
+        known = np.isfinite(values[rows]).all(axis=1).sum()
+        if known < _FEWEST:
+            outcome.missing(MEASURE, f"{known} steps with both; needs at least {_FEWEST}", variable=name)
             continue
         found = {layer: _of_layer(source, layer, name, rows, values[rows], outcome, seed) for layer in source.layers}
         asked[name] = values
@@ -91,5 +93,6 @@ def _best(name: str, layer: str, found: Tuning) -> Picture:
     return Picture(
         figure,
         f"How long the rat was where, in {name}, and mean activity there of the units of {layer} that the map explains "
-        "best, of those that beat their null; R² is the variance of held-out episodes that it explains. White: never.",
+        "best, of those that beat their null; R² is the variance of held-out episodes that it explains, by which they "
+        "were chosen: the best of many, it errs upwards. White: never.",
     )

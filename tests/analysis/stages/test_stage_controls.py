@@ -1,5 +1,7 @@
 """What sets tasks apart, or what a layer tells of them, belongs to the null."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from made import APART, Made, run_stage
@@ -68,3 +70,21 @@ def test_behaviours_are_told_apart_by_name_and_those_that_are_too_rare_are_not_e
     assert found.pop(("behaviour 4: rear", "")).reason == "2 steps in 2 episodes; needs 20 in two"
     assert {variable for variable, _ in found} == {"behaviour"}  # of those that are left
     assert found["behaviour", "policy.0"].estimable
+
+
+def test_what_the_senses_tell_by_their_smallest_directions_is_no_gain_of_a_layer(without_body):
+    """Forty senses that go together and tell nothing, and one that goes alone and tells it all."""
+    made, rng = Made(), np.random.default_rng(2)
+    told = rng.normal(size=(720, 1))
+    loud = np.concatenate([np.repeat(rng.normal(size=(720, 20)), 2, axis=1), rng.normal(size=(720, 20))], axis=1)
+    made.senses = np.concatenate([told, loud], axis=1)
+    made.activity = np.concatenate([told + 0.3 * rng.normal(size=told.shape), 9 * loud[:, :30]], axis=1)
+    decoded = import_module("analysis.report.stages.decoding")
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoded, "families", lambda source, earlier, rows, count: ({"pose": told[rows]}, {}))
+        for each in run_stage("decoding", made).findings:
+            found[each.measure, each.layer] = each.estimate
+    assert found["variance explained", "senses (inputs alone)"].value > 0.98
+    assert found["variance explained", "policy.0"].value > 0.85  # from the unit that varies least
+    assert found["gain over the inputs", "policy.0"].value < 0

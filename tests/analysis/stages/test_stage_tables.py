@@ -5,6 +5,8 @@ from made import Few, run_stage
 
 from analysis.dealing import CONTROL
 from analysis.report.findings import finding_rows, unit_rows
+from analysis.report.page import _lead
+from analysis.report.stages.overview import NO_ANIMAL
 from analysis.report.stages.strongest_units import MEASURE as STRONGEST
 
 
@@ -33,3 +35,14 @@ def test_single_units_are_told_to_encode_although_others_do_not(without_body):
     (units,) = (each for each in run_stage("encoding", made).units if each.variable == "all families")
     beat = [row["beat"] for row in unit_rows([units])]
     assert all(beat[:4]) and sum(beat[4:]) <= 1
+
+
+def test_a_network_that_reads_privileged_senses_is_no_animal_and_the_report_says_so(source, monkeypatch):
+    def told():
+        return [each.estimate.reason for each in run_stage("overview", source).findings if not each.estimate.estimable]
+
+    assert not told() and "Beware" not in _lead(source)
+    protocol = source.session.protocol
+    protocol["policy"]["senses"].append(["privileged/orb", 3])
+    monkeypatch.setattr(type(source.session), "protocol", protocol)
+    assert told() == [NO_ANIMAL] and _lead(source).endswith(f"Beware: {NO_ANIMAL}.")
