@@ -21,7 +21,7 @@ from policies.mlp import MLPSettings
 from policies.modulated import ModulatedSettings
 from policies.plain import build, to_plain
 from policies.ppo import PPOSettings
-from policies.registry import find_agent, find_learner
+from policies.registry import AGENTS, LEARNERS, find_agent, find_learner
 from policies.vmpo import VMPOSettings
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
@@ -292,9 +292,13 @@ def load_yaml(path: Path) -> TrainConfig:
 
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
-    """The first field in which two configurations (as `to_json` gives them) may not differ but do, in words."""
+    """The first field in which two configurations (as `to_json` gives them) may not differ but do, in words.
+
+    Settings of agents and learners that a run has not chosen do not count.
+    """
+    idle = {*AGENTS, *LEARNERS} - {ours.get("agent"), ours.get("learner")}
     for name, value in theirs.items():
-        if name not in CHANGEABLE and ours.get(name) != value:
+        if name not in CHANGEABLE | idle and ours.get(name) != value:
             path, here, there = _deepest(name, ours.get(name), value)
             return f"{path} is {there!r} there and {here!r} here"
     return None

@@ -33,6 +33,7 @@ def test_runs_share_steps_and_physics_and_vmpo_learns_its_noise_unless_it_is_pin
     assert noise["vmpo"] == [None, None] and noise["ppo"] == noise["vmpo-pinned"] and None not in noise["ppo"]
     assert len({(config.steps, config.physics, config.envs, config.aids) for config in configs.values()}) == 1
     assert len({config.folder for config in configs.values()}) == 3
+    assert {config.vmpo.scale_limit for config in configs.values()} == {script.SCALE_LIMIT}
 
 
 def test_a_ratio_has_an_interval_each_seeds_own_and_a_floor_under_either_physics(script) -> None:
@@ -67,5 +68,5 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
     told = script.json.loads(script.RESULT.read_text())
     assert [(row["learner"], row["seed"]) for row in told["rows"]] == [("ppo", 4), ("untrained", 4)]
     assert told["rows"][0]["action_std"] == 0.2 and told["compared"] == []
-    assert any("vmpo has its defaults" in note for note in told["notes"])
+    assert any("vmpo has its defaults but for scale_limit 0.001" in note for note in told["notes"])
     assert (script.CURVES / "mlp-ppo-seed-4.csv").is_file()
