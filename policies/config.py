@@ -125,7 +125,7 @@ class TrainConfig:
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
     init_from: str | None = None  # policy (folder, run folder or name) whose weights to start from
-    run_dir: Path | None = None  # run folder (None: runs/<task>-<agent>)
+    run_dir: Path | None = None  # run folder (None: runs/<task>-<agent>, and -<learner> where that is not ppo)
     resume: bool = False  # go on from the newest checkpoint of the run folder, if it has any
     overwrite: bool = False  # delete the run that the run folder holds
     keep: int = 3  # checkpoints to keep
@@ -217,6 +217,11 @@ class TrainConfig:
             raise UsageError(f"{what} name {strangers[0]}, and the run's tasks are {', '.join(self.task)}")
 
     def _check_experts(self) -> None:
+        if self.learner == "distill" and self.privileged:
+            raise UsageError(
+                "a student reads published senses alone: leave out --privileged, or give --privileged-critic, which "
+                "lets its critic alone read more"
+            )
         if self.expert and self.learner != "distill" and not max(self.kickstart.weights) > 0:
             raise UsageError(
                 "experts count for nothing if all of kickstart.weights are 0: raise one, or leave out --expert"
@@ -352,7 +357,8 @@ def _parse_known(
 
 def default_folder(task: Sequence[str], agent: str, learner: str) -> Path:
     """The run folder of runs that name none."""
-    return Path("runs") / f"{'+'.join(task)}-{agent}{'-student' if learner == 'distill' else ''}"
+    taught = {"ppo": "", "distill": "-student"}.get(learner, f"-{learner}")
+    return Path("runs") / f"{'+'.join(task)}-{agent}{taught}"
 
 
 def _deepest(path: str, here: Any, there: Any) -> tuple[str, Any, Any]:

@@ -310,7 +310,8 @@ class TrainingRun:
             if isinstance(self.agent, ModulatedAgent) and source.agent.name == self.agent.runner.name:
                 self._take_runner(self.agent, source)
             else:
-                self._copy_weights(source, self.agent, self.senses)
+                student = "distill" in (self.config.learner, source.facts.get("learner"))
+                self._copy_weights(source, self.agent, self.senses, more=not student)
                 keep_values(source, self.agent, self.learner.value_facts(), self.config.task)
         return self.agent.state_dict()
 
@@ -320,13 +321,14 @@ class TrainingRun:
         mirror = mirror_actions(self.env.body) if agent.symmetric else None
         agent.adopt(*measure_synergies(source, self.config.physics, self.make_env, self.config.threads, mirror))
 
-    def _copy_weights(self, source: Policy, agent: Agent, senses: ObservationSpec) -> None:
+    def _copy_weights(self, source: Policy, agent: Agent, senses: ObservationSpec, more: bool = True) -> None:
+        """Take a policy's weights; `more`: the agent may read senses that it does not know."""
         if source.agent.name != agent.name:
             raise UsageError(
                 f"{self.config.init_from} is of agent {source.agent.name}, not {self.config.agent}: "
                 f"give --agent {source.agent.name}"
             )
-        source.senses.check(dict(self.senses.senses), more=True)
+        source.senses.check(dict(self.senses.senses), more)
         if source.senses.picture != self.senses.picture:
             advice = "give --vision" if source.senses.sees else "leave out --vision"
             raise UsageError(f"{self.config.init_from} and the run differ in what they see: {advice}")
