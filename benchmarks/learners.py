@@ -52,7 +52,7 @@ NOTES = (
     "ppo has settings and a schedule of noise that were tuned on this task with mlp; vmpo has its defaults but for "
     f"scale_limit {SCALE_LIMIT}, and learns its noise; vmpo-pinned has ppo's schedule of noise",
     "all were trained under fast alone: a return under paper includes what does not transfer",
-    f"returns are of this project's own environment, not dm_control's, in worlds of seed {SEED}, which no run had before",
+    f"returns are of this project's own environment, not dm_control's, in worlds of seed {SEED}, which no run had",
     "an interval of a ratio is a bootstrap over the seeds of either learner and over their episodes; of one seed it "
     "says nothing of other seeds, and of three little",
 )
