@@ -422,11 +422,13 @@ class TrainingRun:
         self.ranks.check_alike(self.agent.state_dict())
         check_finite(self.agent.state_dict() | self.learner.state_dict())
         state = self._state()
-        if self.ranks.writes:
-            self.checkpoints.write(self.steps, *state)
-            with disk_errors(self.folder):
-                self._policy().save(self.folder / POLICY)
+        self.ranks.first(lambda: self._write(*state))  # the others wait: who starts ranks may end all when one has
         self._saved_at = self.steps
+
+    def _write(self, arrays: Arrays, facts: dict[str, Any]) -> None:
+        with disk_errors(self.folder):
+            self.checkpoints.write(self.steps, arrays, facts)
+            self._policy().save(self.folder / POLICY)
 
     def _state(self) -> tuple[Arrays, dict[str, Any]]:
         groups: dict[str, Arrays] = {
