@@ -285,11 +285,16 @@ class TrainingRun:
                 self.agent.log_std.copy_((1 - done) * self._log_std_before + done * float(np.log(target)))
 
     def _kickstart(self) -> None:
-        """Tell the learner what its experts weigh now; under `distill` that never changes."""
+        """Tell the learner what its experts weigh now; under `distill` that never changes.
+
+        Weights only fall: once all are 0, nobody asks the experts any more.
+        """
         if self.experts and self.config.learner != "distill":
             guided = torch.tensor([task in self.experts for task in self.config.task])
             weights = self.config.kickstart.at(self.steps, guided)
             self.learner.expert_weights = weights if weights.any() else None
+            if not weights.any():
+                self.collector.experts = None
 
     # The agent and what is known of it
 
@@ -457,10 +462,11 @@ class TrainingRun:
 
         self.agent.load_state_dict(tensors("agent"))
         self.learner.load_state_dict(tensors("learner"))
+        self.steps = self._saved_at = facts["steps"]
+        self._kickstart()
         self.collector.load_state_dict(group("collector"))
         self.generator.set_state(tensors("run")["generator"])
         self._log_std_before = tensors("run")["log_std_before"]
-        self.steps = self._saved_at = facts["steps"]
         self.seconds = facts["seconds"]
         self.evaluations = facts.get("evaluations", [])
 

@@ -239,6 +239,26 @@ def test_a_kickstart_draws_a_learner_to_its_expert_while_it_lasts(
     assert distances[1.0] < 0.7 * distances[1e-9]
 
 
+def test_experts_that_weigh_nothing_any_more_are_not_asked_and_the_run_resumes_without_them(
+    small: Any, tmp_path: Path, expert: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, advise = 0, Experts.advise
+
+    def noted(experts: Experts, *told: Any) -> None:
+        nonlocal asked
+        asked += 1
+        advise(experts, *told)
+
+    monkeypatch.setattr(Experts, "advise", noted)
+    common = {"expert": (expert,), "kickstart": KickstartSettings(steps=200), "rollout": 16}
+    train(small(**common, run_dir=tmp_path / "whole"), make_point_masses)
+    assert asked == 1 + 2 * 16  # the rollouts of 128 steps that begin at step 0 and at step 128
+    for steps in (256, 384, 512):
+        train(small(**common, run_dir=tmp_path / "parts", steps=steps, resume=True), make_point_masses)
+    assert_same_state(tmp_path / "whole", tmp_path / "parts")
+    assert not any("experts" in name for name in newest(tmp_path / "whole")[0])
+
+
 def test_the_tasks_of_a_student_are_those_of_its_experts(tmp_path: Path) -> None:
     config = parse_arguments(["--expert", "run", "--agent", "lstm"], "rodent distill", "distill")
     assert (config.task, config.learner, config.expert) == (("run",), "distill", ("run",))
