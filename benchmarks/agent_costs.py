@@ -3,10 +3,11 @@
     python benchmarks/agent_costs.py [--seconds 60] [--output benchmarks/results/agent_costs.json]
 
 Acting: 256 environments of `run` under `fast` without vision; everything that lies between two steps of the
-environments while a rollout is collected, beside those steps, in the same iterations. Interventions: what handing every
-activation to a probe that gives it back costs, beside the step of the agent that it is a part of. The student: the
-training run of `assets/configs/student.yaml` in each of its two phases, `fast` and `fast+paper` physics, and where its
-time goes. Each in a process of its own.
+environments while a rollout is collected, beside those steps, in the same iterations. Interventions: what is there for
+a probe's sake alone, beside the step of the agent that it is a part of: the activations' names, handing each to a probe
+that gives it back, and the copy of the senses where a critic reads more of them (medians). The student: the training
+run of `assets/configs/student.yaml` in each of its two phases, `fast` and `fast+paper` physics, and where its time
+goes; and the same with `merel2020` of the default size. Each in a process of its own.
 """
 
 import json
@@ -19,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Literal
 
 import torch
@@ -28,6 +30,7 @@ from writing import write_result
 from policies.agent import Agent
 from policies.config import EvaluationSettings, TrainConfig, load_yaml
 from policies.environment import Mixture, make_rodent_env
+from policies.merel2020 import Merel2020Settings
 from policies.multitask import SharedSenses
 from policies.probe import NOTHING, Probe
 from policies.training import TrainingRun
@@ -37,8 +40,10 @@ from rodent.machine import describe_machine, peak_memory_gib
 from rodent.stopwatch import Places, Stopwatch
 
 STUDENT = Path(__file__).parents[1] / "assets" / "configs" / "student.yaml"
-Part = Literal["", "acting", "interventions", "student", "student_mixed"]
-PARTS: tuple[Part, ...] = ("acting", "interventions", "student", "student_mixed")
+Part = Literal["", "acting", "interventions", "student", "student_mixed", "default_student", "default_student_mixed"]
+PARTS: tuple[Part, ...] = (
+    "acting", "interventions", "student", "student_mixed", "default_student", "default_student_mixed",
+)  # fmt: skip
 _WARM_UP = 2  # iterations that are not timed: the first rollout teaches nothing, and caches are cold
 
 
@@ -71,48 +76,54 @@ def acting(flags: Flags) -> dict:
     }
 
 
-class Counting(Probe):
-    """Counts what it is handed."""
+class Naming(Probe):
+    """Keeps the names of what it is handed."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.names: list[str] = []
 
     def __call__(self, name: str, activation: torch.Tensor) -> torch.Tensor:
-        self.count += 1
+        self.names.append(name)
         return activation
 
 
 @torch.inference_mode()
 def interventions(flags: Flags) -> dict:
     with tempfile.TemporaryDirectory() as folder:
-        agent: Agent = _run(TrainConfig(agent="merel2020", envs=256, threads=flags.threads), folder).agent
+        config = TrainConfig(agent="merel2020", envs=256, threads=flags.threads, privileged_critic=True)
+        agent: Agent = _run(config, folder).agent
     torch.set_num_threads(1)
-    observation, state = torch.randn(256, agent.observation_size), agent.initial(256)
-    counting = Counting()
-    agent.step(observation, state, probe=counting)
-    count, stepping, handing = 0, 0.0, 0.0
-    activation = observation
-    while stepping + handing < flags.seconds / 4:
+    observation, state = torch.randn(256, agent.observation_size + agent.critic_size), agent.initial(256)
+    senses = observation[..., : agent.observation_size]
+    naming = Naming()
+    agent.step(observation, state, probe=naming)
+    names = [name.rpartition(".") for name in naming.names]
+    stepping: list[float] = []
+    handing: list[float] = []
+    activation, end = observation, time.perf_counter() + flags.seconds / 4
+    while time.perf_counter() < end:
         began = time.perf_counter()
         agent.step(observation, state)
         between = time.perf_counter()
-        for _ in range(counting.count):
-            activation = NOTHING("name", activation)
-        handing += time.perf_counter() - between
-        stepping += between - began
-        count += 1
+        for layer, dot, part in names:
+            activation = NOTHING(f"{layer}{dot}{part}", activation)
+        senses.contiguous()
+        handing.append(time.perf_counter() - between)
+        stepping.append(between - began)
+    step_s, handing_s = median(stepping), median(handing)
     return {
         "agent": "merel2020",
         "envs": 256,
-        "activations": counting.count,
-        "step_us": round(1e6 * stepping / count, 1),
-        "handing_us": round(1e6 * handing / count, 2),
-        "handing_of_step": round(handing / stepping, 5),
+        "activations": len(names),
+        "step_us": round(1e6 * step_s, 1),
+        "handing_us": round(1e6 * handing_s, 2),
+        "handing_of_step": round(handing_s / step_s, 5),
     }
 
 
-def student(flags: Flags, phase: int = 0) -> dict:
+def student(flags: Flags, phase: int = 0, sizes: Merel2020Settings | None = None) -> dict:
     config = load_yaml(STUDENT)
+    config = replace(config, merel2020=sizes or config.merel2020)
     config = replace(config, threads=flags.threads, schedule=config.schedule[phase : phase + 1])
     with tempfile.TemporaryDirectory() as folder:
         run = _run(config, folder)
@@ -171,6 +182,8 @@ def main(flags: Flags) -> None:
         measures: dict[str, Callable[[Flags], dict]] = {
             "acting": acting, "interventions": interventions, "student": student,
             "student_mixed": partial(student, phase=1),
+            "default_student": partial(student, sizes=Merel2020Settings()),
+            "default_student_mixed": partial(student, phase=1, sizes=Merel2020Settings()),
         }  # fmt: skip
         print(json.dumps(measures[flags.only](flags)))
         return

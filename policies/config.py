@@ -21,7 +21,7 @@ from policies.mlp import MLPSettings
 from policies.modulated import ModulatedSettings
 from policies.plain import build, to_plain
 from policies.ppo import PPOSettings
-from policies.registry import find_agent, find_learner
+from policies.registry import AGENTS, LEARNERS, find_agent, find_learner
 from policies.vmpo import VMPOSettings
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
@@ -125,7 +125,7 @@ class TrainConfig:
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
     init_from: str | None = None  # policy (folder, run folder or name) whose weights to start from
-    run_dir: Path | None = None  # run folder (None: runs/<task>-<agent>)
+    run_dir: Path | None = None  # run folder (None: runs/<task>-<agent>, and -<learner> where that is not ppo)
     resume: bool = False  # go on from the newest checkpoint of the run folder, if it has any
     overwrite: bool = False  # delete the run that the run folder holds
     keep: int = 3  # checkpoints to keep
@@ -217,6 +217,11 @@ class TrainConfig:
             raise UsageError(f"{what} name {strangers[0]}, and the run's tasks are {', '.join(self.task)}")
 
     def _check_experts(self) -> None:
+        if self.learner == "distill" and self.privileged:
+            raise UsageError(
+                "a student reads published senses alone: leave out --privileged, or give --privileged-critic, which "
+                "lets its critic alone read more"
+            )
         if self.expert and self.learner != "distill" and not max(self.kickstart.weights) > 0:
             raise UsageError(
                 "experts count for nothing if all of kickstart.weights are 0: raise one, or leave out --expert"
@@ -292,9 +297,13 @@ def load_yaml(path: Path) -> TrainConfig:
 
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
-    """The first field in which two configurations (as `to_json` gives them) may not differ but do, in words."""
+    """The first field in which two configurations (as `to_json` gives them) may not differ but do, in words.
+
+    Settings of agents and learners that a run has not chosen do not count.
+    """
+    idle = {*AGENTS, *LEARNERS} - {ours.get("agent"), ours.get("learner")}
     for name, value in theirs.items():
-        if name not in CHANGEABLE and ours.get(name) != value:
+        if name not in CHANGEABLE | idle and ours.get(name) != value:
             path, here, there = _deepest(name, ours.get(name), value)
             return f"{path} is {there!r} there and {here!r} here"
     return None
@@ -348,7 +357,8 @@ def _parse_known(
 
 def default_folder(task: Sequence[str], agent: str, learner: str) -> Path:
     """The run folder of runs that name none."""
-    return Path("runs") / f"{'+'.join(task)}-{agent}{'-student' if learner == 'distill' else ''}"
+    taught = {"ppo": "", "distill": "-student"}.get(learner, f"-{learner}")
+    return Path("runs") / f"{'+'.join(task)}-{agent}{taught}"
 
 
 def _deepest(path: str, here: Any, there: Any) -> tuple[str, Any, Any]:

@@ -263,7 +263,7 @@ class ManyRanks(Ranks):
 def join_ranks() -> Iterator[Ranks]:
     """The ranks that this process is one of: those of a process group that is there, or of `torchrun`; else it alone.
 
-    What lies on a processor is sent by gloo, what lies on a CUDA device by nccl.
+    Training is on processors, and gloo sends all of it. A CUDA device's tensors would be nccl's; there are none.
     """
     if not dist.is_available():
         yield ALONE
@@ -273,8 +273,6 @@ def join_ranks() -> Iterator[Ranks]:
         yield ALONE
     else:
         cuda = torch.cuda.is_available() and dist.is_nccl_available()
-        if cuda:
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
         from torch.distributed.rendezvous import rendezvous  # not there in every build of torch
 
         store, rank, count = next(rendezvous("env://"))

@@ -66,7 +66,7 @@ class Merel2020Settings:
 LARGE = Merel2020Settings(
     channels=(16, 32, 32), vision=256, proprioception=(256, 256), core=512, critic=(256,), policy=(256, 256, 256)
 )
-"""Sizes for a machine with many cores or a GPU; `assets/configs/merel2020-large.yaml` holds the same."""
+"""Sizes for a machine with many cores; `assets/configs/merel2020-large.yaml` holds the same."""
 
 
 class Merel2020Agent(Agent):

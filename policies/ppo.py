@@ -144,7 +144,7 @@ class PPO(Learner):
             self._adapt_rate(divergence)
 
         last = {"kl": divergence, "minibatches": float(len(figures)), "rate": self.rate}
-        return self._summarise(figures) | valued | last
+        return (self._summarise(figures) if figures else {}) | valued | last
 
     def _divergence(self, batch: Minibatch, output: Output) -> float:
         """How far the policy has moved since it acted: mean KL(old || new)."""

@@ -285,11 +285,16 @@ class TrainingRun:
                 self.agent.log_std.copy_((1 - done) * self._log_std_before + done * float(np.log(target)))
 
     def _kickstart(self) -> None:
-        """Tell the learner what its experts weigh now; under `distill` that never changes."""
+        """Tell the learner what its experts weigh now; under `distill` that never changes.
+
+        Weights only fall: once all are 0, nobody asks the experts any more.
+        """
         if self.experts and self.config.learner != "distill":
             guided = torch.tensor([task in self.experts for task in self.config.task])
             weights = self.config.kickstart.at(self.steps, guided)
             self.learner.expert_weights = weights if weights.any() else None
+            if not weights.any():
+                self.collector.experts = None
 
     # The agent and what is known of it
 
@@ -310,7 +315,8 @@ class TrainingRun:
             if isinstance(self.agent, ModulatedAgent) and source.agent.name == self.agent.runner.name:
                 self._take_runner(self.agent, source)
             else:
-                self._copy_weights(source, self.agent, self.senses)
+                student = "distill" in (self.config.learner, source.facts.get("learner"))
+                self._copy_weights(source, self.agent, self.senses, more=not student)
                 keep_values(source, self.agent, self.learner.value_facts(), self.config.task)
         return self.agent.state_dict()
 
@@ -320,13 +326,14 @@ class TrainingRun:
         mirror = mirror_actions(self.env.body) if agent.symmetric else None
         agent.adopt(*measure_synergies(source, self.config.physics, self.make_env, self.config.threads, mirror))
 
-    def _copy_weights(self, source: Policy, agent: Agent, senses: ObservationSpec) -> None:
+    def _copy_weights(self, source: Policy, agent: Agent, senses: ObservationSpec, more: bool = True) -> None:
+        """Take a policy's weights; `more`: the agent may read senses that it does not know."""
         if source.agent.name != agent.name:
             raise UsageError(
                 f"{self.config.init_from} is of agent {source.agent.name}, not {self.config.agent}: "
                 f"give --agent {source.agent.name}"
             )
-        source.senses.check(dict(self.senses.senses), more=True)
+        source.senses.check(dict(self.senses.senses), more)
         if source.senses.picture != self.senses.picture:
             advice = "give --vision" if source.senses.sees else "leave out --vision"
             raise UsageError(f"{self.config.init_from} and the run differ in what they see: {advice}")
@@ -420,11 +427,13 @@ class TrainingRun:
         self.ranks.check_alike(self.agent.state_dict())
         check_finite(self.agent.state_dict() | self.learner.state_dict())
         state = self._state()
-        if self.ranks.writes:
-            self.checkpoints.write(self.steps, *state)
-            with disk_errors(self.folder):
-                self._policy().save(self.folder / POLICY)
+        self.ranks.first(lambda: self._write(*state))  # the others wait: who starts ranks may end all when one has
         self._saved_at = self.steps
+
+    def _write(self, arrays: Arrays, facts: dict[str, Any]) -> None:
+        with disk_errors(self.folder):
+            self.checkpoints.write(self.steps, arrays, facts)
+            self._policy().save(self.folder / POLICY)
 
     def _state(self) -> tuple[Arrays, dict[str, Any]]:
         groups: dict[str, Arrays] = {
@@ -453,10 +462,11 @@ class TrainingRun:
 
         self.agent.load_state_dict(tensors("agent"))
         self.learner.load_state_dict(tensors("learner"))
+        self.steps = self._saved_at = facts["steps"]
+        self._kickstart()
         self.collector.load_state_dict(group("collector"))
         self.generator.set_state(tensors("run")["generator"])
         self._log_std_before = tensors("run")["log_std_before"]
-        self.steps = self._saved_at = facts["steps"]
         self.seconds = facts["seconds"]
         self.evaluations = facts.get("evaluations", [])
 

@@ -34,7 +34,7 @@ class VMPOSettings:
     dual_rate: float = 0.02  # learning rate of the logarithms of temperature and multipliers
     temperature_limit: float = 0.1  # epsilon_eta: KL by which the weights of the samples may differ from even ones
     mean_limit: float = 0.01  # epsilon_mu: KL by which the mean action may leave the target network's
-    scale_limit: float = 1e-3  # epsilon_sigma: KL by which the standard deviation may leave the target network's
+    scale_limit: float = 1e-4  # epsilon_sigma: KL by which the standard deviation may leave the target network's
     popart: float = 0.1  # share of the newest returns in PopArt's statistics
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class VMPO(Learner):
         self.updates = 0
         groups = [
             {"params": list(agent.parameters()), "lr": settings.rate},
-            {"params": list(self.duals.parameters()), "lr": settings.dual_rate},
+            {"params": list(self.duals.parameters()), "lr": settings.dual_rate, "eps": Duals.EPS},
         ]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
 
@@ -192,6 +192,12 @@ class VMPO(Learner):
             f"{name}.policy_loss": rarity[i] * losses.get(i, torch.zeros(())) for i, name in enumerate(self.tasks.names)
         }
 
+    def _descend(self, loss: Tensor, batch: Minibatch) -> Tensor:
+        """Besides, multipliers stay where they can come back from."""
+        norm = super()._descend(loss, batch)
+        self.duals.keep_above_floor()
+        return norm
+
     def _gradient_limits(self) -> list[tuple[list[nn.Parameter], float]]:
         """Besides, temperature and multipliers, which are not clipped."""
         return [*super()._gradient_limits(), (list(self.duals.parameters()), math.inf)]
@@ -213,7 +219,15 @@ class VMPO(Learner):
 
 
 class Duals(nn.Module):
-    """Temperature and multipliers, each above 0 as the exponential of what is learnt; 1 at first."""
+    """Temperature and multipliers, each above 0 as the exponential of what is learnt; 1 at first.
+
+    While a limit is kept its multiplier falls, and would without end: then it could not hold the limit when that is
+    broken. So multipliers have a floor, and Adam an epsilon that is small beside their gradients there, which are
+    multiplier times limit.
+    """
+
+    FLOOR = 0.01
+    EPS = 1e-8
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,6 +249,12 @@ class Duals(nn.Module):
     def scale(self) -> Tensor:
         """Alpha of the standard deviation's limit."""
         return self.log_scale.exp()
+
+    @torch.no_grad()
+    def keep_above_floor(self) -> None:
+        """Raise a multiplier that has fallen below its floor; the temperature has none."""
+        for log_multiplier in (self.log_mean, self.log_scale):
+            log_multiplier.clamp_(min=math.log(self.FLOOR))
 
 
 def weigh(advantages: Tensor, temperature: Tensor, limit: float) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,10 @@
 """The comparison of learners tells what each was given, and what its numbers are worth."""
 
+from pathlib import Path
+
 import pytest
 
+from policies.config import difference, parse_arguments, to_json
 from policies.policy import Policy
 from tests.benchmark import load
 
@@ -33,6 +36,21 @@ def test_runs_share_steps_and_physics_and_vmpo_learns_its_noise_unless_it_is_pin
     assert noise["vmpo"] == [None, None] and noise["ppo"] == noise["vmpo-pinned"] and None not in noise["ppo"]
     assert len({(config.steps, config.physics, config.envs, config.aids) for config in configs.values()}) == 1
     assert len({config.folder for config in configs.values()}) == 3
+    assert {config.vmpo.scale_limit for config in configs.values()} == {script.SCALE_LIMIT}
+
+
+OWN_NOISE = ["--learner", "vmpo", "--schedule.0.action-std", "None", "--schedule.1.action-std", "None"]
+
+
+@pytest.mark.parametrize(
+    ("learner", "flags"), [("ppo", []), ("vmpo", OWN_NOISE), ("vmpo-pinned", ["--learner", "vmpo"])]
+)
+def test_runs_of_the_papers_agent_are_those_of_its_configuration(script, learner: str, flags: list[str]) -> None:
+    config = parse_arguments(["--config", str(script.CONFIG.with_name("run-merel2020.yaml")), *flags])
+    ours = script.run_config(script.Train("merel2020", learner))
+    assert difference(to_json(config), to_json(ours)) is None and config.steps == ours.steps
+    manual = (Path(__file__).parents[1] / "docs" / "agents.md").read_text()
+    assert "run-merel2020.yaml " + " ".join(flags) in " ".join(manual.replace("\\\n", "").split())
 
 
 def test_a_ratio_has_an_interval_each_seeds_own_and_a_floor_under_either_physics(script) -> None:
@@ -50,10 +68,10 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
     script, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked: list[tuple[int | None, str]] = []
+    asked: list[tuple[int | None, int, str]] = []
 
-    def evaluate(policy: Policy, task: str, episodes: int, physics: str) -> object:
-        asked.append((policy.facts.get("untrained_seed"), physics))
+    def evaluate(policy: Policy, task: str, episodes: int, seed: int, physics: str) -> object:
+        asked.append((policy.facts.get("untrained_seed"), seed, physics))
         return type("Told", (), {"to_json": lambda self: {"mean_return": 9.0, "ci95": [8.0, 10.0], "returns": [9.0]}})()
 
     monkeypatch.setattr(script, "evaluate", evaluate)
@@ -63,9 +81,10 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
         policy.save(script._folder("mlp", learner, 4) / "policy")
         (script._folder("mlp", learner, 4) / "metrics.csv").write_text("steps,std\n1,0.4\n2,0.2\n")
     script.report(script.Report(episodes=1))
-    assert asked == [(None, "paper"), (None, "fast"), (4, "paper"), (4, "fast")]
+    assert asked == [(None, 1000, "paper"), (None, 1000, "fast"), (4, 1000, "paper"), (4, 1000, "fast")]
     told = script.json.loads(script.RESULT.read_text())
     assert [(row["learner"], row["seed"]) for row in told["rows"]] == [("ppo", 4), ("untrained", 4)]
     assert told["rows"][0]["action_std"] == 0.2 and told["compared"] == []
-    assert any("vmpo has its defaults" in note for note in told["notes"])
+    assert any("this project's own environment" in note and "seed 1000" in note for note in told["notes"])
+    assert any("vmpo has its defaults but for scale_limit 0.001" in note for note in told["notes"])
     assert (script.CURVES / "mlp-ppo-seed-4.csv").is_file()

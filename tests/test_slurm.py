@@ -12,7 +12,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 STAND_INS = {
-    "srun": 'while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"',
+    # Kills what it runs where it is told to end, as SLURM's own does.
+    "srun": """
+        while [ "${1#-}" != "$1" ]; do shift; done
+        "$@" &
+        echo "$!" >"$NOTES.step"
+        trap 'kill -KILL "$(cat "$NOTES.step")"' TERM
+        wait "$!" """,
+    "scancel": '[ "$*" = "--signal=TERM 123456" ] && kill -TERM "$(cat "$NOTES.step")"',
     "scontrol": '[ "$1" = show ] && printf "node-3\\nnode-4\\n" || echo "$@" >>"$NOTES"',
     "torchrun": """
         trap 'echo stopped >>"$NOTES"; exit 1' TERM

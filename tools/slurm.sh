@@ -23,7 +23,7 @@ requeue=0
 again() {
     echo "slurm.sh: the time is nearly over: ending with a checkpoint" >&2
     requeue=1
-    kill -TERM "$!"
+    scancel --signal=TERM "$SLURM_JOB_ID" # the steps, not this script; srun would end them by SIGKILL
 }
 trap again TERM
 

@@ -119,6 +119,7 @@ def run_everything(rank: int, folder: Path) -> None:
         "resumed_for": str(Counted.taken),
         "held": outcome(configure("mlp-ppo", folder), make_point_masses),
         "odd": outcome(configure("mlp-ppo", folder / "odd", envs=9), make_point_masses),
+        "full": outcome(configure("mlp-ppo", folder / "full"), full_disk(folder / "full" / "mlp-ppo")),
         "infinite": outcome(configure("mlp-ppo", folder / "infinite"), hurt_on_last_rank("poison")),
         "infinite-vmpo": outcome(configure("mlp-vmpo", folder / "infinite"), hurt_on_last_rank("poison")),
     }
@@ -177,6 +178,16 @@ def make_counted(task: str, envs: int, physics: str, threads: int, aids: Any, **
     return Counted(envs, physics, aids)
 
 
+def full_disk(run: Path) -> MakeEnv:
+    """Makes point masses, and sees to it that no checkpoint can be written."""
+
+    def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
+        (run / "checkpoints").touch()
+        return PointMasses(envs, physics, aids)
+
+    return make
+
+
 def hurt_on_last_rank(how: str) -> MakeEnv:
     """Makes point masses of which the last rank's are hurt in their 20th step: `stop`, `kill` or `poison`."""
 
@@ -202,5 +213,5 @@ if __name__ == "__main__":  # under torchrun: the last rank is killed in the fir
     where = Path(sys.argv[1])
     (where / f"attempt-{attempt}-rank-{os.environ['RANK']}").touch()
     make = make_counted if attempt else hurt_on_last_rank("kill")
-    train(replace(configure("mlp-ppo", where), resume=True), make)
+    train(replace(configure("merel2020-vmpo", where), resume=True), make)
     (where / f"taken-{os.environ['RANK']}").write_text(str(Counted.taken))

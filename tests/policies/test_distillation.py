@@ -177,6 +177,27 @@ def test_a_student_reads_what_is_published_though_its_expert_reads_more(
     assert Policy.load(tmp_path / "told").senses.critic_senses == (("privileged/distance", 1),)
 
 
+def test_a_student_that_would_read_more_than_its_file_names_is_one_clear_line(
+    small: Any, tmp_path: Path, knowing: str
+) -> None:
+    own = "privileged/distance is not one the policy knows"
+    student = {"task": TASKS[0], "learner": "distill", "expert": (knowing,)}
+    train(small(**student), make_two_tasks)
+    on = {"task": TASKS[0], "init_from": str(tmp_path / "run"), "run_dir": tmp_path / "on"}
+    with pytest.raises(UsageError, match=own) as caught:
+        train(small(**on, privileged=True), make_two_tasks)
+    assert "\n" not in str(caught.value)
+    train(small(**on, privileged_critic=True), make_two_tasks)
+    blind = policy("mlp", MLPSettings(hidden=(16,)))
+    blind.senses = ObservationSpec(blind.senses.senses[:-1])
+    blind.agent = make_agent("mlp", blind.senses.size, 2, MLPSettings(hidden=(16,)))
+    blind.save(tmp_path / "blind")
+    with pytest.raises(UsageError, match="velocity is not one the policy knows"):
+        train(
+            small(**student | on | {"init_from": str(tmp_path / "blind"), "run_dir": tmp_path / "more"}), make_two_tasks
+        )
+
+
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_a_taught_run_resumes_bit_for_bit(small: Any, begun: list[int], tmp_path: Path, learner: str) -> None:
     policy("lstm", LSTMSettings(encoder=(8,), core=4, head=())).save(tmp_path / "recurrent")
@@ -218,10 +239,32 @@ def test_a_kickstart_draws_a_learner_to_its_expert_while_it_lasts(
     assert distances[1.0] < 0.7 * distances[1e-9]
 
 
+def test_experts_that_weigh_nothing_any_more_are_not_asked_and_the_run_resumes_without_them(
+    small: Any, tmp_path: Path, expert: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, advise = 0, Experts.advise
+
+    def noted(experts: Experts, *told: Any) -> None:
+        nonlocal asked
+        asked += 1
+        advise(experts, *told)
+
+    monkeypatch.setattr(Experts, "advise", noted)
+    common = {"expert": (expert,), "kickstart": KickstartSettings(steps=200), "rollout": 16}
+    train(small(**common, run_dir=tmp_path / "whole"), make_point_masses)
+    assert asked == 1 + 2 * 16  # the rollouts of 128 steps that begin at step 0 and at step 128
+    for steps in (256, 384, 512):
+        train(small(**common, run_dir=tmp_path / "parts", steps=steps, resume=True), make_point_masses)
+    assert_same_state(tmp_path / "whole", tmp_path / "parts")
+    assert not any("experts" in name for name in newest(tmp_path / "whole")[0])
+
+
 def test_the_tasks_of_a_student_are_those_of_its_experts(tmp_path: Path) -> None:
     config = parse_arguments(["--expert", "run", "--agent", "lstm"], "rodent distill", "distill")
     assert (config.task, config.learner, config.expert) == (("run",), "distill", ("run",))
     assert config.folder == Path("runs/run-lstm-student")
+    folders = [parse_arguments(["--agent", "lstm", "--learner", learner]).folder for learner in ("ppo", "vmpo")]
+    assert folders == [Path("runs/run-lstm"), Path("runs/run-lstm-vmpo")]
     config = parse_arguments(["--expert", "two-tap=x", "run-gaps=y"], learner="distill")
     assert config.task == ("two-tap", "run-gaps")
     config = parse_arguments(["--expert", "two-tap=x", "--task", "run", "two-tap"])
@@ -308,6 +351,11 @@ def test_numbers_that_are_not_finite_end_a_student(small: Any, expert: str) -> N
             TrainConfig,
             {"expert": ("run",), "kickstart": KickstartSettings(weights=(0.0,))},
             "experts count for nothing if all of kickstart.weights are 0",
+        ),
+        (
+            TrainConfig,
+            {"expert": ("run",), "learner": "distill", "privileged": True},
+            "a student reads published senses alone: leave out --privileged, or give --privileged-critic",
         ),
     ],
 )

@@ -125,6 +125,11 @@ def test_what_the_first_rank_refuses_is_told_once(together: Path) -> None:
     assert "holds a run: go on with --resume" in line and other == "exit 2"
 
 
+def test_all_ranks_end_where_the_first_cannot_write(together: Path) -> None:
+    line, other = told(together, "full")
+    assert line.startswith("cannot write the checkpoint") and other == "exit 2"
+
+
 @pytest.mark.parametrize("what", ["infinite", "infinite-vmpo"])
 def test_numbers_that_one_rank_loses_end_all_and_each_ranks_part_of_the_batch_is_kept(
     together: Path, what: str
@@ -157,11 +162,12 @@ def test_a_killed_rank_is_restarted_and_the_run_goes_on_from_its_last_checkpoint
     assert "rank 0 has lost another rank" in done.stderr
     assert len(list(tmp_path.glob("attempt-*"))) == 2 * RANKS
     assert [(tmp_path / f"taken-{rank}").read_text() for rank in range(RANKS)] == [str(2 * OF_A_ROLLOUT)] * RANKS
-    ours, theirs = newest(tmp_path / "mlp-ppo")[0], newest(together / "mlp-ppo")[0]
+    run = tmp_path / "merel2020-vmpo"
+    ours, theirs = newest(run)[0], newest(together / run.name)[0]
     for key in theirs:
         np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)
-    assert [row["steps"] for row in read_metrics(tmp_path / "mlp-ppo" / "metrics.csv")] == [128, 256, 384]
-    assert Policy.load(tmp_path / "mlp-ppo").facts["steps"] == 384
+    assert [row["steps"] for row in read_metrics(run / "metrics.csv")] == [128, 256, 384]
+    assert Policy.load(run).facts["steps"] == 384
 
 
 # Python runs this in each process at its start: the second rank of the first attempt kills itself once there is a

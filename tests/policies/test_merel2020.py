@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 import torch
+from experience import experience
 from torch import Tensor
 
 from policies.agent import Output, reset_state
 from policies.cells import CELLS
 from policies.config import load_yaml
+from policies.distillation import Distillation
+from policies.learner import Learner
 from policies.merel2020 import LARGE, Merel2020Agent, Merel2020Settings
+from policies.ppo import PPO
+from policies.vmpo import VMPO
 from rodent.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +83,28 @@ def test_each_loss_trains_what_the_wiring_says(
     agent = make(**changes)
     assert reached(agent, policy_loss(unroll(agent))) == by_policy
     assert reached(agent, unroll(agent).value.square().sum()) == by_value
+
+
+@pytest.mark.parametrize(
+    ("changes", "untouched"),
+    [({}, {"core"}), ({"encoders": "value"}, {"core", "proprioception"}), ({"wiring": "shared"}, set())],
+)
+@pytest.mark.parametrize(
+    ("learner", "taught"), [(PPO, False), (PPO, True), (VMPO, False), (VMPO, True), (Distillation, True)]
+)
+def test_all_that_a_learner_makes_of_the_policy_leaves_the_core_untouched(
+    learner: type[Learner], taught: bool, changes: dict[str, Any], untouched: set[str]
+) -> None:
+    agent, rollout = experience("merel2020", replace(SMALL, **changes), taught=True)
+    settings = replace(learner.settings_type(), value=0.0, **({"entropy": 0.01} if learner is PPO else {}))
+    teaching = learner(agent, settings)
+    if taught:
+        teaching.expert_weights = torch.ones(1)
+    before = {name: value.clone() for name, value in agent.named_parameters()}
+    teaching.update(rollout, torch.Generator().manual_seed(0))
+    moved = {name.partition(".")[0] for name, value in agent.named_parameters() if not torch.equal(value, before[name])}
+    critic = {"critic"} if learner is VMPO else set()  # whose outputs PopArt scales anew
+    assert moved == {"core", "proprioception"} - untouched | {"policy", "actor", "log_std"} | critic
 
 
 @pytest.mark.parametrize("sees", [True, False])

@@ -62,6 +62,18 @@ def test_a_critic_that_shares_its_core_stops_with_the_policy() -> None:
     assert all(state["step"] == figures["minibatches"] for state in learner.optimizer.state.values())
 
 
+def test_a_policy_that_is_far_from_the_one_that_acted_takes_no_step_and_its_critic_all() -> None:
+    agent, rollout = experience()
+    learner = PPO(agent, PPOSettings())
+    with torch.no_grad():
+        agent.actor[-1].bias.add_(10)
+    before = [parameter.detach().clone() for parameter in agent.actor.parameters()]
+    figures = learner.update(rollout, torch.Generator().manual_seed(0))
+    assert figures["kl"] > learner.settings.kl_stop and figures["minibatches"] == 0
+    assert all(torch.equal(*pair) for pair in zip(before, agent.actor.parameters(), strict=True))
+    assert learner.optimizer.state[agent.critic[0].weight]["step"] > 0
+
+
 @pytest.mark.parametrize("name", AGENTS)
 def test_the_update_makes_good_actions_likelier(name: str) -> None:
     agent, rollout = experience(name)

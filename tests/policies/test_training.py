@@ -12,12 +12,14 @@ import torch
 from point_mass import PointMasses, make_point_masses
 
 from policies.config import EvaluationSettings, Phase, TrainConfig
+from policies.lstm import LSTMSettings
 from policies.metrics import read_metrics
 from policies.mlp import MLPSettings
 from policies.policy import Policy
 from policies.run_folder import hold
 from policies.storage import read_tensors
 from policies.training import train
+from policies.vmpo import VMPOSettings
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
 from rodent.tasks import Task
@@ -210,6 +212,13 @@ def test_resuming_may_change_the_length_and_what_is_kept(small: Any, tmp_path: P
     train(small(), make_point_masses)
     train(small(steps=1024, keep=1, checkpoint_every=128, resume=True), make_point_masses)
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 1
+
+
+def test_settings_that_a_run_does_not_use_are_no_reason_not_to_resume_it(small: Any, begun: list[int]) -> None:
+    train(small(steps=256), make_point_masses)
+    idle = {"vmpo": VMPOSettings(scale_limit=0.5), "lstm": LSTMSettings(core=4)}
+    train(small(resume=True, **idle), make_point_masses)
+    assert begun == [0, 256]
 
 
 def test_each_seed_gets_a_folder_and_a_policy_of_its_own(small: Any, tmp_path: Path) -> None:

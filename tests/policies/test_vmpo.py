@@ -63,6 +63,23 @@ def test_a_multiplier_grows_while_its_limit_is_broken_and_falls_while_it_is_kept
         assert moved.grad.item() == 3.0
 
 
+def test_multipliers_whose_limits_were_kept_for_long_are_back_soon_when_these_are_broken() -> None:
+    agent, rollout = experience("mlp", MLPSettings(hidden=(4,)))
+    learner, settings = VMPO(agent, VMPOSettings()), VMPOSettings()
+    (batch,) = rollout.minibatches(rollout.rewards, rollout.rewards, 1, False, torch.Generator())
+
+    def meet(of_limit: float, minibatches: int) -> list[float]:
+        duals = learner.duals
+        for _ in range(minibatches):
+            loss = hold(torch.tensor(of_limit * settings.mean_limit), duals.mean, settings.mean_limit)
+            loss = loss + hold(torch.tensor(of_limit * settings.scale_limit), duals.scale, settings.scale_limit)
+            learner._descend(loss, batch)
+        return [duals.mean.item(), duals.scale.item()]
+
+    assert meet(0.1, 2000) == pytest.approx([0.01, 0.01])
+    assert min(meet(2.0, 400)) > 1
+
+
 def test_limits_hold_the_mean_and_the_scale_apart() -> None:
     moves = {}
     for name, changes in {"free": {}, "mean": {"mean_limit": 1e-6}, "scale": {"scale_limit": 1e-8}}.items():
