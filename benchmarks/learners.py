@@ -3,11 +3,10 @@
     python benchmarks/learners.py train AGENT LEARNER --seed 0  # one run, in runs/learners/; goes on where it stopped
     python benchmarks/learners.py report                        # evaluates the runs that have ended, writes the table
 
-All runs have the first phases of `assets/configs/run.yaml`: the same physics, aids, environments and steps. PPO has
-that file's settings and its schedule of the actions' noise, both tuned on this task with `mlp`. V-MPO has its defaults
-but for a wider limit on the standard deviation, `SCALE_LIMIT`, and learns the noise from the same start, since that
-limit is a part of it;
-`vmpo-pinned` has PPO's schedule instead, to tell what that is worth.
+All runs have the first phases of `assets/configs/run.yaml`: the same physics, aids, environments, steps and schedule of
+the actions' noise. PPO has that file's settings, which were tuned on this task with `mlp`, as the schedule was; V-MPO
+has its defaults. `vmpo-own-noise` learns the noise from the same start instead, to tell what the schedule is worth: the
+limit of V-MPO on the standard deviation has nothing to hold where that is scheduled.
 
 `report` evaluates the mean action under `paper` and under `fast`, which a policy that was trained under `fast` alone
 may need: whole episodes of 30 s without aids, in this project's own environment and worlds of a seed that no run had
@@ -41,16 +40,15 @@ CURVES = Path("benchmarks") / "results" / "learners"
 PHASES = 2  # of the recipe's, until it begins to teach getting up
 PHYSICS = ("paper", "fast")
 SEED = 1000  # of the worlds in which policies are evaluated
-SCALE_LIMIT = 1e-3  # of V-MPO
 RESAMPLES = 2_000
 AgentName = Literal["mlp", "merel2020"]
-LearnerName = Literal["ppo", "vmpo", "vmpo-pinned"]
+LearnerName = Literal["ppo", "vmpo", "vmpo-own-noise"]
 AGENTS: tuple[AgentName, ...] = ("mlp", "merel2020")
-LEARNERS: tuple[LearnerName, ...] = ("ppo", "vmpo", "vmpo-pinned")
+LEARNERS: tuple[LearnerName, ...] = ("ppo", "vmpo", "vmpo-own-noise")
 UNTRAINED = "untrained"
 NOTES = (
-    "ppo has settings and a schedule of noise that were tuned on this task with mlp; vmpo has its defaults but for "
-    f"scale_limit {SCALE_LIMIT}, and learns its noise; vmpo-pinned has ppo's schedule of noise",
+    "ppo and vmpo have one schedule of noise, which was tuned on this task with mlp and ppo, as ppo's settings were; "
+    "vmpo has its defaults; vmpo-own-noise learns its noise",
     "all were trained under fast alone: a return under paper includes what does not transfer",
     f"returns are of this project's own environment, not dm_control's, in worlds of seed {SEED}, which no run had",
     "an interval of a ratio is a bootstrap over the seeds of either learner and over their episodes; of one seed it "
@@ -79,13 +77,12 @@ class Report:
 def run_config(flags: Train) -> TrainConfig:
     config = load_yaml(CONFIG)
     schedule = config.schedule[:PHASES]
-    if flags.learner == "vmpo":
+    if flags.learner == "vmpo-own-noise":
         schedule = tuple(replace(phase, action_std=None) for phase in schedule)
     return replace(
         config, agent=flags.agent, learner=flags.learner.split("-")[0], schedule=schedule, threads=flags.threads,
         steps=sum(phase.steps or 0 for phase in schedule), seeds=(flags.seed,), resume=True,
         run_dir=_folder(flags.agent, flags.learner, flags.seed), evaluation=EvaluationSettings(episodes=0),
-        vmpo=replace(config.vmpo, scale_limit=SCALE_LIMIT),
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class VMPOSettings:
     rate: float = 5e-4  # learning rate of Adam
     dual_rate: float = 0.02  # learning rate of the logarithms of temperature and multipliers
     temperature_limit: float = 0.1  # epsilon_eta: KL by which the weights of the samples may differ from even ones
-    mean_limit: float = 0.01  # epsilon_mu: KL by which the mean action may leave the target network's
+    mean_limit: float = 0.03  # epsilon_mu: KL by which the mean action may leave the target network's
     scale_limit: float = 1e-4  # epsilon_sigma: KL by which the standard deviation may leave the target network's
     popart: float = 0.1  # share of the newest returns in PopArt's statistics
 

@@ -27,23 +27,22 @@ ROWS = [
 ]
 
 
-def test_runs_share_steps_and_physics_and_vmpo_learns_its_noise_unless_it_is_pinned(script) -> None:
+def test_runs_share_steps_physics_and_noise_but_where_vmpo_learns_its_own(script) -> None:
     configs = {learner: script.run_config(script.Train("mlp", learner)) for learner in script.LEARNERS}
     assert {name: config.learner for name, config in configs.items()} == {
-        "ppo": "ppo", "vmpo": "vmpo", "vmpo-pinned": "vmpo",
+        "ppo": "ppo", "vmpo": "vmpo", "vmpo-own-noise": "vmpo",
     }  # fmt: skip
     noise = {name: [phase.action_std for phase in config.schedule] for name, config in configs.items()}
-    assert noise["vmpo"] == [None, None] and noise["ppo"] == noise["vmpo-pinned"] and None not in noise["ppo"]
+    assert noise["vmpo-own-noise"] == [None, None] and noise["ppo"] == noise["vmpo"] and None not in noise["ppo"]
     assert len({(config.steps, config.physics, config.envs, config.aids) for config in configs.values()}) == 1
     assert len({config.folder for config in configs.values()}) == 3
-    assert {config.vmpo.scale_limit for config in configs.values()} == {script.SCALE_LIMIT}
 
 
 OWN_NOISE = ["--learner", "vmpo", "--schedule.0.action-std", "None", "--schedule.1.action-std", "None"]
 
 
 @pytest.mark.parametrize(
-    ("learner", "flags"), [("ppo", []), ("vmpo", OWN_NOISE), ("vmpo-pinned", ["--learner", "vmpo"])]
+    ("learner", "flags"), [("ppo", []), ("vmpo", ["--learner", "vmpo"]), ("vmpo-own-noise", OWN_NOISE)]
 )
 def test_runs_of_the_papers_agent_are_those_of_its_configuration(script, learner: str, flags: list[str]) -> None:
     config = parse_arguments(["--config", str(script.CONFIG.with_name("run-merel2020.yaml")), *flags])
@@ -86,5 +85,5 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
     assert [(row["learner"], row["seed"]) for row in told["rows"]] == [("ppo", 4), ("untrained", 4)]
     assert told["rows"][0]["action_std"] == 0.2 and told["compared"] == []
     assert any("this project's own environment" in note and "seed 1000" in note for note in told["notes"])
-    assert any("vmpo has its defaults but for scale_limit 0.001" in note for note in told["notes"])
+    assert any("vmpo has its defaults" in note for note in told["notes"])
     assert (script.CURVES / "mlp-ppo-seed-4.csv").is_file()
