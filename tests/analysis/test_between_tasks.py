@@ -19,7 +19,10 @@ def outcome_of(tasks=("run", "two-tap"), visited=CLUSTERS):
     own = 1 + np.searchsorted(np.array(tasks), names)
     noise = 0.5 * rng.normal(size=(2, len(names), UNITS))
     values = {"shared": answers[0][labels] + noise[0], "kept": answers[own, labels] + noise[1]}
-    source = SimpleNamespace(task_names=list(tasks), tasks=names, episodes=np.repeat(np.arange(4 * len(tasks)), STEPS))
+    episodes = np.repeat(np.arange(4 * len(tasks)), STEPS)
+    source = SimpleNamespace(
+        task_names=list(tasks), tasks=names, episodes=episodes, lengths=np.full(4 * len(tasks), STEPS), layers={}
+    )
     outcome = Outcome()
     outcome.findings += likeness_of_tasks(source, np.arange(len(names)), labels, values, 0)
     return {(each.measure, each.layer): each.estimate for each in outcome.findings}, outcome
