@@ -22,7 +22,7 @@ _PHASES = 2  # the leading synergies, whose direction is the phase of the stride
 _SLOWEST = 0.3  # the runner's drive along these, in standard deviations, below which the phase fades out
 _LEAST_STD = 0.01  # of a control, where an expert's distribution is told by controls
 _VELOCITY = "walker/sensors_velocimeter"  # of the torso, m/s
-_STILL, _MOVES = 0.15, 0.3  # m/s: at and below which a startle is full, and from which there is none
+_STILL, _MOVES = 0.1, 0.2  # m/s: at and below which a startle is full, and from which there is none
 
 
 @dataclass(frozen=True)

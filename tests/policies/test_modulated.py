@@ -76,8 +76,8 @@ def test_a_startle_moves_the_controls_of_a_still_rat_along_the_leading_synergy(m
     monkeypatch.setattr("policies.modulated._VELOCITY", "gyro")  # three numbers, as a velocity has
     calm, startled = make(), make(replace(SETTINGS, startle=0.2))
     observation = torch.randn(4, SENSES.size)
-    observation[:, :3] = torch.tensor([[0.0, 0, 0], [0.06, 0, 0.08], [0, 0.225, 0], [0.3, 0.4, 0]])
-    strength = torch.tensor([1.0, 1.0, 0.5, 0.0])  # at 0, 0.1, 0.225 and 0.5 m/s
+    observation[:, :3] = torch.tensor([[0.0, 0, 0], [0.03, 0, 0.04], [0, 0.15, 0], [0.3, 0.4, 0]])
+    strength = torch.tensor([1.0, 1.0, 0.5, 0.0])  # at 0, 0.05, 0.15 and 0.5 m/s
     calm.runner.actor[-1].weight.data *= 0.1  # far from where the controls are clipped
     startled.load_state_dict(calm.state_dict())
     moved = say(startled, observation).drive - say(calm, observation).drive
