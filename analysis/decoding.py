@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score
 from analysis.dealing import CONTROL, Dealing, with_any
 from analysis.drawing import plot_estimates
 from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, episode_folds, not_estimable
-from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
+from analysis.inputs import Array, Labels, codes, first_reason, matrix, renumbered, same_length
 from analysis.ridge import HeldOut, totals
 from rodent.errors import UsageError
 
@@ -44,7 +44,7 @@ class _Asked:
         if counts.shape != (steps,) or not counts.any():
             raise UsageError(f"known has shape {counts.shape} and {counts.sum()} steps; give (steps,), some of them")
         here = with_any(counts, groups)
-        groups = np.unique(groups[here], return_inverse=True)[1].astype(np.int64)
+        groups = renumbered(groups[here])
         return cls(here, groups, counts[here], Dealing.of(groups, None if tasks is None else np.asarray(tasks)[here]))
 
     def recorded(self, units: NDArray, target: NDArray) -> tuple[NDArray, NDArray, Labels]:
@@ -63,8 +63,7 @@ class _Asked:
     def _where(self, known: NDArray[np.bool_], units: NDArray, target: NDArray) -> tuple[NDArray, NDArray, Labels]:
         if known.all():
             return units, target, self.groups
-        groups = np.unique(self.groups[known], return_inverse=True)[1].astype(np.int64)
-        return units[known], target[known], groups
+        return units[known], target[known], renumbered(self.groups[known])
 
 
 def decode(

@@ -16,7 +16,7 @@ from scipy.special import digamma
 from analysis.dealing import CONTROL, Dealing, dealt_sums, with_any
 from analysis.drawing import axes_or_new
 from analysis.inference import LEVEL, UnitEstimates, bootstrap_weights, percentile_interval
-from analysis.inputs import Array, Labels, codes, column_reasons, matrix, same_length, task_codes
+from analysis.inputs import Array, Labels, codes, column_reasons, matrix, renumbered, same_length, task_codes
 from analysis.tuning import TuningCurves, bin_index, sums_by_episode, tuning_curves
 from rodent.errors import UsageError
 
@@ -89,7 +89,7 @@ def mutual_information(
         return first[~np.isnan(target[first])][:samples]
 
     first = rng.permutation(len(target))
-    groups = np.unique(groups[here], return_inverse=True)[1].astype(np.int64)
+    groups = renumbered(groups[here])
     dealing = Dealing.of(groups, None if tasks is None else np.asarray(tasks)[here]) if len(known) else None
     dealt = [target[dealing.steps(order)] for order in dealing.orders(draws, rng)] if dealing else []
     rows = sampled(target)
@@ -131,7 +131,7 @@ def spatial_information(
     index = bin_index(values, curves.edges)
     here = with_any(index >= 0, groups)
     units, index, task = units[here], index[here], task[here]
-    episode = np.unique(groups[here], return_inverse=True)[1].astype(np.int64)
+    episode = renumbered(groups[here])
     reasons = _rate_reasons(units, index >= 0)
     known, count = np.flatnonzero([not reason for reason in reasons]), len(reasons)
     value, interval = np.full((2, count), np.nan), np.full((2, 2, count), np.nan)
@@ -200,9 +200,7 @@ def _mutual_reasons(units: Array, target: Array) -> tuple[str, ...]:
         return (f"variable: {inside.sum()} steps; needs at least {_FEWEST}",) * units.shape[1]
     if why := column_reasons(target[inside][:, None])[0]:
         return (f"variable: {why}",) * units.shape[1]
-    return tuple(
-        reason or own for reason, own in zip(column_reasons(units), column_reasons(units[inside]), strict=True)
-    )
+    return column_reasons(units, inside)
 
 
 def _halves(groups: Labels, rows: Labels, draws: int, rng: np.random.Generator) -> list[Labels]:
@@ -227,8 +225,8 @@ def _rate_reasons(units: Array, inside: NDArray[np.bool_]) -> tuple[str, ...]:
         return ("no step within the bins",) * units.shape[1]
     negative = np.asarray((units < 0).any(axis=0))
     return tuple(
-        "negative activity" if below and reason != "NaN or infinite" else reason or own
-        for reason, own, below in zip(column_reasons(units), column_reasons(units[inside]), negative, strict=True)
+        "negative activity" if below and reason != "NaN or infinite" else reason
+        for reason, below in zip(column_reasons(units, inside), negative, strict=True)
     )
 
 

@@ -26,7 +26,12 @@ def codes(labels: ArrayLike, steps: int, name: str) -> Labels:
     array = np.asarray(labels)
     if array.shape != (steps,):
         raise UsageError(f"{name} has shape {array.shape}; give one label a step, ({steps},)")
-    return np.unique(array, return_inverse=True)[1].astype(np.int64)
+    return renumbered(array)
+
+
+def renumbered(labels: NDArray) -> Labels:
+    """Labels as 0, 1, ... in the order of their sorted values, as those of some of the steps are anew."""
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 def task_codes(tasks: ArrayLike | None, steps: int) -> Labels:
@@ -42,8 +47,11 @@ def same_length(**arrays: NDArray) -> int:
     return next(iter(lengths.values()))
 
 
-def column_reasons(values: Array) -> tuple[str, ...]:
-    """Why a column of (steps, columns) cannot be estimated; empty where it can."""
+def column_reasons(values: Array, among: NDArray[np.bool_] | None = None) -> tuple[str, ...]:
+    """Why a column of (steps, columns) cannot be estimated, or not among some of the steps; empty where it can."""
+    if among is not None and not among.all():
+        pairs = zip(column_reasons(values), column_reasons(values[among]), strict=True)
+        return tuple(reason or own for reason, own in pairs)
     finite = np.asarray(np.isfinite(values).all(axis=0))
     low, high = values.min(axis=0), values.max(axis=0)
     with np.errstate(invalid="ignore"):

@@ -222,10 +222,7 @@ def _tuning_reasons(units: NDArray, inside: NDArray[np.bool_], groups: Labels) -
     """Of units (steps, units), of whose steps those inside are in a bin, and others may be once the bins are dealt."""
     if len(np.unique(groups)) < 2:
         return ("one episode: nothing to hold out",) * units.shape[1]
-    reasons = column_reasons(units)
-    if inside.all():
-        return reasons
-    return tuple(reason or own for reason, own in zip(reasons, column_reasons(units[inside]), strict=True))
+    return column_reasons(units, inside)
 
 
 def _spread(values: Array, known: NDArray[np.int64], total: int) -> Array:

@@ -41,9 +41,9 @@ def tuning_maps(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Out
     rows, asked = population_steps(source, seed), {}
     for name, columns in pairs.items():
         values = np.stack(columns, axis=1)
-        known = np.isfinite(values[rows]).all(axis=1).sum()
-        if known < _FEWEST:
-            outcome.missing(MEASURE, f"{known} steps with both; needs at least {_FEWEST}", variable=name)
+        count = np.isfinite(values[rows]).all(axis=1).sum()
+        if count < _FEWEST:
+            outcome.missing(MEASURE, f"{count} steps with both; needs at least {_FEWEST}", variable=name)
             continue
         found = {layer: _of_layer(source, layer, name, rows, values[rows], outcome, seed) for layer in source.layers}
         asked[name] = values
