@@ -9,7 +9,7 @@ network or the inputs in place of the activity, is a *reference*: another array 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from rodent.errors import UsageError
 Control = Callable[[Array, int, np.random.Generator], Iterator[NDArray[Any]]]
 """Of activity (steps, units) so many surrogates, each of as many steps; all that there are where they are fewer."""
 Statistic = Callable[[Array, NDArray[np.int64]], float]  # of activity (rows, units) and the steps that its rows are
+Statistics = Callable[[Array, NDArray[np.int64]], Array]  # several of them, (n,)
 
 
 def shift_within_episodes(values: NDArray, episodes: Labels, rng: np.random.Generator) -> NDArray:
@@ -68,8 +69,14 @@ def matched_units(activity: ArrayLike, chosen: ArrayLike, rng: np.random.Generat
     Raises:
         UsageError: where fewer units are left than were chosen.
     """
-    spread = np.log(matrix(activity, "activity").std(axis=0) + 1e-12)
-    chosen = np.asarray(chosen, dtype=np.int64)
+    return _matched(_log_spread(activity), np.asarray(chosen, dtype=np.int64), rng)
+
+
+def _log_spread(activity: ArrayLike) -> Array:
+    return np.asarray(np.log(matrix(activity, "activity").std(axis=0) + 1e-12))
+
+
+def _matched(spread: Array, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     pool = list(np.setdiff1d(np.arange(len(spread)), chosen))
     if len(pool) < len(chosen):
         raise UsageError(f"{len(chosen)} units chosen and {len(pool)} left to match them; choose at most half")
@@ -131,7 +138,13 @@ def rotation(activity: Array, draws: int, rng: np.random.Generator) -> Iterator[
 
 def other_units(chosen: ArrayLike) -> Control:
     """The control that leaves, in place of all units, such as are as variable as those chosen (`matched_units`)."""
-    return lambda activity, draws, rng: (activity[:, matched_units(activity, chosen, rng)] for _ in range(draws))
+    units = np.asarray(chosen, dtype=np.int64)
+
+    def others(activity: Array, draws: int, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
+        spread = _log_spread(activity)
+        return (activity[:, _matched(spread, units, rng)] for _ in range(draws))
+
+    return others
 
 
 def against_controls(
@@ -159,24 +172,68 @@ def against_controls(
     Raises:
         UsageError: a reference has other steps, or a control cannot be made of this activity.
     """
+
+    def alone(values: Array, rows: NDArray[np.int64]) -> Array:
+        return np.array([statistic(values, rows)])
+
+    return each_against_controls(alone, [""], activity, episodes, controls, references, draws, seed)[""]
+
+
+def each_against_controls(
+    statistics: Statistics,
+    names: Sequence[str],
+    activity: ArrayLike,
+    episodes: ArrayLike,
+    controls: Mapping[str, Control],
+    references: Mapping[str, ArrayLike] | None = None,
+    draws: int = 200,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """The same of several statistics, by name, all of one surrogate at once.
+
+    Args:
+        statistics: as many numbers as there are names, as a `Statistic` gives one.
+        names: theirs.
+        activity: (steps, units).
+        episodes: as of `against_controls`.
+        controls: the same.
+        references: the same.
+        draws: the same.
+        seed: the same.
+
+    Raises:
+        UsageError: as `against_controls`.
+    """
     array = matrix(activity, "activity")
-    groups, rng = codes(episodes, len(array), "episodes"), np.random.default_rng(seed)
+    groups, rng, rows = codes(episodes, len(array), "episodes"), np.random.default_rng(seed), np.arange(len(array))
     if reason := first_reason(array):
-        return not_estimable(reason)
-    rows = np.arange(len(array))
+        return {name: not_estimable(reason) for name in names}
+    value = statistics(array, rows)
     nulls = {
-        name: np.array([statistic(surrogate, rows) for surrogate in control(array, draws, rng)])
+        name: _many([statistics(surrogate, rows) for surrogate in control(array, draws, rng)], len(value))
         for name, control in controls.items()
     }
     samples = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
-    value, own = statistic(array, rows), np.array([statistic(array[sample], sample) for sample in samples])
+    own = _many([statistics(array[sample], sample) for sample in samples], len(value))
     for name, values in (references or {}).items():
         reference = matrix(values, name)
         if len(reference) != len(array):
             raise UsageError(f"{name} has {len(reference)} steps, the activity {len(array)}; give the same steps")
         # Paired: what a draw of episodes does to both is no difference, and what it does to one alone is uncertain.
-        nulls[name] = value - (own - np.array([statistic(reference[sample], sample) for sample in samples]))
-    return Estimate(value, nulls, ends(own) if samples else UNKNOWN)
+        others = _many([statistics(reference[sample], sample) for sample in samples], len(value))
+        nulls[name] = value - (own - others)
+    return {
+        name: Estimate(
+            float(value[i]), {control: null[:, i] for control, null in nulls.items()},
+            ends(own[:, i]) if samples else UNKNOWN,
+        )
+        for i, name in enumerate(names)
+    }  # fmt: skip
+
+
+def _many(rows: list[Array], count: int) -> Array:
+    """(draws, statistics), of no draws too."""
+    return np.array(rows).reshape(len(rows), count)
 
 
 def plot_controls(estimate: Estimate, label: str, ax: Axes | None = None) -> Axes:

@@ -8,10 +8,11 @@ import numpy as np
 import skdim
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
-from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.decomposition import PCA
 
 from analysis.dealing import Dealing
 from analysis.drawing import axes_or_new
+from analysis.factor_analysis import fit_factors
 from analysis.inference import (
     Estimate,
     UnitEstimates,
@@ -156,16 +157,17 @@ def shared_variance(
     wanted, tried = units[:, known], range(1, min(most_factors, len(known) - 1) + 1)
     split = list(episode_folds(groups, folds))
     likelihood = np.array(
-        [np.mean([_fitted(wanted[a], n, tol=1e-2).score(wanted[b]) for a, b in split]) for n in tried]
+        [np.mean([fit_factors(wanted[a], n).log_likelihood(wanted[b]) for a, b in split]) for n in tried]
     )
     factors = int(np.argmax(likelihood)) + 1
     value, interval = np.full(units.shape[1], np.nan), np.full((2, units.shape[1]), np.nan)
     null, loadings = np.full((draws, units.shape[1]), np.nan), np.full((factors, units.shape[1]), np.nan)
-    value[known], loadings[:, known] = _shared(wanted, factors)
+    model = fit_factors(wanted, factors)
+    value[known], loadings[:, known] = model.shared, model.loadings
     dealing = Dealing.of(groups, tasks)
-    null[:, known] = [_shared(dealing.apart(wanted, rng), factors)[0] for _ in range(draws)]
+    null[:, known] = [fit_factors(dealing.apart(wanted, rng), factors).shared for _ in range(draws)]
     again = draws if resamples is None else resamples
-    drawn = [_shared(wanted[resampled_rows(groups, rng)], factors)[0] for _ in range(again)]
+    drawn = [fit_factors(wanted[resampled_rows(groups, rng)], factors).shared for _ in range(again)]
     interval[:, known] = percentile_interval(np.array(drawn))
     shared = UnitEstimates(value, _CONTROL, null, interval, reasons)
     return SharedVariance(loadings, shared, likelihood, factors)
@@ -183,7 +185,7 @@ def share_of_factors(activity: ArrayLike, factors: int, tasks: ArrayLike | None 
     known = np.array([not reason for reason in column_reasons(units)])
     found = np.full(units.shape[1], np.nan)
     if known.sum() > factors > 0:
-        found[known] = _shared(units[:, known], factors)[0]
+        found[known] = fit_factors(units[:, known], factors).shared
     return found
 
 
@@ -219,27 +221,6 @@ def _about_tasks(units: Array, tasks: ArrayLike | None) -> Array:
         return units
     labels = task_codes(tasks, len(units))
     return units - np.stack([units[labels == task].mean(axis=0) for task in range(labels.max() + 1)])[labels]
-
-
-def _shared(units: Array, factors: int) -> tuple[Array, Array]:
-    """(units,) shared over total variance, and the loadings (factors, units)."""
-    model = _fitted(units, factors, tol=1e-4)
-    shared = np.square(model.components_).sum(axis=0)
-    return shared / (shared + model.noise_variance_), model.components_
-
-
-def _fitted(units: Array, factors: int, tol: float) -> FactorAnalysis:
-    """A factor analysis of the units' covariance, which is all that it depends on.
-
-    Fitted to a few rows of that same covariance, about 0, instead of all the steps: each iteration decomposes them.
-    """
-    mean = units.mean(axis=0)
-    root = np.asarray(np.linalg.qr(units - mean, mode="r"))
-    rows = np.concatenate([root, -root]) * np.sqrt(len(root) / len(units))
-    share = len(rows) / len(units)  # the tolerance is of a likelihood that sums over rows
-    model = FactorAnalysis(factors, tol=tol * share, svd_method="lapack").fit(rows)
-    model.mean_ = mean
-    return model
 
 
 @dataclass(frozen=True)

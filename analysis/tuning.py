@@ -171,6 +171,23 @@ def sums_by_episode(units: NDArray, index: Labels, episode: Labels, bins: int) -
     return sums, np.bincount(place, minlength=count * bins).reshape(count, bins)
 
 
+def explained_by_halves(sums: NDArray, occupancy: NDArray, squares: NDArray) -> Array:
+    """(draws, units) variance of each half of the episodes that the curve of the other one explains.
+
+    Args:
+        sums: (draws, 2, bins, units) of the steps of each half in each bin.
+        occupancy: (draws or 1, 2, bins) how many they are.
+        squares: (draws, units) or (units,), sums of squares of all those steps.
+    """
+    errors, totals = squares, squares
+    for test, train in ((0, 1), (1, 0)):
+        mean, overall = _prediction(sums[:, train], occupancy[:, train])
+        count, held = occupancy[:, test, :, None], sums[:, test]
+        errors = errors + (count * mean**2 - 2 * mean * held).sum(axis=1)
+        totals = totals + (count.sum(axis=1) * overall**2 - 2 * overall * held.sum(axis=1))
+    return 1 - errors / totals
+
+
 def plot_tuning(result: Tuning, unit: int, ax: Axes | None = None) -> Axes:
     """One unit's curve (a line) or map (an image), with its strength."""
     ax = axes_or_new(ax)
@@ -269,7 +286,7 @@ def _dealt(
         sums, squares = dealt_sums(part, index, bins, dealing, orders, halves), _squares(part)
         if gaps:  # which steps count depends on the order
             squares = dealt_sums(part**2, np.minimum(index, 0), 1, dealing, orders, halves)[:, :, 0].sum(axis=1)
-        return _explained(sums, occupancy, squares), _agreement(sums, occupancy)
+        return explained_by_halves(sums, occupancy, squares), _agreement(sums, occupancy)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(of_chunk, range(0, standard.shape[1], chunk)))
@@ -287,7 +304,7 @@ def _rolled(standard: NDArray[np.float32], index: Labels, bins: int, episode: La
     def of_chunk(at: int) -> Array:
         part = standard[:, at : at + _ROLLED]
         squares = _squares(part) if counted is None else counted.sums(part**2)[1:, :, 0].sum(axis=1)
-        return _explained(shifts.sums(part)[1:], visits[None], squares)
+        return explained_by_halves(shifts.sums(part)[1:], visits[None], squares)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return np.concatenate(list(pool.map(of_chunk, range(0, standard.shape[1], _ROLLED))), axis=1)
@@ -296,17 +313,6 @@ def _rolled(standard: NDArray[np.float32], index: Labels, bins: int, episode: La
 def _squares(units: NDArray[np.float32]) -> Array:
     """(units,) sums of squares over the steps, in double precision."""
     return np.asarray(np.einsum("tu,tu->u", units, units, dtype=np.float64))
-
-
-def _explained(sums: NDArray, occupancy: NDArray, squares: NDArray) -> Array:
-    """(draws, units) explained variance from sums (draws, 2, bins, units) and sums of squares, (draws, units) too."""
-    errors, totals = squares, squares
-    for test, train in ((0, 1), (1, 0)):
-        mean, overall = _prediction(sums[:, train], occupancy[:, train])
-        count, held = occupancy[:, test, :, None], sums[:, test]
-        errors = errors + (count * mean**2 - 2 * mean * held).sum(axis=1)
-        totals = totals + (count.sum(axis=1) * overall**2 - 2 * overall * held.sum(axis=1))
-    return 1 - errors / totals
 
 
 def _prediction(sums: NDArray, occupancy: NDArray) -> tuple[NDArray, NDArray]:

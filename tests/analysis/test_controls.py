@@ -3,6 +3,7 @@ import pytest
 
 from analysis.controls import (
     against_controls,
+    each_against_controls,
     matched_units,
     other_episodes,
     other_units,
@@ -38,6 +39,25 @@ def test_an_effect_beats_its_controls_and_none_does_not():
     plot_controls(found, "correlation")
     none = against_controls(correlation_with(target), untrained, EPISODES, controls, draws=40)
     assert not set(none.beat) & {"time shift", "other episodes"}
+
+
+def test_several_statistics_of_the_same_surrogates_are_as_each_alone():
+    rng = np.random.default_rng(0)
+    targets, activity = rng.normal(size=(2, 240)), rng.normal(size=(240, 3))
+    asked = [correlation_with(target) for target in targets]
+    controls, references = {"other episodes": other_episodes(EPISODES)}, {"inputs": targets[0]}
+
+    def both(values, rows):
+        return np.array([statistic(values, rows) for statistic in asked])
+
+    found = each_against_controls(both, ["a", "b"], activity, EPISODES, controls, references, draws=20)
+    for name, statistic in zip("ab", asked, strict=True):
+        alone = against_controls(statistic, activity, EPISODES, controls, references, draws=20)
+        assert found[name].value == alone.value and found[name].interval == alone.interval
+        for control in ("other episodes", "inputs"):
+            np.testing.assert_array_equal(found[name].nulls[control], alone.nulls[control])
+    unknown = each_against_controls(both, ["a", "b"], np.ones((240, 2)), EPISODES, controls)
+    assert [each.reason for each in unknown.values()] == ["constant", "constant"]
 
 
 def test_a_reference_that_is_as_good_is_not_beaten_however_few_the_episodes():

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.controls import Control, against_controls, other_episodes, other_units, rotation, time_shift_before
+from analysis.controls import Control, each_against_controls, other_episodes, other_units, rotation, time_shift_before
 from analysis.dealing import CONTROL, with_any
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable
-from analysis.inputs import Array, column_reasons
+from analysis.inputs import Array, Labels, column_reasons
 from analysis.report.findings import Arrays, Finding, Outcome, Picture
 from analysis.report.source import Source
-from analysis.report.stages.chosen import every_other_episode, most_modulated
-from analysis.report.stages.tuning import BINS, variables
+from analysis.report.stages.chosen import UNITS, Strongest, every_other_episode
+from analysis.report.stages.tuning import variables
 from analysis.report.stages.untrained import untrained_layers
 from analysis.shifts import CONTROL as SHIFTED
-from analysis.tuning import tuning as tune
 from rodent.errors import UsageError
 
-UNITS = 3
 MEASURE = f"tuning strength of the {UNITS} strongest units (held-out variance explained)"
 MATCHED, ROTATED = "units of like variability", "random directions of the layer"
 FRESH, INPUTS = "untrained network, the same episodes drawn", "inputs, the same episodes drawn"
@@ -42,13 +40,12 @@ def strongest_units(source: Source, earlier: Mapping[str, Arrays], seed: int) ->
     senses = _that_vary(source.senses[rows])
     wanted = variables(source, earlier["gait"]["phase"])
     for layer in source.layers:
-        whole, found = source.layer(layer), {}
+        whole = source.layer(layer)
         whole = whole[:, _vary(whole[rows])]
         others = {FRESH: _that_vary(fresh[layer])} if layer in fresh else {}
-        for name, values in wanted.items():
-            found[name] = _beside(source, rows, values, whole, {INPUTS: senses, **others}, seed)
-            outcome.findings.append(Finding(MEASURE, found[name], layer=layer, variable=name))
-        known_ones = {name: each for name, each in found.items() if each.estimable}
+        found = _beside(source, rows, wanted, whole, {INPUTS: senses, **others}, seed)
+        outcome.findings += [Finding(MEASURE, found[name], layer=layer, variable=name) for name in wanted]
+        known_ones = {name: found[name] for name in wanted if found[name].estimable}
         if known_ones:
             outcome.pictures[layer] = Picture(_figure(known_ones), f"{layer}: {_CAPTION}")
     return outcome
@@ -57,49 +54,60 @@ def strongest_units(source: Source, earlier: Mapping[str, Arrays], seed: int) ->
 def _beside(
     source: Source,
     rows: NDArray[np.int64],
-    values: Array,
+    wanted: Mapping[str, Array],
     whole: NDArray,
     references: Mapping[str, NDArray],
     seed: int,
-) -> Estimate:
-    """Of a layer (steps, units) and a variable (steps,), NaN where it has no meaning, at some rows of them.
+) -> dict[str, Estimate]:
+    """Of a layer (steps, units) and each variable (steps,), NaN where it has no meaning, at some rows of them.
 
-    The references (rows, columns) are of these rows alone. Activity is dealt and rolled with the steps at which the
-    variable has no meaning.
+    The references (rows, columns) are of these rows alone. Activity is dealt and rolled with the steps at which a
+    variable has no meaning; variables that are known in the same episodes are asked of the same surrogates.
     """
-    known = np.isfinite(values[rows])
-    at = rows[with_any(known, source.episodes[rows])]
-    choosing, episodes, tasks = every_other_episode(source)[at], source.episodes[at], source.tasks[at]
-    if known.sum() < _FEWEST:
-        return not_estimable(f"{known.sum()} steps; needs at least {_FEWEST}")
-    if whole.shape[1] < 2 * UNITS:
-        return not_estimable(f"{whole.shape[1]} units that vary; needs {2 * UNITS}, to match those chosen")
+    found: dict[str, Estimate] = {}
+    together: dict[bytes, tuple[NDArray[np.int64], list[str]]] = {}
+    choosing, episodes = every_other_episode(source), source.episodes
+    for name, values in wanted.items():
+        known = np.isfinite(values[rows])
+        at = rows[with_any(known, episodes[rows])]
+        if reason := _reason(int(known.sum()), whole.shape[1], episodes[at], choosing[at]):
+            found[name] = not_estimable(reason)
+        else:
+            together.setdefault(at.tobytes(), (at, []))[1].append(name)
+    for at, names in together.values():
+        asked = Strongest.of([wanted[name][at] for name in names], choosing[at], episodes[at])
+        others = {name: each[np.isin(rows, at)] for name, each in references.items()}
+        try:
+            controls: dict[str, Control] = {
+                CONTROL: other_episodes(episodes[at], source.tasks[at]),
+                SHIFTED: time_shift_before(whole, episodes, at), ROTATED: rotation,
+            }  # fmt: skip
+            strengths = each_against_controls(asked, names, whole[at], episodes[at], controls, others, _DRAWS, seed)
+            found |= _matched(strengths, asked, whole[at], seed)
+        except UsageError as error:
+            found |= {name: not_estimable(str(error)) for name in names}
+    return found
+
+
+def _reason(known: int, units: int, episodes: Labels, choosing: NDArray[np.bool_]) -> str:
+    """Why no units can be chosen and asked; empty where they can."""
+    if known < _FEWEST:
+        return f"{known} steps; needs at least {_FEWEST}"
+    if units < 2 * UNITS:
+        return f"{units} units that vary; needs {2 * UNITS}, to match those chosen"
     if min(len(np.unique(episodes[part])) for part in (choosing, ~choosing)) < 2:
-        return not_estimable("fewer than two episodes to choose units in, or to ask them in")
-    activity, statistic = whole[at], partial(_strength, values=values[at], choosing=choosing, episodes=episodes)
-    chosen = most_modulated(activity[choosing], values[at][choosing], UNITS)
-    try:
-        controls: dict[str, Control] = {
-            CONTROL: other_episodes(episodes, tasks), SHIFTED: time_shift_before(whole, source.episodes, at),
-            MATCHED: other_units(chosen), ROTATED: rotation,
-        }  # fmt: skip
-    except UsageError as error:
-        return not_estimable(str(error))
-    others = {name: each[np.isin(rows, at)] for name, each in references.items()}
-    return against_controls(statistic, activity, episodes, controls, others, _DRAWS, seed)
+        return "fewer than two episodes to choose units in, or to ask them in"
+    return ""
 
 
-def _strength(
-    activity: NDArray, rows: NDArray[np.int64], values: Array, choosing: NDArray[np.bool_], episodes: NDArray[np.int64]
-) -> float:
-    """Mean strength in the steps that are not for choosing of the units that are modulated most in those that are."""
-    first = choosing[rows]
-    if not first.any() or first.all():  # of episodes that were drawn with replacement
-        return float("nan")
-    units = most_modulated(activity[first], values[rows[first]], UNITS)
-    asked = rows[~first]
-    found = tune(activity[np.ix_(~first, units)], values[asked], episodes[asked], BINS, draws=0).strength.value
-    return float(found[np.isfinite(found)].mean()) if np.isfinite(found).any() else float("nan")
+def _matched(strengths: Mapping[str, Estimate], asked: Strongest, activity: NDArray, seed: int) -> dict[str, Estimate]:
+    """The same estimates beside units of like variability, which are others for each variable."""
+    found, rows = {}, np.arange(len(activity))
+    for i, ((name, estimate), chosen) in enumerate(zip(strengths.items(), asked.chosen(activity, rows), strict=True)):
+        others, of = other_units(chosen)(activity, _DRAWS, np.random.default_rng(seed)), asked.only(i)
+        null = np.array([of(each, rows)[0] for each in others])
+        found[name] = replace(estimate, nulls={**estimate.nulls, MATCHED: null})
+    return found
 
 
 def _that_vary(activity: NDArray) -> NDArray:
