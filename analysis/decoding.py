@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
 from analysis.dealing import CONTROL, Dealing, with_any
+from analysis.discriminant import discriminate
 from analysis.drawing import plot_estimates
 from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, ends, episode_folds, not_estimable
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, renumbered, same_length
@@ -66,6 +66,22 @@ class _Asked:
         return units[known], target[known], renumbered(self.groups[known])
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """What a layer tells of a family of variables.
+
+    Attributes:
+        estimate: held-out variance explained.
+        missed: (episodes,) squared errors, in units of the variables' spread; empty where there is no estimate. What
+            two layers tell is held against each other by these.
+        totals: (episodes,) what there was to explain.
+    """
+
+    estimate: Estimate
+    missed: Array = field(default_factory=lambda: np.empty(0))
+    totals: Array = field(default_factory=lambda: np.empty(0))
+
+
 def decode(
     layers: Mapping[str, ArrayLike],
     target: ArrayLike,
@@ -91,7 +107,7 @@ def decode(
         known: (steps,) where the target has a meaning; other steps are dealt with it, and then left out. None for all.
     """
     return {
-        name: found
+        name: found.estimate
         for name, activity in layers.items()
         for found in decode_families(activity, {name: target}, episodes, folds, draws, seed, tasks, known).values()
     }
@@ -106,7 +122,7 @@ def decode_families(
     seed: int = 0,
     tasks: ArrayLike | None = None,
     known: ArrayLike | None = None,
-) -> dict[str, Estimate]:
+) -> dict[str, Decoded]:
     """The same of one layer (steps, units) and several families, by name, for which it is decomposed once."""
     whole = matrix(activity, "activity")
     asked = _Asked.of(episodes, len(whole), tasks, known)
@@ -117,7 +133,7 @@ def decode_families(
         same_length(target=wanted, activity=whole)
         wanted = wanted[asked.here]
         if why := missing or first_reason(wanted[asked.known]):
-            found[name] = not_estimable(why)
+            found[name] = Decoded(not_estimable(why))
             continue
         spread = wanted[asked.known].std(axis=0)
         scaled = (wanted - wanted[asked.known].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
@@ -125,11 +141,12 @@ def decode_families(
         if asked.known.all():
             models = models or HeldOut.of(units, asked.groups, folds)
             null = _dealt_explained(models, scaled, asked, orders, folds)
-            value, interval = _of(models.errors(scaled), totals(scaled, asked.groups, folds), rng)
+            errors = models.errors(scaled), totals(scaled, asked.groups, folds)
         else:
-            null = np.array([_explained(*each, folds)[0] for each in asked.dealt(units, scaled, orders)])
-            value, interval = _explained(*asked.recorded(units, scaled), folds, rng)
-        found[name] = Estimate(value, {CONTROL: null}, interval)
+            null = np.array([_of(*_errors(*each, folds))[0] for each in asked.dealt(units, scaled, orders)])
+            errors = _errors(*asked.recorded(units, scaled), folds)
+        value, interval = _of(*errors, rng)
+        found[name] = Decoded(Estimate(value, {CONTROL: null}, interval), *(each.sum(axis=1) for each in errors))
     return found
 
 
@@ -210,15 +227,13 @@ def _class_reason(names: NDArray, classes: Labels, groups: Labels, folds: int) -
     return "" if fewest > len(names) else f"{fewest} steps to learn {len(names)} classes from; needs more than classes"
 
 
-def _explained(
-    units: Array, target: Array, groups: Labels, folds: int, rng: np.random.Generator | None = None
-) -> tuple[float, tuple[float, float]]:
+def _errors(units: Array, target: Array, groups: Labels, folds: int) -> tuple[Array, Array]:
+    """Squared errors and what there is to explain, (episodes, variables) each."""
+    return HeldOut.of(units, groups, folds).errors(target), totals(target, groups, folds)
+
+
+def _of(errors: Array, whole: Array, rng: np.random.Generator | None = None) -> tuple[float, tuple[float, float]]:
     """Explained variance, and its interval over episodes where there is a generator to draw them."""
-    return _of(HeldOut.of(units, groups, folds).errors(target), totals(target, groups, folds), rng)
-
-
-def _of(errors: Array, whole: Array, rng: np.random.Generator | None) -> tuple[float, tuple[float, float]]:
-    """The same from squared errors and what there is to explain, (episodes, variables) each."""
     missed, whole = errors.sum(axis=1), whole.sum(axis=1)
     interval = UNKNOWN
     if rng is not None:
@@ -250,12 +265,7 @@ def _predicted(units: Array, classes: Labels, groups: Labels, folds: int) -> Lab
     """(steps,) the class of each, of held-out episodes."""
     predicted = np.full(len(classes), -1)
     for train, test in episode_folds(groups, folds):
-        if np.ptp(classes[train]) == 0:
-            predicted[test] = classes[train][0]  # all that this training set can teach
-            continue
-        taught = len(np.unique(classes[train]))
-        model = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(taught, 1 / taught))
-        predicted[test] = model.fit(units[train], classes[train]).predict(units[test])
+        predicted[test] = discriminate(units[train], classes[train], units[test])
     return predicted
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.decoding import classify, decode_families
+from analysis.decoding import Decoded, classify, decode_families
 from analysis.inference import Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
@@ -19,7 +19,6 @@ from analysis.report.source import Source, reduced
 from analysis.report.stages.families import families
 from analysis.report.stages.sampling import population_steps, told
 from analysis.report.stages.untrained import BESIDE, GAIN, stand_beside, untrained_layers
-from analysis.ridge import HeldOut, totals
 
 _STEPS, _TARGETS, _FOLDS, _DRAWS = 2000, 6, 3, 200
 _CLASS_COMPONENTS, _CLASS_FEWEST, _CLASS_DRAWS = 64, 20, 100
@@ -42,10 +41,15 @@ def decoding(source: Source, earlier: Mapping[str, Arrays], seed: int) -> Outcom
     for name, reason in missing.items():
         outcome.missing(_EXPLAINED, reason, variable=name)
     episodes, tasks = source.episodes[rows], source.tasks[rows]
-    for layer, activity in (layers | fresh).items():
-        found = decode_families(activity, targets, episodes, _FOLDS, _DRAWS, seed, tasks)
-        outcome.findings += [Finding(_EXPLAINED, each, layer=layer, variable=name) for name, each in found.items()]
-    _gains(layers, fresh, targets, episodes, outcome, seed)
+    decoded = {
+        layer: decode_families(activity, targets, episodes, _FOLDS, _DRAWS, seed, tasks)
+        for layer, activity in (layers | fresh).items()
+    }
+    for layer, found in decoded.items():
+        outcome.findings += [
+            Finding(_EXPLAINED, each.estimate, layer=layer, variable=name) for name, each in found.items()
+        ]
+    _gains(decoded, list(layers), outcome, seed)
     named = np.array(["", *earlier["behaviour"]["names"]])[earlier["behaviour"]["labels"][rows] + 1]
     few = {name: _leading(source, name, values) for name, values in (layers | fresh).items()}
     _classes(few, "behaviour", named, episodes, tasks, outcome, seed)
@@ -71,8 +75,8 @@ def _beside(
     over, findings = told(source, steps), []
     for layer, activity in layers.items():
         found = decode_families(activity[place], targets, source.episodes[at], _FOLDS, draws=0, seed=seed)
-        for name, estimate in found.items():
-            of = replace(estimate, nulls={})
+        for name, each in found.items():
+            of = replace(each.estimate, nulls={})
             findings.append(Finding(f"{_EXPLAINED}, {BESIDE}", of, "", layer, name, over))
     return findings
 
@@ -109,53 +113,32 @@ def _standard(values: Array) -> Array:
     return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
-def _gains(
-    layers: Mapping[str, Array],
-    fresh: Mapping[str, Array],
-    targets: Mapping[str, Array],
-    episodes: Labels,
-    outcome: Outcome,
-    seed: int,
-) -> None:
-    groups = np.unique(episodes, return_inverse=True)[1].astype(np.int64)
-    if groups.max() < 1:
-        for name in targets:
-            outcome.missing(GAIN, "one episode: nothing to hold out", variable=name)
-        return
-    scaled = {name: _standard(target) for name, target in targets.items()}
-
-    def errors(activity: Array) -> dict[str, Array]:
-        models = HeldOut.of(activity, groups, _FOLDS)
-        return {name: models.errors(target).sum(axis=1) for name, target in scaled.items()}
-
-    inputs, whole = (
-        errors(layers[_INPUTS]),
-        {name: totals(each, groups, _FOLDS).sum(1) for name, each in scaled.items()},
-    )
+def _gains(decoded: Mapping[str, Mapping[str, Decoded]], layers: Sequence[str], outcome: Outcome, seed: int) -> None:
+    """Of each recorded layer over the inputs, and over the same layer of the untrained network where there is one."""
     for layer in (layer for layer in layers if layer != _INPUTS):
-        others = {"inputs": ("gain over the inputs", inputs)}
-        if _untrained(layer) in fresh:
-            others["untrained network"] = (GAIN, errors(fresh[_untrained(layer)]))
-        own = errors(layers[layer])
-        for name, (control, (measure, other)) in product(targets, others.items()):
-            estimate = gain(own[name], other[name], whole[name], control, seed)
+        others = {"inputs": ("gain over the inputs", decoded[_INPUTS])}
+        if _untrained(layer) in decoded:
+            others["untrained network"] = (GAIN, decoded[_untrained(layer)])
+        for (name, own), (control, (measure, other)) in product(decoded[layer].items(), others.items()):
+            reason = own.estimate.reason or other[name].estimate.reason
+            estimate = not_estimable(reason) if reason else gain(own, other[name], control, seed)
             outcome.findings.append(Finding(measure, estimate, layer=layer, variable=name))
 
 
-def gain(own: Array, other: Array, totals: Array, control: str, seed: int, draws: int = 1000) -> Estimate:
-    """How much more of the variance one model explains than another, over the same held-out episodes.
+def gain(own: Decoded, other: Decoded, control: str, seed: int, draws: int = 1000) -> Estimate:
+    """How much more of the variance one layer explains than another, over the same held-out episodes.
 
     Args:
-        own: (episodes,) squared errors of the one.
-        other: (episodes,) of the other.
-        totals: (episodes,) squares that were to be explained.
+        own: of the one.
+        other: of the other, of the same variables and episodes.
         control: the other's name. Its null swaps the two in random episodes.
         seed: of the swaps and of the episodes drawn for the interval.
         draws: of both.
     """
+    totals = own.totals
     if not totals.sum() > 0:
         return not_estimable("nothing to explain")
-    saved, rng = other - own, np.random.default_rng(seed)
+    saved, rng = other.missed - own.missed, np.random.default_rng(seed)
     null = (rng.choice([-1.0, 1.0], size=(draws, len(saved))) @ saved) / totals.sum()
     drawn = rng.integers(len(saved), size=(draws, len(saved)))
     interval = ends(saved[drawn].sum(axis=1) / totals[drawn].sum(axis=1))

@@ -7,15 +7,22 @@ import pytest
 from made import APART, Made, run_stage
 
 from analysis.dealing import CONTROL
+from analysis.decoding import Decoded
+from analysis.inference import Estimate
 from analysis.report.stages.decoding import decoding, gain
 
 
 def test_a_gain_is_tested_over_episodes():
     rng = np.random.default_rng(0)
     totals = np.full(12, 10.0)
-    better = gain(4 + rng.random(12), 6 + rng.random(12), totals, "untrained network", 0)
+
+    def of(missed):
+        missed = missed + rng.random(12)
+        return Decoded(Estimate(float(1 - missed.sum() / totals.sum()), {}), missed, totals)
+
+    better = gain(of(4), of(6), "untrained network", 0)
     assert better.value == pytest.approx(0.2, abs=0.05) and better.beat == ("swapped with untrained network",)
-    alike = gain(5 + rng.random(12), 5 + rng.random(12), totals, "inputs", 0)
+    alike = gain(of(5), of(5), "inputs", 0)
     assert not alike.beat and alike.interval[0] < 0 < alike.interval[1]
 
 
