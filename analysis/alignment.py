@@ -14,7 +14,7 @@ from scipy.spatial import procrustes
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable, resampled_rows
-from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
+from analysis.inputs import Array, Labels, codes, first_reason, matrix, rank, same_length
 from rodent.errors import UsageError
 
 _HALVES = 20  # random splits of the episodes that a ceiling is the mean of
@@ -175,12 +175,14 @@ def plot_alignment(result: Correspondence | SharedSpace, ax: Axes | None = None)
 def _reason(part: Array, components: int) -> str:
     if reason := first_reason(part, components + 2):
         return reason
-    rank = np.linalg.matrix_rank(part - part.mean(axis=0))
-    return "" if rank >= components else f"rank {rank}; needs {components} for as many components"
+    of = rank(part - part.mean(axis=0))
+    return "" if of >= components else f"rank {of}; needs {components} for as many components"
 
 
 def _subspace(part: Array, components: int) -> Array:
-    return np.linalg.svd(part - part.mean(axis=0), full_matrices=False)[2][:components].T
+    """(columns, components) the leading principal axes."""
+    centred = part - part.mean(axis=0)
+    return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :components])
 
 
 def _scores(part: Array, components: int) -> Array:

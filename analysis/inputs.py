@@ -61,6 +61,11 @@ def column_reasons(values: Array, among: NDArray[np.bool_] | None = None) -> tup
     )
 
 
+def rank(values: Array) -> int:
+    """Of (steps, columns), from the columns' products: what is below 1e-7 or so of the greatest direction is none."""
+    return int(np.linalg.matrix_rank(values.T @ values, hermitian=True))
+
+
 def first_reason(values: Array, at_least: int = 2) -> str:
     """Why an analysis of all columns together cannot be done; empty where it can."""
     if not np.isfinite(values).all():

@@ -98,7 +98,7 @@ def dimensions(
         none, nothing = not_estimable(reason), np.full((1, units.shape[1]), np.nan)
         return Dimensions(nothing[0, :1], nothing, none, none, none)
     units = units[:, finite]
-    model = PCA(svd_solver="full").fit(units)
+    model = PCA(svd_solver="covariance_eigh").fit(units)
     components = np.zeros((len(model.components_), len(finite)))
     components[:, finite] = model.components_
     dealing, nearest = Dealing.of(groups), _Nearest.of(units, samples, rng)

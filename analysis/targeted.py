@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, not_estimable, percentile_interval, resampled_rows
-from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
+from analysis.inputs import Array, Labels, codes, first_reason, matrix, rank, same_length
 from rodent.errors import UsageError
 
 
@@ -100,7 +100,7 @@ def _axes(units: Array, design: Array, components: int) -> tuple[Array, Array]:
     variables = (design - design.mean(axis=0)) / design.std(axis=0)
     vectors = LinearRegression().fit(variables, standard).coef_
     vectors = vectors * np.where(scale > 0, scale, 0.0)[:, None]  # axes are of the activity as it is
-    basis = PCA(min(components, units.shape[1])).fit(units).components_
+    basis = PCA(min(components, units.shape[1]), svd_solver="covariance_eigh").fit(units).components_
     vectors = basis.T @ (basis @ vectors)
     vectors = vectors / np.linalg.norm(vectors, axis=0)
     axes, upper = np.linalg.qr(vectors)
@@ -121,8 +121,8 @@ def _reason(units: Array, design: Array, groups: Labels, components: int) -> str
             return reason
     for half in (0, 1):
         part = design[groups % 2 == half]
-        if (rank := np.linalg.matrix_rank(part - part.mean(axis=0))) < design.shape[1]:
-            return f"variables of rank {rank}; needs {design.shape[1]}, so that each can be told from the others"
+        if (of := rank(part - part.mean(axis=0))) < design.shape[1]:
+            return f"variables of rank {of}; needs {design.shape[1]}, so that each can be told from the others"
     wanted = min(components, units.shape[1])
-    rank = min(np.linalg.matrix_rank(units[groups % 2 == half]) for half in (0, 1))
-    return "" if rank >= design.shape[1] and wanted >= design.shape[1] else f"rank {rank}; needs {design.shape[1]}"
+    least = min(rank(units[groups % 2 == half]) for half in (0, 1))
+    return "" if least >= design.shape[1] and wanted >= design.shape[1] else f"rank {least}; needs {design.shape[1]}"
