@@ -13,7 +13,7 @@ from scipy.spatial import procrustes
 
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
-from analysis.inference import Estimate, not_estimable, resampled_rows
+from analysis.inference import Estimate, about, not_estimable, resampled_rows
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, rank, same_length
 from rodent.errors import UsageError
 
@@ -94,9 +94,8 @@ def principal_angles(
             _cosines(*(_subspace(p[resampled_rows(g, rng)], components) for p, g in zip(parts, groups, strict=True)))
             for _ in range(draws if resamples is None else resamples)
         ]
-    # Episodes that are drawn twice add noise, which turns subspaces apart: their spread is right, their middle is not.
-    spread, value = 1.96 * float(np.std(samples)), float(np.mean(np.cos(angles) ** 2))
-    low, high = max(value - spread, 0.0) if np.isfinite(spread) else np.nan, min(value + spread, 1.0)
+    value = float(np.mean(np.cos(angles) ** 2))
+    low, high = about(value, samples, 0.0, 1.0)
     return SharedSpace(
         angles,
         Estimate(value, {_SHAPED: null}, (low, high)),
@@ -143,10 +142,9 @@ def correspondence(
         orders = [dealing.steps(order) for order in dealing.orders(draws, rng)]
     null = np.reshape([_both(one, other[order]) for order in orders], (-1, 2))
     drawn = [resampled_rows(groups, rng) for _ in range(draws)] if groups.max() > 0 else []
-    # Rows that are drawn twice fit themselves, which raises correlations: their spread is right, their middle is not.
-    spread = 1.96 * np.std([_both(one[r], other[r]) for r in drawn] or [(np.nan, np.nan)], axis=0)
+    again = np.reshape([_both(one[rows], other[rows]) for rows in drawn], (-1, 2))
     estimates = [
-        Estimate(value, {control: null[:, i]}, (float(max(value - spread[i], 0)), float(min(value + spread[i], 1))))
+        Estimate(value, {control: null[:, i]}, about(value, again[:, i], 0.0, 1.0))
         for i, value in enumerate(_both(one, other))
     ]
     return Correspondence(canonical, *estimates)

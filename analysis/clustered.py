@@ -13,7 +13,7 @@ from sklearn.cluster import MiniBatchKMeans
 
 from analysis.dealing import CONTROL, Dealing, dealt_sums
 from analysis.drawing import plot_estimates
-from analysis.inference import UNKNOWN, Estimate, bootstrap_weights, not_estimable
+from analysis.inference import UNKNOWN, Estimate, about, bootstrap_weights, not_estimable
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
 from analysis.similarity import linear_cka
 
@@ -223,12 +223,9 @@ def _clustered_cka(
     dealt = vectors.dealt_means(dealing, dealing.orders(draws, rng))
     null = np.reshape([_means_ckas(still, moved) for moved in dealt], (-1, 2))
     weights = bootstrap_weights(vectors.episodes, draws if vectors.episodes > 1 else 0, rng)
-    drawn = [_means_ckas(behaviour.means(weight), vectors.means(weight)) for weight in weights]
-    # Episodes that are drawn twice add noise, which lowers CKA: their spread is right, their middle is not.
-    spreads = 1.96 * np.nanstd(drawn, axis=0) if drawn else np.full(2, np.nan)
+    drawn = np.reshape([_means_ckas(behaviour.means(weight), vectors.means(weight)) for weight in weights], (-1, 2))
     return [
-        Estimate(value, {CONTROL: null[:, i]}, (value - spread, min(value + spread, 1.0)))
-        for i, (value, spread) in enumerate(zip(values, spreads.tolist(), strict=True))
+        Estimate(value, {CONTROL: null[:, i]}, about(value, drawn[:, i], most=1.0)) for i, value in enumerate(values)
     ]
 
 

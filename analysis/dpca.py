@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from analysis.drawing import plot_estimates
-from analysis.inference import UNKNOWN, Estimate, not_estimable
+from analysis.inference import UNKNOWN, Estimate, about, not_estimable
 from analysis.inputs import Array, first_reason
 from rodent.errors import UsageError
 
@@ -204,9 +204,7 @@ def _explained(array: Array, marginal: _Marginal, draws: int, rng: np.random.Gen
 
     null, interval = drawn(lambda repeats: _surrogate(repeats, marginal, rng)), UNKNOWN
     if len(array) > 3 and draws:
-        # Repeats that are drawn twice add noise, which lowers the share: their spread is right, their middle is not.
-        spread = 1.96 * float(drawn(lambda repeats: _drawn(repeats, rng)).std())
-        interval = (value - spread, min(value + spread, 1.0))
+        interval = about(value, drawn(lambda repeats: _drawn(repeats, rng)), most=1.0)
     return Estimate(value, {"permuted conditions": null}, interval)
 
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.drawing import plot_estimates
-from analysis.inference import Estimate, bootstrap_weights, not_estimable
+from analysis.inference import Estimate, about, bootstrap_weights, not_estimable
 from analysis.inputs import Array, Labels, codes, first_reason, matrix
 from rodent.errors import UsageError
 
@@ -170,10 +170,7 @@ def _distance(moments: list[Array], rank: int, draws: int, seed: int) -> tuple[E
         again = [_Fit.of(np.tensordot(w, m, 1), rank) for w, m in zip(pair, moments, strict=True)]
         start = again[0].turn_from(fitted[0]) @ turn @ again[1].turn_from(fitted[1]).T
         drawn.append(best_rotation(again[0].matrix, again[1].matrix, start[None])[1])
-    # Episodes that are drawn twice add noise, which sets systems apart: their spread is right, their middle is not.
-    spread = 1.96 * float(np.nanstd(drawn)) if drawn else np.nan
-    interval = (max(value - spread, 0.0), value + spread)
-    distance = Estimate(value, {"halves of one system": np.array(null)}, interval)
+    distance = Estimate(value, {"halves of one system": np.array(null)}, about(value, drawn, least=0.0))
     return distance, (fitted[0].matrix, fitted[1].matrix)
 
 

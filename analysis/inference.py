@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.model_selection import GroupKFold
 
@@ -134,6 +134,25 @@ def ends(samples: Array) -> tuple[float, float]:
     """The middle 95 % of (draws,), as `Estimate.interval` has it."""
     low, high = percentile_interval(samples)
     return float(low), float(high)
+
+
+def about(value: float, samples: ArrayLike, least: float = -np.inf, most: float = np.inf) -> tuple[float, float]:
+    """The normal 95 % interval about a value, from draws whose spread is right and whose middle is not.
+
+    Draws with replacement hold some episodes twice, which adds noise to what is alike; half-samples are of fewer.
+
+    Args:
+        value: about which.
+        samples: (draws,); those that are not finite are left out, and of fewer than two nothing is known.
+        least: what it cannot be below.
+        most: what it cannot be above.
+    """
+    known = np.asarray(samples, dtype=np.float64)
+    known = known[np.isfinite(known)]
+    if len(known) < 2:
+        return UNKNOWN
+    half = float(stats.norm.ppf(1 - LEVEL / 2) * known.std())
+    return max(value - half, least), min(value + half, most)
 
 
 def bootstrap_weights(groups: int, draws: int, rng: np.random.Generator) -> Array:

@@ -16,6 +16,7 @@ from analysis.factor_analysis import fit_factors
 from analysis.inference import (
     Estimate,
     UnitEstimates,
+    about,
     episode_folds,
     not_estimable,
     percentile_interval,
@@ -246,8 +247,7 @@ def _intrinsic(units: Array, nearest: _Nearest, null: Array, rng: np.random.Gene
     value = _two_nn(units[rows])
     halves = [_two_nn(units[rng.choice(rows, len(rows) // 2, replace=False)]) for _ in null]
     # Half-samples spread as the whole does about the truth, to first order.
-    spread = 1.96 * float(np.std(halves)) if len(halves) > 1 else np.nan
-    return Estimate(value, {_CONTROL: null}, (value - spread, value + spread))
+    return Estimate(value, {_CONTROL: null}, about(value, halves))
 
 
 def _two_nn(units: Array) -> float:

@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.spatial.distance import squareform
 
 from analysis.drawing import axes_or_new, plot_estimates
-from analysis.inference import UNKNOWN, Estimate, not_estimable, percentile_interval
+from analysis.inference import UNKNOWN, Estimate, about, not_estimable, percentile_interval
 from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length, task_codes
 from rodent.errors import UsageError
 
@@ -89,11 +89,9 @@ def cka(
     orders = [_order(count, block, rng) for _ in range(draws)]
     null = np.array([_cka(grams[0], grams[1][np.ix_(order, order)], unbiased) for order in orders])
     halves = [np.ix_(half, half) for half in (_half(count, block, rng) for _ in range(draws))]
-    spread = 1.96 * np.nanstd([_cka(grams[0][half], grams[1][half], unbiased) for half in halves] or [np.nan])
     # The variance of half-samples about the whole is, to first order, that of the whole about the truth.
-    return Estimate(
-        value, {_control("samples", within): null}, (float(value - spread), min(float(value + spread), 1.0))
-    )
+    drawn = [_cka(grams[0][half], grams[1][half], unbiased) for half in halves]
+    return Estimate(value, {_control("samples", within): null}, about(value, drawn, most=1.0))
 
 
 def cka_ceiling(subjects: Sequence[ArrayLike]) -> tuple[float, float]:

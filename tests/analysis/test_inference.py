@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.inference import Estimate, not_estimable, over_seeds, p_values, q_values
+from analysis.inference import Estimate, about, not_estimable, over_seeds, p_values, q_values
 from rodent.errors import UsageError
 
 
@@ -26,3 +26,12 @@ def test_the_interval_over_seeds_is_students():
     assert over_seeds([not_estimable("short")]).reason == "short"
     with pytest.raises(UsageError, match="no estimates"):
         over_seeds([])
+
+
+def test_an_interval_about_a_value_has_the_spread_of_draws_and_keeps_its_bounds():
+    draws = np.random.default_rng(0).normal(3.0, 0.1, 20_000)
+    low, high = about(0.9, draws)
+    assert (low, high) == (pytest.approx(0.9 - 0.196, abs=0.005), pytest.approx(0.9 + 0.196, abs=0.005))
+    assert about(0.9, draws, 0.8, 1.0) == (0.8, 1.0)
+    assert about(0.9, [*draws, np.nan]) == (low, high)
+    assert np.isnan(about(0.9, [np.nan, 1.0], 0.0, 1.0)).all() and np.isnan(about(0.9, [])).all()
