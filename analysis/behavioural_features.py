@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
 from analysis.drawing import axes_or_new
-from analysis.inputs import Array, codes, first_reason, matrix, same_length
+from analysis.inputs import Array, codes, first_reason, matrix, rank, same_length
 from analysis.wavelets import BANDS, morlet
 from rodent.errors import UsageError
 
@@ -126,8 +126,8 @@ def _principal(values: Array, components: int) -> tuple[Array, Array]:
 def _reason(values: Array, components: int) -> str:
     if reason := first_reason(values, components + 1):
         return reason
-    rank = np.linalg.matrix_rank(values - values.mean(axis=0))
-    return "" if rank >= components else f"rank {rank}; needs {components} for as many components"
+    of = rank(values - values.mean(axis=0))
+    return "" if of >= components else f"rank {of}; needs {components} for as many components"
 
 
 def _none(steps: int, components: int, reason: str) -> BehaviouralFeatures:

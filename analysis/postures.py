@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from analysis.dealing import Dealing
 from analysis.drawing import axes_or_new
 from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, resampled_rows
-from analysis.inputs import Array, codes, first_reason, matrix
+from analysis.inputs import Array, codes, first_reason, matrix, rank
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def eigenpostures(
     values = matrix(features, "features")
     groups, rng = codes(episodes, len(values), "episodes"), np.random.default_rng(seed)
     reason = first_reason(values)
-    if not reason and (rank := np.linalg.matrix_rank(values - values.mean(axis=0))) < components:
-        reason = f"rank {rank}; needs {components} for as many components"
+    if not reason and (of := rank(values - values.mean(axis=0))) < components:
+        reason = f"rank {of}; needs {components} for as many components"
     if reason:
         nothing = np.full((components, values.shape[1]), np.nan)
         scores = np.full((len(values), components), np.nan)
@@ -84,5 +84,6 @@ def plot_postures(result: Postures, ax: Axes | None = None) -> Axes:
 
 
 def _share(values: Array, components: int) -> float:
-    variances = np.linalg.svd(values - values.mean(axis=0), compute_uv=False) ** 2
+    centred = values - values.mean(axis=0)
+    variances = np.maximum(np.linalg.eigvalsh(centred.T @ centred)[::-1], 0.0)
     return float(variances[:components].sum() / variances.sum())

@@ -23,6 +23,7 @@ from rodent.physics import CONTROL_TIMESTEP
 PAWS = ("hand L", "hand R", "foot L", "foot R")
 """The order of everything that has a column a paw."""
 TIMESTEP = CONTROL_TIMESTEP
+_KEPT = 2**30  # bytes of layers that are kept once they were read, since each stage asks for all of them
 _TIMES = 8  # of an episode that thinned steps are of, at least
 
 
@@ -40,6 +41,7 @@ class Source:
         self.session = Session(path)
         self.path = self.session.path
         self.name = self.path.stem
+        self._kept: dict[str, NDArray[np.float32]] = {}
         if not len(self.session.trials):
             raise UsageError(f"{path} holds no trials: record at least one episode")
 
@@ -80,8 +82,13 @@ class Source:
         return list(dict.fromkeys(self.session.trials["task"]))
 
     def layer(self, name: str, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """(steps, units) activity, or of some of the steps."""
-        values: NDArray[np.float32] = self.session.layers[name].read()
+        """(steps, units) activity, not to be written to, or of some of the steps."""
+        values = self._kept.get(name)
+        if values is None:
+            values = self.session.layers[name].read()
+            values.setflags(write=False)
+            if sum(each.nbytes for each in self._kept.values()) + values.nbytes <= _KEPT:
+                self._kept[name] = values
         return values if rows is None else values[rows]
 
     def series(self, name: str) -> Array:
@@ -225,6 +232,7 @@ class Source:
         return np.concatenate(pieces).astype(np.int64) if pieces else np.zeros(0, np.int64)
 
     def close(self) -> None:
+        self._kept.clear()
         self.session.close()
 
 
