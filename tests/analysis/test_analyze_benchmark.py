@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from analysis.report.stages import STAGES
 from tests.benchmark import load
 
 
@@ -53,5 +54,10 @@ def test_the_result_has_each_size_and_how_time_grows_between_them(
     found = json.loads(output.read_text())
     assert [size["episodes"] for size in found["sizes"]] == [2, 6]
     assert all(size["page_mb"] > 0.01 and not size["failures"] and size["page_films"] == 0 for size in found["sizes"])
+    for size in found["sizes"]:
+        of_stages = sum(size["stages"][name] for name in ("overview", "gait"))
+        assert size["seconds_of_the_first_laboratory_and_all_networks"] == pytest.approx(of_stages, abs=0.02)
+    known = {stage.name for stage in STAGES} | {"behaviour_map"}
+    assert set(script.LABORATORY_I) <= known
     assert set(found["exponents"]) >= {"all", "all but the page", "gait", "page"}
     assert found["sizes"][0]["page_opens_s"] is None and found["lacking"] == []
