@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 from scipy.spatial import procrustes
 
 from analysis.dealing import CONTROL, Dealing
 from analysis.drawing import plot_estimates
 from analysis.inference import Estimate, about, not_estimable, resampled_rows
-from analysis.inputs import Array, Labels, codes, first_reason, matrix, rank, same_length
+from analysis.inputs import Array, Labels, codes, first_reason, matrix, same_length
 from rodent.errors import UsageError
 
+_TINY = 1e-13  # of the greatest variance: a direction that has none
 _HALVES = 20  # random splits of the episodes that a ceiling is the mean of
 _SHAPED = "random subspaces of the same covariance"
 
@@ -173,14 +174,26 @@ def plot_alignment(result: Correspondence | SharedSpace, ax: Axes | None = None)
 def _reason(part: Array, components: int) -> str:
     if reason := first_reason(part, components + 2):
         return reason
-    of = rank(part - part.mean(axis=0))
-    return "" if of >= components else f"rank {of}; needs {components} for as many components"
+    return _rank_reason(_leading(part, components)[0], components)
+
+
+def _rank_reason(variances: Array, components: int) -> str:
+    """Why so many components cannot be taken, from the leading variances, descending."""
+    rank = int((variances > _TINY * variances[0]).sum())
+    return "" if rank >= components else f"rank {rank}; needs {components} for as many components"
+
+
+def _leading(part: Array, components: int) -> tuple[Array, Array]:
+    """Variances, descending, and principal axes (columns, components), of as many as there are columns at most."""
+    centred, columns = part - part.mean(axis=0), part.shape[1]
+    some = (max(columns - components, 0), columns - 1)
+    variances, axes = linalg.eigh(centred.T @ centred, subset_by_index=some)
+    return variances[::-1], axes[:, ::-1]
 
 
 def _subspace(part: Array, components: int) -> Array:
     """(columns, components) the leading principal axes."""
-    centred = part - part.mean(axis=0)
-    return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :components])
+    return _leading(part, components)[1]
 
 
 def _scores(part: Array, components: int) -> Array:
@@ -207,11 +220,24 @@ def _split_half(
         if group.max() < 1:
             return not_estimable("one episode of a task: no halves to compare")
         halves = [rng.permutation(group.max() + 1)[group] % 2 == 0 for _ in range(_HALVES)]
-        known = [half for half in halves if not any(_reason(part[side], components) for side in (half, ~half))]
+        known = [pair for half in halves if (pair := _both_halves(part, half, components)) is not None]
         if not known:
             return not_estimable(f"no two halves of a task's episodes have rank {components}")
-        found.append(np.mean([_cosines(*(_subspace(part[side], components) for side in (h, ~h))) for h in known]))
+        found.append(np.mean([_cosines(*pair) for pair in known]))
     return Estimate(float(np.sqrt(np.prod(found))), {})
+
+
+def _both_halves(part: Array, half: NDArray[np.bool_], components: int) -> tuple[Array, Array] | None:
+    """The subspaces of the steps of either half; None where one has too few directions."""
+    axes = []
+    for side in (part[half], part[~half]):
+        if first_reason(side, components + 2):
+            return None
+        variances, of = _leading(side, components)
+        if _rank_reason(variances, components):
+            return None
+        axes.append(of)
+    return axes[0], axes[1]
 
 
 def _cosines(first: Array, second: Array) -> float:

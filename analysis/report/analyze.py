@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 import rodent
 from analysis.behaviour_map import load_map
@@ -70,6 +71,20 @@ def analyze(
         UsageError: a session cannot be read, the folder cannot be written, a stage is unknown; clips are wanted
             where no OpenGL works; or there is no earlier map, or it is of another body.
     """
+    with threadpool_limits(1, "blas"):  # most products are too small for two threads, which would wait for each other
+        return _analyze(sessions, output, stages, seed, film, clips, map_into, progress)
+
+
+def _analyze(
+    sessions: Sequence[Path],
+    output: Path,
+    stages: Sequence[str],
+    seed: int,
+    film: bool,
+    clips: bool,
+    map_into: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
     start, chosen = time.perf_counter(), _chosen([*stages, _BEHAVIOUR] if stages and clips else stages)
     if clips and not probe().is_opengl:
         raise UsageError(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import linalg
 from scipy.spatial.transform import Rotation
 
 from analysis.inputs import Array, Labels
@@ -259,14 +260,17 @@ def principal(values: NDArray[Any], components: int) -> tuple[Array, Array, Arra
 
     Columns with a number that is not finite are left out: their axes are zero. The overview counts them.
     """
-    known = np.where(np.isfinite(values).all(axis=0), values, 0.0)
-    centred = known.astype(np.float64) - known.mean(axis=0, dtype=np.float64)
-    variances, axes = np.linalg.eigh(centred.T @ centred)
-    order = np.argsort(-variances)[:components]
-    order = order[variances[order] > 1e-9 * max(variances.sum(), 1e-300)]
+    with np.errstate(invalid="ignore"):
+        mean = values.mean(axis=0, dtype=np.float64)  # not finite where a number is not
+        centred = np.subtract(values, mean, dtype=np.float64)
+    centred[:, ~np.isfinite(mean)] = 0.0
+    covariance, columns = centred.T @ centred, values.shape[1]
+    variances, axes = linalg.eigh(covariance, subset_by_index=(max(columns - components, 0), columns - 1))
+    total, order = max(float(np.trace(covariance)), 1e-300), np.argsort(-variances)
+    order = order[variances[order] > 1e-9 * total]
     axes = axes[:, order].T
     axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    return centred @ axes.T, axes, variances[order] / max(variances.sum(), 1e-300)
+    return centred @ axes.T, axes, variances[order] / total
 
 
 def equal_windows(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,9 @@ GAIN = "gain over an untrained network"
 BESIDE = "beside untrained networks"
 """In the name of a measure: of steps that untrained networks were driven through, as a number to hold against them."""
 NETWORKS = 20
+_THREADS = 2  # that look at one network each
+_Numbers = dict[str, Sequence[Finding]]
+"""A stage to what it finds in one network."""
 _Drawn = dict[tuple[str, str, str, str], list[float]]
 """What a number is of to its values in untrained networks."""
 
@@ -60,30 +65,54 @@ def beside_untrained(
         Of the stages that failed on a network, why.
     """
     asked = {name: each for name, each in outcomes.items() if any(f.estimate.estimable for f in each.findings)}
-    drawn: dict[str, _Drawn] = {name: defaultdict(list) for name in asked}
-    failures: dict[str, Exception] = {}
     fresh = untrained_activities(source.session, population_steps(source, seed), range(seed, seed + NETWORKS))
+    failures: dict[str, Exception] = {}
+    found: list[_Numbers] = []
     progress(0, NETWORKS)
     try:
-        for done, layers in enumerate(fresh if asked else ()):
-            of = {layer: layers[layer] for layer in source.layers if layer in layers}
-            for name in [name for name in asked if name not in failures]:
-                try:
-                    _draw(asked[name], of, drawn[name])
-                except Exception as error:  # whatever it is, the other stages must not be lost
-                    failures[name] = error
+        for done, numbers in enumerate(
+            _side_by_side(partial(_numbers, source, asked, failures), fresh if asked else ())
+        ):
+            found.append(numbers)
             progress(done + 1, NETWORKS)
     except UsageError as error:
         for each in asked.values():
             each.missing(UNTRAINED, str(error))
     for name, each in asked.items():
-        each.findings = [_with_control(finding, drawn[name].get(_about(finding), [])) for finding in each.findings]
+        drawn: _Drawn = defaultdict(list)
+        for finding in (finding for numbers in found for finding in numbers.get(name, ())):
+            drawn[_about(finding)].append(finding.estimate.value)
+        each.findings = [_with_control(finding, drawn.get(_about(finding), [])) for finding in each.findings]
     return failures
 
 
-def _draw(outcome: Outcome, layers: Layers, drawn: _Drawn) -> None:
-    for each in outcome.of_others(layers) if outcome.of_others else ():
-        drawn[_about(each)].append(each.estimate.value)
+def _side_by_side(work: Callable[[Layers], _Numbers], networks: Iterable[Layers]) -> Iterator[_Numbers]:
+    """What work gives of each network, in their order; as many are looked at as there are threads, the next is driven.
+
+    Most of the work is NumPy's, which lets other threads run; no more networks than that are in memory.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[Future[_Numbers]] = deque()
+        for layers in networks:
+            waiting.append(pool.submit(work, layers))
+            if len(waiting) == _THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _numbers(source: Source, asked: Mapping[str, Outcome], failures: dict[str, Exception], layers: Layers) -> _Numbers:
+    """What each stage finds in one network, but for those that failed on it or on another."""
+    of = {layer: layers[layer] for layer in source.layers if layer in layers}
+    found: _Numbers = {}
+    for name, outcome in asked.items():
+        if name in failures or outcome.of_others is None:
+            continue
+        try:
+            found[name] = outcome.of_others(of)
+        except Exception as error:  # whatever it is, the other stages must not be lost
+            failures[name] = error
+    return found
 
 
 def _about(finding: Finding) -> tuple[str, str, str, str]:

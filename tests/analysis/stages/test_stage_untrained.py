@@ -1,5 +1,6 @@
 """Numbers stand beside those of networks that never learnt."""
 
+import time
 from dataclasses import replace
 from importlib import import_module
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from made import Made, Turned, noises, run_stage
 
-from analysis.report.stages import STAGES
+from analysis.report.stages import STAGES, untrained
 from analysis.report.stages.sampling import population_steps
 from analysis.report.stages.tuning import MEASURE
 from analysis.report.stages.tuning_maps import MEASURE as MAP
@@ -159,6 +160,26 @@ def test_each_network_is_driven_once_and_a_stage_that_fails_on_one_fails_alone(w
     for name, outcome in outcomes.items():
         draws = [len(each.estimate.nulls.get(UNTRAINED, ())) for each in outcome.findings if each.layer == "policy.0"]
         assert (NETWORKS in draws) == (name != "axes")
+
+
+def test_networks_are_looked_at_side_by_side_and_told_in_their_order(monkeypatch):
+    made, done = [], []
+
+    def networks():
+        for seed in range(7):
+            made.append(seed)
+            yield {"policy.0": np.full((1, 1), seed)}
+
+    def work(layers):
+        seed = int(layers["policy.0"][0, 0])
+        time.sleep(0.02 * (seed % 3))  # later ones may end before earlier ones
+        done.append(seed)
+        return {"stage": [seed]}
+
+    for i, found in enumerate(untrained._side_by_side(work, networks())):
+        assert found == {"stage": [i]}
+        assert len(made) <= i + untrained._THREADS  # no more of them in memory
+    assert sorted(done) == list(range(7))
 
 
 def test_nothing_builds_on_what_waits_for_untrained_networks():
