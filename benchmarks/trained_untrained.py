@@ -1,6 +1,6 @@
 """Which effects only the trained network has: a table of a policy beside untrained networks of its architecture.
 
-    python benchmarks/trained_untrained.py [--episodes 8] [--output benchmarks/results/trained_untrained.json]
+    python benchmarks/trained_untrained.py [--episodes 12] [--output benchmarks/results/trained_untrained.json]
 
 Three things stand beside each other, layer by layer:
 
@@ -69,7 +69,7 @@ _FOOT = PAWS.index("foot L")
 class Flags:
     policy: str = "run"
     tasks: tuple[str, ...] = ("run",)
-    episodes: int = 8  # of each of them
+    episodes: int = 12  # of each of them; half of them are dealt where units are chosen in the other half
     steps: int = 250  # control steps an episode
     networks: int = 12  # untrained ones that are driven
     actors: int = 5  # untrained ones that act
@@ -269,6 +269,7 @@ def compared(
                 "layer": key[1],
                 "value": estimate.value,
                 "interval": estimate.interval,
+                "reason": estimate.reason,
                 "nulls": {name: [float(np.nanmedian(null)), estimate.p(name)] for name, null in estimate.nulls.items()},
                 "own_q": float(own[i]),
                 "untrained": samples[i].tolist(),
@@ -315,14 +316,19 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
         def told(*values: float, digits: int = digits) -> str:
             return " to ".join(f"{value:.{digits}f}" for value in values)
 
-        nulls = "; ".join(f"{told(median)}, {p:.3f}" for median, p in row["nulls"].values())
+        own, against = f"not estimable: {row['reason']}", "-"
+        if not row["reason"]:
+            own = f"{told(row['value'])}, {told(*row['interval'])}"
+            nulls = "; ".join(f"{told(median)}, {p:.3f}" for median, p in row["nulls"].values())
+            against = f"{nulls}; {row['own_q']:.3f}"
         sample = np.array(row["untrained"])[np.isfinite(row["untrained"])]
         others = f"{told(sample.mean())}, {told(sample.min(), sample.max())}" if len(sample) else "not estimable"
-        acting = f"{told(row['acting'])}{'' if row['acting_beats_null'] else ' (as its null)'}"
+        q = "-" if row["reason"] else f"{row['q']:.3f}"
+        acting = "not estimable"
+        if np.isfinite(row["acting"]):
+            acting = f"{told(row['acting'])}{'' if row['acting_beats_null'] else ' (as its null)'}"
         lines.append(
-            f"| {row['measure']} | {row['layer']} | {told(row['value'])}, {told(*row['interval'])} "
-            f"| {nulls}; {row['own_q']:.3f} | {others} "
-            f"| {row['q']:.3f} | {acting if np.isfinite(row['acting']) else 'not estimable'} | {row['verdict']} |"
+            f"| {row['measure']} | {row['layer']} | {own} | {against} | {others} | {q} | {acting} | {row['verdict']} |"
         )
     return "\n".join(lines)
 

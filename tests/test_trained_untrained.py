@@ -46,6 +46,7 @@ def test_a_row_is_the_trained_networks_alone_if_it_beats_its_null_and_lies_outsi
     assert rows["more"]["q"] < 0.05 < rows["alike"]["q"] and np.isnan(rows["more"]["acting"])
     lines = script.as_table(list(rows.values())).splitlines()
     assert len(lines) == 2 + len(rows) and {line.count("|") for line in lines} == {9}
+    assert any("not estimable: constant | - |" in line for line in lines) and "nan" not in "".join(lines)
 
 
 def test_a_row_that_beats_its_null_by_chance_alone_is_no_effect_among_many(script):
