@@ -7,7 +7,9 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ Progress = Callable[[float, str], None]
 
 CACHE = ".cache"
 _BEHAVIOUR, _CLIPS = "behaviour", "clips"
+_AT_ONCE = 2  # stages, in threads
 _OF_NETWORKS = 0.3  # of the time of a session's stages, about: what untrained networks beside them take
 _IN_TABLE = "Untrained networks stand beside the numbers of layers in the table."
 
@@ -116,9 +119,11 @@ def _analyze(
             def told(share: float, what: str, i: int = i, name: str = source.name) -> None:
                 progress(0.9 * (i + share) / len(sources), f"{name}: {what}")
 
-            for j, stage in enumerate(chosen):
-                told(of_stages * j / len(chosen), stage.name)
-                times.append(_run(source, mine, together.kept, stage, cache, seed, waiting))
+            def ended(count: int, now: str, told: Progress = told, of_stages: float = of_stages) -> None:
+                told(of_stages * count / len(chosen), now)
+
+            run = partial(_run, source, mine, together.kept, cache=cache, seed=seed, waiting=waiting)
+            times += _run_all(chosen, run, ended)
             if waiting:
                 times.append(_stand_beside(source, mine, waiting, seed, told))
             mine.kept = {stage.name: mine.kept[stage.name] for stage in chosen if stage.name in mine.kept}
@@ -190,11 +195,33 @@ class _Waiting:
     """Of the times."""
 
 
+def _run_all(
+    chosen: Sequence[Stage], run: Callable[[Stage], dict[str, Any]], progress: Callable[[int, str], None]
+) -> list[dict[str, Any]]:
+    """Run the stages of a session, some at a time, each once those that it needs have ended; their times, in order.
+
+    In threads: most of the work is NumPy's, which lets others run, and what waits for untrained networks stays here.
+    """
+    names, ended = {stage.name for stage in chosen}, dict[str, dict[str, Any]]()
+    pending, running = list(chosen), dict[Future[dict[str, Any]], str]()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        while pending or running:
+            ready = [stage for stage in pending if names & set(stage.needs) <= ended.keys()]
+            for stage in ready[: _AT_ONCE - len(running)]:
+                pending.remove(stage)
+                running[pool.submit(run, stage)] = stage.name
+            progress(len(ended), ", ".join(running.values()))
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                ended[running.pop(done)] = done.result()
+    return [ended[stage.name] for stage in chosen]
+
+
 def _run(
     source: Source,
     mine: Found,
     together: Mapping[str, Kept],
     stage: Stage,
+    *,
     cache: Path,
     seed: int,
     waiting: dict[str, _Waiting],

@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from analysis.report.findings import Arrays, Finding, Outcome, UnitFinding, pack
 _FACTS, _ARRAYS = "outcome.json", "outcome.npz"
 _PACKED = ("finding.", "unit.")
 FORMATS = ("png", "svg")
+_DRAWING = Lock()  # Matplotlib draws in one thread at a time
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ def keep(outcome: Outcome, folder: Path, seconds: float, facts: dict[str, Any]) 
         captions = {name: picture.caption for name, picture in outcome.pictures.items()}
         told = {**facts, "seconds": seconds, "captions": captions, "findings": findings, "units": units}
         (part / _FACTS).write_text(json.dumps(told))
-        for name, picture in outcome.pictures.items():
-            for kind in FORMATS:
-                picture.figure.savefig(
-                    part / f"{name}.{kind}", dpi=150, metadata={"Date": None} if kind == "svg" else {}
-                )
+        with _DRAWING:
+            for name, picture in outcome.pictures.items():
+                for kind in FORMATS:
+                    picture.figure.savefig(
+                        part / f"{name}.{kind}", dpi=150, metadata={"Date": None} if kind == "svg" else {}
+                    )
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     finally:
