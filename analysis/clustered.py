@@ -194,6 +194,14 @@ class _Clustered:
         with np.errstate(invalid="ignore", divide="ignore"):
             return (weights @ self.sums).reshape(self.clusters, -1) / (weights @ self.counts)[:, None]
 
+    def drawn_means(self, weights: Array) -> Iterator[Array]:
+        """The same of many weights (draws, episodes), one after the other."""
+        some = max(_NUMBERS // (4 * self.sums.shape[1]), 1)
+        for at in range(0, len(weights), some):
+            part = weights[at : at + some]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                yield from (part @ self.sums).reshape(len(part), self.clusters, -1) / (part @ self.counts)[:, :, None]
+
     def dealt_means(self, dealing: Dealing, orders: NDArray[np.int64]) -> Iterator[Array]:
         """The same with the clusters of other episodes, an order after the other."""
         single, whole = self.values.astype(np.float32), np.zeros(self.episodes, dtype=np.int64)
@@ -223,7 +231,8 @@ def _clustered_cka(
     dealt = vectors.dealt_means(dealing, dealing.orders(draws, rng))
     null = np.reshape([_means_ckas(still, moved) for moved in dealt], (-1, 2))
     weights = bootstrap_weights(vectors.episodes, draws if vectors.episodes > 1 else 0, rng)
-    drawn = np.reshape([_means_ckas(behaviour.means(weight), vectors.means(weight)) for weight in weights], (-1, 2))
+    pairs = zip(behaviour.drawn_means(weights), vectors.drawn_means(weights), strict=True)
+    drawn = np.reshape([_means_ckas(*pair) for pair in pairs], (-1, 2))
     return [
         Estimate(value, {CONTROL: null[:, i]}, about(value, drawn[:, i], most=1.0)) for i, value in enumerate(values)
     ]

@@ -123,7 +123,8 @@ def bop_dmd(path: ArrayLike, timestep: float, rank: int, bags: int = 20, seed: i
     hertz = np.abs(model.eigs.imag) / (2 * np.pi)
     interval = np.stack([hertz - spread / (2 * np.pi), hertz + spread / (2 * np.pi)])
     interval = np.full_like(interval, np.nan) if bags == 0 else interval
-    return _modes(model.eigs, interval, values, _forecast(model, time))
+    found = _modes(model.eigs, interval, values, _forecast(model, time))
+    return found if found.reconstruction > 0 else _no_modes(rank, "the modes rebuild no more than the path's mean does")
 
 
 def linear_dynamics(
@@ -154,16 +155,17 @@ def linear_dynamics(
     scale = float(values.std())
     group = np.unique(groups[inside], return_inverse=True)[1]
     alpha, rng = penalty * len(now) * scale**2, np.random.default_rng(seed)
-    errors, totals = _held_out(now, change, group, alpha, folds)
+    maps = _Maps.of(now, group, alpha, folds)
+    errors, totals = maps.errors(change)
     null = []
     for _ in range(draws):
-        moved = _held_out(now, shift_within_episodes(change, group, rng), group, alpha, folds)
+        moved = maps.errors(shift_within_episodes(change, group, rng))
         null.append(1 - moved[0].sum() / moved[1].sum())
     weights = bootstrap_weights(len(errors), 500, rng)
     low, high = percentile_interval(1 - (weights @ errors) / (weights @ totals))
     model = Ridge(alpha=alpha).fit(now, change)
     value = float(1 - errors.sum() / totals.sum())
-    alone = sum(_held_out(now[:, [i]], change[:, [i]], group, alpha, folds)[0] for i in range(count))
+    alone = sum(_Maps.of(now[:, [i]], group, alpha, folds).errors(change[:, [i]])[0] for i in range(count))
     nulls = {
         "shifts within episodes": np.array(null),
         "each component alone": value - (weights @ (np.asarray(alone) - errors)) / (weights @ totals),
@@ -217,11 +219,35 @@ def _reason(values: Array, rank: int, delays: int) -> str:
     return "" if found >= rank else f"rank {found}; needs {rank}, so use fewer modes or more delays"
 
 
-def _held_out(now: Array, change: Array, group: Labels, alpha: float, folds: int) -> tuple[Array, Array]:
-    """Squared errors and totals of each episode."""
-    errors, totals = np.zeros((2, len(now)))
-    for train, test in episode_folds(group, folds):
-        predicted = Ridge(alpha=alpha).fit(now[train], change[train]).predict(now[test]).reshape(len(test), -1)
-        errors[test] = np.square(change[test] - predicted).sum(axis=1)
-        totals[test] = np.square(change[test] - change[train].mean(axis=0)).sum(axis=1)
-    return episode_sums(errors, group), episode_sums(totals, group)
+@dataclass(frozen=True)
+class _Maps:
+    """Ridge maps of held-out episodes, from states that are decomposed once for however many changes of them.
+
+    Attributes:
+        group: (steps,) episodes, 0, 1, ...
+        folds: of each, the steps to learn from, those held out, what the map is of the changes to learn from (states,
+            training steps), and the held-out states about the mean of the others.
+    """
+
+    group: Labels
+    folds: tuple[tuple[Labels, Labels, Array, Array], ...]
+
+    @classmethod
+    def of(cls, states: Array, group: Labels, alpha: float, folds: int) -> _Maps:
+        found = []
+        for train, test in episode_folds(group, folds):
+            mean = states[train].mean(axis=0)
+            taught = states[train] - mean
+            penalised = taught.T @ taught + alpha * np.eye(states.shape[1])
+            found.append((train, test, np.linalg.solve(penalised, taught.T), states[test] - mean))
+        return cls(group, tuple(found))
+
+    def errors(self, change: Array) -> tuple[Array, Array]:
+        """Squared errors and totals of each episode, of changes (steps, columns)."""
+        errors, totals = np.zeros((2, len(change)))
+        for train, test, learnt, held in self.folds:
+            mean = change[train].mean(axis=0)
+            about = change[test] - mean
+            errors[test] = np.square(about - held @ (learnt @ (change[train] - mean))).sum(axis=1)
+            totals[test] = np.square(about).sum(axis=1)
+        return episode_sums(errors, self.group), episode_sums(totals, self.group)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import skdim
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 
 from analysis.dealing import Dealing
@@ -104,12 +104,13 @@ def dimensions(
     components[:, finite] = model.components_
     dealing, nearest = Dealing.of(groups), _Nearest.of(units, samples, rng)
     null, near = np.empty(draws), []
+    single = (units - units.mean(axis=0)).astype(np.float32)  # precise enough for what chance gives
     for draw in range(draws):
-        apart = dealing.apart(units, rng)
+        apart = dealing.apart(single, rng)
         null[draw] = _participation(apart)
         if draw < (draws if intrinsic_draws is None else intrinsic_draws) and not nearest.reason:
-            near.append(_two_nn(apart[nearest.rows]))
-    drawn = (units[resampled_rows(groups, rng)] for _ in range(draws if groups.max() > 0 else 0))
+            near.append(_two_nn(apart[nearest.rows].astype(np.float64)))
+    drawn = (single[resampled_rows(groups, rng)] for _ in range(draws if groups.max() > 0 else 0))
     resampled = np.array([_participation(part) for part in drawn] or [np.nan])
     low, high = percentile_interval(resampled)
     value, control = participation_ratio(model.explained_variance_), _CONTROL
@@ -209,11 +210,12 @@ def plot_shared_variance(result: SharedVariance, ax: Axes | None = None) -> Axes
     return ax
 
 
-def _participation(units: Array) -> float:
+def _participation(units: NDArray) -> float:
     """The participation ratio, of the covariance's trace and squares, which are those of its eigenvalues."""
-    covariance = np.atleast_2d(np.cov(units.T))
-    squares = np.square(covariance).sum()
-    return float(np.trace(covariance) ** 2 / squares) if squares > 0 else float("nan")
+    centred = units - units.mean(axis=0)
+    products = centred.T @ centred
+    squares = float(np.square(products, dtype=np.float64).sum())
+    return float(np.trace(products, dtype=np.float64) ** 2 / squares) if squares > 0 else float("nan")
 
 
 def _about_tasks(units: Array, tasks: ArrayLike | None) -> Array:

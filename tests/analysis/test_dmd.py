@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 from scipy import linalg
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold
 
+from analysis import dmd as module
 from analysis.dmd import bop_dmd, hankel_dmd, linear_dynamics, plot_linear_dynamics, plot_modes
 from rodent.errors import UsageError
 
@@ -74,3 +77,24 @@ def test_too_low_a_rank_or_one_episode_has_a_reason():
     assert "nothing to hold out" in linear_dynamics(path, np.zeros(200)).predicted.reason
     with pytest.raises(UsageError, match="at least 1"):
         hankel_dmd(path, DT, rank=0, delays=1)
+
+
+def test_linear_dynamics_are_ridge_regressions_of_held_out_episodes():
+    rng = np.random.default_rng(3)
+    states, episodes = rng.normal(size=(300, 3)).cumsum(axis=0), np.arange(300) // 60
+    found = linear_dynamics(states, episodes, penalty=0.1, folds=5, draws=2)
+    inside = np.flatnonzero(episodes[1:] == episodes[:-1])
+    now, change, group = states[inside], states[inside + 1] - states[inside], episodes[inside]
+    missed, whole = 0.0, 0.0
+    for train, test in GroupKFold(5).split(now, groups=group):
+        model = Ridge(alpha=0.1 * len(now) * states.std() ** 2).fit(now[train], change[train])
+        missed += np.square(change[test] - model.predict(now[test])).sum()
+        whole += np.square(change[test] - change[train].mean(axis=0)).sum()
+    assert found.predicted.value == pytest.approx(1 - missed / whole, rel=1e-9)
+
+
+def test_modes_that_rebuild_nothing_of_the_path_are_no_modes(monkeypatch):
+    path = np.random.default_rng(0).normal(size=(120, 4))
+    monkeypatch.setattr(module, "_forecast", lambda model, time: 1e6 * np.ones((len(time), 4)))
+    found = bop_dmd(path, 0.02, 4, bags=0)
+    assert found.reason == "the modes rebuild no more than the path's mean does" and np.isnan(found.frequencies).all()
