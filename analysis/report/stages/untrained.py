@@ -22,7 +22,7 @@ from rodent.errors import UsageError
 GAIN = "gain over an untrained network"
 BESIDE = "beside untrained networks"
 """In the name of a measure: of steps that untrained networks were driven through, as a number to hold against them."""
-NETWORKS = 20
+NETWORKS = 12
 _THREADS = 2  # that look at one network each
 _Numbers = dict[str, Sequence[Finding]]
 """A stage to what it finds in one network."""
