@@ -130,8 +130,14 @@ def test_units_in_place_of_those_chosen_are_as_variable():
 def test_a_rotation_keeps_the_geometry():
     activity = np.random.default_rng(0).normal(size=(50, 5))
     turned = rotate_units(activity, np.random.default_rng(1))
-    np.testing.assert_allclose(np.linalg.eigvalsh(np.cov(turned.T)), np.linalg.eigvalsh(np.cov(activity.T)))
+    np.testing.assert_allclose(np.linalg.eigvalsh(np.cov(turned.T)), np.linalg.eigvalsh(np.cov(activity.T)), rtol=1e-5)
     np.testing.assert_allclose(turned.mean(axis=0), activity.mean(axis=0), atol=1e-12)
+
+
+def test_random_directions_point_to_each_side_alike_often():
+    rng, first = np.random.default_rng(0), np.eye(3)
+    drawn = np.array([rotate_units(first, rng) - first.mean(axis=0) for _ in range(2000)])
+    np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.05)
 
 
 def test_matched_units_are_as_variable_and_not_the_chosen_ones():
