@@ -72,7 +72,7 @@ class Of:
 
 
 def beats(estimate):
-    """Whether it lies outside of the networks; where they do not differ, as where all explain nothing, there is no p."""
+    """Whether it lies outside of the networks; where they do not differ there is no p."""
     networks = estimate.nulls[UNTRAINED]
     p = single_case(estimate.value, networks)
     return estimate.value > networks.max() if np.isnan(p) else p <= LEVEL
