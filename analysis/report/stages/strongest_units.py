@@ -104,6 +104,9 @@ def _matched(strengths: Mapping[str, Estimate], asked: Strongest, activity: NDAr
     """The same estimates beside units of like variability, which are others for each variable."""
     found, rows = {}, np.arange(len(activity))
     for i, ((name, estimate), chosen) in enumerate(zip(strengths.items(), asked.chosen(activity, rows), strict=True)):
+        if not estimate.estimable or not np.isfinite(estimate.value):
+            found[name] = not_estimable(estimate.reason or "the variable or the units stand still where they are asked")
+            continue
         others, of = other_units(chosen)(activity, _DRAWS, np.random.default_rng(seed)), asked.only(i)
         null = np.array([of(each, rows)[0] for each in others])
         found[name] = replace(estimate, nulls={**estimate.nulls, MATCHED: null})

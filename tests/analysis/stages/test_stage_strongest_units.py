@@ -9,6 +9,7 @@ from made import Few, Made, noise, noises, run_stage
 
 from analysis.dealing import CONTROL
 from analysis.inference import single_case
+from analysis.report.stages.chosen import every_other_episode
 from analysis.report.stages.strongest_units import FRESH, INPUTS, MATCHED, ROTATED
 from analysis.report.stages.strongest_units import MEASURE as STRONGEST
 from analysis.report.stages.tuning import MEASURE
@@ -50,6 +51,9 @@ def test_units_that_cannot_be_chosen_and_asked_apart_say_why(without_body):
     made = Few()
     made.activity = made.activity[:, :5]
     assert strongest(made)["height (m)"].reason == "5 units that vary; needs 6, to match those chosen"
+    made = Few()
+    made.activity = np.where(every_other_episode(made)[:, None], made.activity, 1.0)
+    assert strongest(made)["height (m)"].reason == "the variable or the units stand still where they are asked"
 
 
 class Walking(Made):
