@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 
 from analysis.report.findings import Arrays, Outcome
 from analysis.report.source import Source
@@ -25,6 +26,7 @@ _LIBRARIES = (
 _OWN = ("analysis", "policies", "rodent")  # from the latter follow untrained networks, poses and what is drawn of them
 
 _UNTRAINED = "analysis.report.stages.untrained"
+_PARSING = Lock()  # Python 3.11 fails where two threads parse at once
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def _source(name: str) -> Path | None:
 
 def _own_imports(text: str) -> list[str]:
     names = []
-    for node in ast.walk(ast.parse(text)):
+    with _PARSING:
+        tree = ast.parse(text)
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in _OWN:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return names
