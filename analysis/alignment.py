@@ -172,15 +172,16 @@ def plot_alignment(result: Correspondence | SharedSpace, ax: Axes | None = None)
 
 
 def _reason(part: Array, components: int) -> str:
+    return _subspace_or_reason(part, components)[1]
+
+
+def _subspace_or_reason(part: Array, components: int) -> tuple[Array, str]:
+    """The leading principal axes, and why there are not so many; empty where there are."""
     if reason := first_reason(part, components + 2):
-        return reason
-    return _rank_reason(_leading(part, components)[0], components)
-
-
-def _rank_reason(variances: Array, components: int) -> str:
-    """Why so many components cannot be taken, from the leading variances, descending."""
+        return np.empty((part.shape[1], 0)), reason
+    variances, axes = _leading(part, components)
     rank = int((variances > _TINY * variances[0]).sum())
-    return "" if rank >= components else f"rank {rank}; needs {components} for as many components"
+    return axes, "" if rank >= components else f"rank {rank}; needs {components} for as many components"
 
 
 def _leading(part: Array, components: int) -> tuple[Array, Array]:
@@ -229,15 +230,8 @@ def _split_half(
 
 def _both_halves(part: Array, half: NDArray[np.bool_], components: int) -> tuple[Array, Array] | None:
     """The subspaces of the steps of either half; None where one has too few directions."""
-    axes = []
-    for side in (part[half], part[~half]):
-        if first_reason(side, components + 2):
-            return None
-        variances, of = _leading(side, components)
-        if _rank_reason(variances, components):
-            return None
-        axes.append(of)
-    return axes[0], axes[1]
+    (one, without), (other, lacking) = (_subspace_or_reason(part[side], components) for side in (half, ~half))
+    return None if without or lacking else (one, other)
 
 
 def _cosines(first: Array, second: Array) -> float:

@@ -191,8 +191,7 @@ class _Clustered:
     def means(self, weights: Array | None = None) -> Array:
         """(clusters, columns) over episodes that count as often as `weights` (episodes,) says; NaN without steps."""
         weights = np.ones(self.episodes) if weights is None else weights
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return (weights @ self.sums).reshape(self.clusters, -1) / (weights @ self.counts)[:, None]
+        return next(self.drawn_means(weights[None]))
 
     def drawn_means(self, weights: Array) -> Iterator[Array]:
         """The same of many weights (draws, episodes), one after the other."""

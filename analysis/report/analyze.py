@@ -42,6 +42,8 @@ _OF_NETWORKS = 0.3  # of the time of a session's stages, about: what untrained n
 _IN_TABLE = "Untrained networks stand beside the numbers of layers in the table."
 
 
+# Most products are too small for two threads, which would wait for each other.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def analyze(
     sessions: Sequence[Path],
     output: Path,
@@ -74,20 +76,6 @@ def analyze(
         UsageError: a session cannot be read, the folder cannot be written, a stage is unknown; clips are wanted
             where no OpenGL works; or there is no earlier map, or it is of another body.
     """
-    with threadpool_limits(1, "blas"):  # most products are too small for two threads, which would wait for each other
-        return _analyze(sessions, output, stages, seed, film, clips, map_into, progress)
-
-
-def _analyze(
-    sessions: Sequence[Path],
-    output: Path,
-    stages: Sequence[str],
-    seed: int,
-    film: bool,
-    clips: bool,
-    map_into: Path | None,
-    progress: Progress,
-) -> dict[str, Any]:
     start, chosen = time.perf_counter(), _chosen([*stages, _BEHAVIOUR] if stages and clips else stages)
     if clips and not probe().is_opengl:
         raise UsageError(

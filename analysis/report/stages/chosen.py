@@ -12,7 +12,7 @@ from scipy import sparse
 from analysis.inputs import Array, Labels, renumbered
 from analysis.report.source import Source
 from analysis.report.stages.tuning import BINS
-from analysis.tuning import bin_index, explained_by_halves, tuning_curves
+from analysis.tuning import bin_index, explained_by_halves
 
 UNITS = 3
 _SMALL = 1e-12
@@ -29,9 +29,7 @@ def every_other_episode(source: Source) -> NDArray[np.bool_]:
 
 def most_modulated(activity: NDArray, values: Array, count: int) -> Labels:
     """The units (steps, units) whose curves over values (steps,) vary most, in units of their own spread."""
-    curves = tuning_curves(activity, values, BINS).curves
-    strength = np.nan_to_num(np.nanstd(curves, axis=1) / (activity.std(axis=0) + _SMALL))
-    return np.argsort(-strength, kind="stable")[:count].astype(np.int64)
+    return _strongest(activity, _bins(values)[:, None], count)[0]
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,7 @@ class Strongest:
     @classmethod
     def of(cls, values: Sequence[Array], choosing: NDArray[np.bool_], episodes: Labels) -> Strongest:
         """Of variables (steps,), each known at some step, in bins of like width from the least to the greatest."""
-        edges = [np.histogram_bin_edges(each[np.isfinite(each)], BINS) for each in values]
-        bins = [bin_index(each[:, None], (edge,)) for each, edge in zip(values, edges, strict=True)]
-        return cls(np.stack(bins, axis=1), choosing, episodes)
+        return cls(np.stack([_bins(each) for each in values], axis=1), choosing, episodes)
 
     def only(self, variable: int) -> Strongest:
         """The same of one of the variables, by its place."""
@@ -67,13 +63,7 @@ class Strongest:
             rows: the steps that its rows are.
         """
         first = self.choosing[rows]
-        units, bins = activity[first], self.bins[rows[first]]
-        sums, occupancy = _sums(units - units.mean(axis=0), bins)
-        visited = np.maximum((occupancy > 0).sum(axis=1), 1)[:, None]  # empty bins have sums of 0
-        curves = sums / np.maximum(occupancy, 1)[:, :, None]
-        spread = np.square(curves).sum(axis=1) / visited - np.square(curves.sum(axis=1) / visited)
-        strength = np.sqrt(np.maximum(spread, 0)) / (units.std(axis=0) + _SMALL)
-        return np.argsort(-strength, axis=1, kind="stable")[:, :UNITS].astype(np.int64)
+        return _strongest(activity[first], self.bins[rows[first]], UNITS)
 
     def __call__(self, activity: Array, rows: NDArray[np.int64]) -> Array:
         """(variables,) mean strength in the steps that are not for choosing of the units chosen in those that are.
@@ -101,6 +91,21 @@ class Strongest:
         with np.errstate(invalid="ignore", divide="ignore"):
             found = explained_by_halves(sums, occupancy, squares)
         return np.where(occupancy.sum(axis=2).min(axis=1)[:, None] > 0, found, np.nan)
+
+
+def _bins(values: Array) -> Labels:
+    """(steps,) bins of like width from the least to the greatest value; -1 where it is unknown."""
+    return bin_index(values[:, None], (np.histogram_bin_edges(values[np.isfinite(values)], BINS),))
+
+
+def _strongest(units: NDArray, bins: Labels, count: int) -> Labels:
+    """(variables, count) the units (steps, units) whose curves over bins (steps, variables) vary most."""
+    sums, occupancy = _sums(units - units.mean(axis=0), bins)
+    visited = np.maximum((occupancy > 0).sum(axis=1), 1)[:, None]  # empty bins have sums of 0
+    curves = sums / np.maximum(occupancy, 1)[:, :, None]
+    spread = np.square(curves).sum(axis=1) / visited - np.square(curves.sum(axis=1) / visited)
+    strength = np.sqrt(np.maximum(spread, 0)) / (units.std(axis=0) + _SMALL)
+    return np.argsort(-strength, axis=1, kind="stable")[:, :count].astype(np.int64)
 
 
 def _sums(units: Array, bins: Labels) -> tuple[Array, Labels]:
