@@ -23,7 +23,14 @@ CAMERA = "side"
 SIZE = (480, 360)  # pixels, width and height
 
 
-def film_episode(task: Task, seed: int, episode: int, states: Mapping[str, NDArray[Any]], path: Path) -> None:
+def film_episode(
+    task: Task,
+    seed: int,
+    episode: int,
+    states: Mapping[str, NDArray[Any]],
+    path: Path,
+    antialias: bool = True,
+) -> None:
     """Film a recorded episode: frame k shows its k-th state.
 
     Args:
@@ -32,6 +39,8 @@ def film_episode(task: Task, seed: int, episode: int, states: Mapping[str, NDArr
         episode: which episode of the seed.
         states: `qpos` (states, nq), and (states, numbers) of each `memory.` series of the task.
         path: .mp4, .webm or .gif.
+        antialias: whether edges are smoothed, which takes twice as long; never by the ray tracer, for which it would
+            be several times.
     """
     scene = task.scene(episode_rng(task, seed, episode))
     memory = remembered(task, states)
@@ -47,7 +56,7 @@ def film_episode(task: Task, seed: int, episode: int, states: Mapping[str, NDArr
         fps=1 / CONTROL_TIMESTEP,
         width=SIZE[0],
         height=SIZE[1],
-        antialias=probe().is_opengl,  # the ray tracer would need several times as long
+        antialias=antialias and probe().is_opengl,
         dress=dress,
     )
 

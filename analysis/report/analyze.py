@@ -97,9 +97,7 @@ def analyze(
         if mapped:
             behaviour_map.check_bodies(sources, earlier)
         _make(output)
-        if mapped:
-            progress(0.0, "map of behaviour")
-            times.append(_run_map(sources, together, earlier, cache, seed))
+        first = [_Job(behaviour_map.NAME, lambda: _run_map(sources, together, earlier, cache, seed))] if mapped else []
         for i, (source, mine) in enumerate(zip(sources, found, strict=True)):
             waiting: dict[str, _Waiting] = {}
             of_stages = 1 - _OF_NETWORKS * any(stage.beside_untrained for stage in chosen)
@@ -107,11 +105,13 @@ def analyze(
             def told(share: float, what: str, i: int = i, name: str = source.name) -> None:
                 progress(0.9 * (i + share) / len(sources), f"{name}: {what}")
 
-            def ended(count: int, now: str, told: Progress = told, of_stages: float = of_stages) -> None:
-                told(of_stages * count / len(chosen), now)
+            def ended(share: float, now: str, told: Progress = told, of_stages: float = of_stages) -> None:
+                told(of_stages * share, now)
 
             run = partial(_run, source, mine, together.kept, cache=cache, seed=seed, waiting=waiting)
-            times += _run_all(chosen, run, ended)
+            jobs = [_Job(stage.name, partial(run, stage), stage.needs, stage.heavy) for stage in chosen]
+            times += _run_all([*first, *jobs], ended)
+            first = []  # the map is of all sessions
             if waiting:
                 times.append(_stand_beside(source, mine, waiting, seed, told))
             mine.kept = {stage.name: mine.kept[stage.name] for stage in chosen if stage.name in mine.kept}
@@ -183,25 +183,34 @@ class _Waiting:
     """Of the times."""
 
 
-def _run_all(
-    chosen: Sequence[Stage], run: Callable[[Stage], dict[str, Any]], progress: Callable[[int, str], None]
-) -> list[dict[str, Any]]:
-    """Run the stages of a session, some at a time, each once those that it needs have ended; their times, in order.
+@dataclass(frozen=True)
+class _Job:
+    """What `_run_all` runs."""
+
+    name: str
+    run: Callable[[], dict[str, Any]]
+    needs: tuple[str, ...] = ()
+    """Jobs that end before it begins; names that are not among the jobs are taken to have ended."""
+    heavy: bool = True
+
+
+def _run_all(jobs: Sequence[_Job], progress: Progress) -> list[dict[str, Any]]:
+    """Run jobs, some at a time, the heavy ones as early as what they need allows; what they return, in order.
 
     In threads: most of the work is NumPy's, which lets others run, and what waits for untrained networks stays here.
     """
-    names, ended = {stage.name for stage in chosen}, dict[str, dict[str, Any]]()
-    pending, running = list(chosen), dict[Future[dict[str, Any]], str]()
+    names, ended = {job.name for job in jobs}, dict[str, dict[str, Any]]()
+    pending, running = sorted(jobs, key=lambda job: not job.heavy), dict[Future[dict[str, Any]], str]()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while pending or running:
-            ready = [stage for stage in pending if names & set(stage.needs) <= ended.keys()]
-            for stage in ready[: _AT_ONCE - len(running)]:
-                pending.remove(stage)
-                running[pool.submit(run, stage)] = stage.name
-            progress(len(ended), ", ".join(running.values()))
+            ready = [job for job in pending if names & set(job.needs) <= ended.keys()]
+            for job in ready[: _AT_ONCE - len(running)]:
+                pending.remove(job)
+                running[pool.submit(job.run)] = job.name
+            progress(len(ended) / len(jobs), ", ".join(running.values()))
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 ended[running.pop(done)] = done.result()
-    return [ended[stage.name] for stage in chosen]
+    return [ended[job.name] for job in jobs]
 
 
 def _run(

@@ -87,7 +87,7 @@ def drawn(source: Source, trial: int, cache: Path) -> Path:
     if not target.is_file():
         facts = source.session.trials.iloc[trial]
         task, states = recorded_task(source.session, facts["task"]), recorded_states(source.session, trial)
-        film_episode(task, int(facts["seed"]), int(facts["episode"]), states, target)
+        film_episode(task, int(facts["seed"]), int(facts["episode"]), states, target, antialias=False)
     return target
 
 

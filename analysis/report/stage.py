@@ -42,6 +42,8 @@ class Stage:
     """Whether untrained networks stand beside its numbers (`Outcome.of_others`). No stage reads the arrays of such."""
     optional: bool = False
     """Whether it runs only where it is named."""
+    heavy: bool = False
+    """Whether it takes long: it begins before others, lest it end alone."""
 
     def key(self, source: Source, seed: int, needed: Mapping[str, str]) -> str:
         """SHA-256 of all that the outcome follows from: the file's content, the seed, the code, what it builds on.
