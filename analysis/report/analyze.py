@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from analysis.report.source import Source
 from analysis.report.stage import Stage, code_digest, libraries
 from analysis.report.stages import STAGES
 from analysis.report.stages.untrained import UNTRAINED, beside_untrained
+from analysis.report.threads import one_core_each
 from policies.storage import write_atomically
 from rodent.errors import UsageError
 from rodent.machine import peak_memory_gib
@@ -42,8 +43,7 @@ _OF_NETWORKS = 0.3  # of the time of a session's stages, about: what untrained n
 _IN_TABLE = "Untrained networks stand beside the numbers of layers in the table."
 
 
-# Most products are too small for two threads, which would wait for each other.
-@threadpool_limits.wrap(limits=1, user_api="blas")
+@threadpool_limits.wrap(limits=1)  # most products are too small for two threads, which would wait for each other
 def analyze(
     sessions: Sequence[Path],
     output: Path,
@@ -201,7 +201,7 @@ def _run_all(jobs: Sequence[_Job], progress: Progress) -> list[dict[str, Any]]:
     """
     names, ended = {job.name for job in jobs}, dict[str, dict[str, Any]]()
     pending, running = sorted(jobs, key=lambda job: not job.heavy), dict[Future[dict[str, Any]], str]()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with one_core_each(_AT_ONCE) as pool:
         while pending or running:
             ready = [job for job in pending if names & set(job.needs) <= ended.keys()]
             for job in ready[: _AT_ONCE - len(running)]:

@@ -116,7 +116,8 @@ def finding_rows(findings: Sequence[Finding], **names: str) -> list[dict[str, An
         for control, null in estimate.nulls.items() if estimate.estimable else ():
             middle, bottom, top = _quantiles(null)
             told = {"control": control, "null_median": middle, "null_low": bottom, "null_high": top}
-            rows.append({**row, **told, "p": _p(estimate, control), "q": math.nan, "beat": False, "reason": ""})
+            p, reason = _p(estimate, control)
+            rows.append({**row, **told, "p": p, "q": math.nan, "beat": False, "reason": reason})
         if not estimate.nulls or not estimate.estimable:
             rows.append({**row, **_no_control(), "reason": _told(estimate)})
     families = defaultdict(list)
@@ -128,8 +129,12 @@ def finding_rows(findings: Sequence[Finding], **names: str) -> list[dict[str, An
     return rows
 
 
-def _p(estimate: Estimate, control: str) -> float:
-    return single_case(estimate.value, estimate.nulls[control]) if control == UNTRAINED else estimate.p(control)
+def _p(estimate: Estimate, control: str) -> tuple[float, str]:
+    """p, and why there is none; empty where there is."""
+    if control != UNTRAINED:
+        return estimate.p(control), ""
+    p = single_case(estimate.value, estimate.nulls[control])
+    return p, "p not estimable: of fewer than three networks, or of such as do not differ" if math.isnan(p) else ""
 
 
 def unit_rows(units: Sequence[UnitFinding], **names: str) -> list[dict[str, Any]]:

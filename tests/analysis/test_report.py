@@ -66,6 +66,19 @@ def test_optional_stages_run_where_they_are_named_alone():
     assert len(STANDARD) == len(STAGES) - 1
 
 
+def test_heavy_jobs_begin_first_and_none_before_what_it_needs(monkeypatch):
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    begun, told = [], []
+
+    def job(name, *needs, heavy=False):
+        return module._Job(name, lambda: begun.append(name) or {"stage": name}, needs, heavy)
+
+    jobs = [job("light"), job("last", "heavy", heavy=True), job("heavy", "elsewhere", heavy=True)]
+    times = module._run_all(jobs, lambda share, now: told.append(share))
+    assert begun == ["heavy", "last", "light"]
+    assert [each["stage"] for each in times] == ["light", "last", "heavy"] and told[0] == 0 and max(told) < 1
+
+
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
@@ -89,8 +102,9 @@ def test_beside_untrained_networks_p_is_that_of_a_single_case():
     assert rows[0]["p"] < 1e-4 and rows[0]["beat"] and not rows[1]["beat"]
     p = stats.ttest_ind([6.0], networks, alternative="greater").pvalue
     assert rows[0]["p"] == pytest.approx(p)
-    (alone,) = finding_rows([Finding("m", Estimate(6.0, {UNTRAINED: networks[:2]}))])
-    assert np.isnan(alone["p"]) and not alone["beat"]
+    for few in (networks[:2], np.zeros(12)):
+        (alone,) = finding_rows([Finding("m", Estimate(6.0, {UNTRAINED: few}))])
+        assert np.isnan(alone["p"]) and not alone["beat"] and "fewer than three networks" in alone["reason"]
 
 
 def test_findings_come_back_as_they_were_kept():

@@ -335,7 +335,8 @@ def test_a_page_of_few_stages_still_plays(chromium, session, tmp_path):
 
 
 def test_a_table_says_what_of_it_is_not_shown(chromium, session, tmp_path, monkeypatch):
-    row = {"session": "s", "task": "", "layer": "", "variable": "", "reason": "not estimable: one class", "control": ""}
+    row = {"session": "s", "task": "", "layer": "", "variable": "", "value": None}
+    row |= {"reason": "not estimable: one class", "control": ""}
 
     def cut(results, most_bytes):
         results[0]["rows"] = [{**row, "measure": f"number {i}"} for i in range(5000)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from analysis.inputs import Array
 from analysis.report.findings import UNTRAINED, Finding, Layers, Outcome
 from analysis.report.source import Source
 from analysis.report.stages.sampling import population_steps
+from analysis.report.threads import one_core_each
 from analysis.untrained import untrained_activities, untrained_activity
 from rodent.errors import UsageError
 
@@ -91,7 +92,7 @@ def _side_by_side(work: Callable[[Layers], _Numbers], networks: Iterable[Layers]
 
     Most of the work is NumPy's, which lets other threads run; no more networks than that are in memory.
     """
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with one_core_each(_THREADS) as pool:
         waiting: deque[Future[_Numbers]] = deque()
         for layers in networks:
             waiting.append(pool.submit(work, layers))

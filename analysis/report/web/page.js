@@ -482,11 +482,13 @@ function cell(text, kind) { const td = document.createElement("td"); td.textCont
 function rowOf(r) {
   const tr = document.createElement("tr");
   tr.append(cell(r.session), cell(r.task), cell(r.layer), cell(r.measure, "wide"), cell(r.variable, "wide"));
-  if (r.reason) { const td = cell(r.reason, "no"); td.colSpan = 8; tr.append(td); return tr; }
+  const why = (columns) => { const td = cell(r.reason, "no"); td.colSpan = columns; tr.append(td); return tr; };
+  if (r.value === null) return why(8);
   const drawn = r.control && r.p !== null;
   const interval = r.low === null ? "" : `${number(r.low)} to ${number(r.high)}`;
-  tr.append(cell(number(r.value), "number"), cell(interval, "number"), cell(r.low === null ? "" : r.interval_over), cell(r.control),
-    cell(drawn ? `${number(r.null_median)} (${number(r.null_low)} to ${number(r.null_high)})` : "", "number"),
+  tr.append(cell(number(r.value), "number"), cell(interval, "number"), cell(r.low === null ? "" : r.interval_over), cell(r.control));
+  if (r.reason) return why(4);
+  tr.append(cell(drawn ? `${number(r.null_median)} (${number(r.null_low)} to ${number(r.null_high)})` : "", "number"),
     cell(drawn ? number(r.p) : "", "number"), cell(drawn ? number(r.q) : "", "number"), cell(drawn ? (r.beat ? "✓" : "no") : ""));
   return tr;
 }
