@@ -35,14 +35,17 @@ def peak_memory_gib() -> float:
     """The most resident memory this process and the largest of those that it waited for have held, GiB.
 
     It is their sum, though the two need not have held it at once, so that it errs to the high side; of several at a
-    time, only the largest is told. 0 where the system does not tell.
+    time, only the largest is told. One that never held more than this process is left out: Linux counts what this
+    process held when it began the other as the other's, so that how little it took is not told. 0 where the system does
+    not tell.
     """
     status = Path("/proc/self/status")
     if not status.exists():
         return 0.0
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    own = int(line.split()[1])
     others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB on Linux, which alone has the file above
-    return (int(line.split()[1]) + others) / 2**20
+    return (own + (others if others > own else 0)) / 2**20
 
 
 def _processor() -> str:
