@@ -14,6 +14,7 @@ from analysis.drawing import axes_or_new
 from analysis.inference import (
     UNKNOWN,
     Estimate,
+    about,
     bootstrap_weights,
     ends,
     episode_sums,
@@ -36,7 +37,8 @@ class Bouts:
         transitions: (labels, labels) share of the bouts of a row that a bout of the column follows; NaN in the row of
             a label that nothing ever followed.
         predictability: information between a bout's label and the next one's, in bits. The null permutes the bouts of
-            each episode so that none follows its like, as no recorded one does.
+            each episode so that none follows its like, as no recorded one does. The interval is that of episodes drawn
+            with replacement, moved onto the value: episodes that are drawn twice look more predictable.
         timestep: s.
     """
 
@@ -180,13 +182,13 @@ def _predictability(label: Labels, run: Labels, episode: Labels, counts: Array, 
         return not_estimable("no transitions")
     rng, size = np.random.default_rng(seed), len(counts)
     null = np.array([_information(_counts(each, run, size)) for each in _permuted(label, run, episode, draws, rng)])
-    names = np.unique(episode)
+    names, value = np.unique(episode), _information(counts)
     each = np.array([_counts(label[episode == name], run[episode == name], size) for name in names])
     interval = UNKNOWN
     if len(each) > 1:
         drawn = [each[rng.integers(len(each), size=len(each))].sum(axis=0) for _ in range(draws)]
-        interval = ends(np.array([_information(part) for part in drawn]))
-    return Estimate(_information(counts), {CONTROL: null}, interval)
+        interval = about(value, [_information(part) for part in drawn], least=0.0)
+    return Estimate(value, {CONTROL: null}, interval)
 
 
 def _permuted(label: Labels, run: Labels, episode: Labels, draws: int, rng: np.random.Generator) -> Labels:
