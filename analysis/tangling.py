@@ -104,7 +104,9 @@ def plot_tangling(result: TanglingDifference, ax: Axes | None = None) -> Axes:
     """Tangling of the two, sample by sample, with the line where they are equal."""
     ax = axes_or_new(ax)
     ax.loglog(result.first, result.second, ".", ms=2)
-    ax.axline((1, 1), (10, 10), color="grey", lw=0.8)
+    if both := [*result.first[result.first > 0], *result.second[result.second > 0]]:
+        least, most = min(both), max(both)
+        ax.axline((least, least), (2 * most, 2 * most), color="grey", lw=0.8)
     ax.set_xlabel("tangling, first (1/s²)")
     ax.set_ylabel("tangling, second (1/s²)")
     return ax

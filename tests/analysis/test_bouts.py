@@ -50,6 +50,8 @@ def test_a_preference_is_predictable_beyond_the_rule_that_no_bout_follows_its_li
         label = (label + rng.choice([1, 2], p=[0.8, 0.2])) % 3
         labels.append(label)
     assert bouts(labels, np.repeat(np.arange(8), 25), 0.02).predictability.beat == (CONTROL,)
+    found = bouts(labels, np.repeat(np.arange(8), 25), 0.02).predictability
+    assert found.interval[0] < found.value < found.interval[1]
     two = bouts([0, 1] * 50, np.repeat(np.arange(4), 25), 0.02).predictability  # the rule alone tells all
     assert two.value == pytest.approx(1, abs=0.01) and not two.beat
 
