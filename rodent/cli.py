@@ -238,7 +238,7 @@ def analyze(arguments: list[str]) -> None:
         return
     for each in done["stages"]:
         how = each["failure"] or ("from the cache" if each["cached"] else f"{each['seconds']:.1f} s")
-        print(f"{each['session']:24}{each['stage']:16}{how}")
+        print(f"{each['session']:24}{each['stage']:20}{how}")
     print(f"{done['seconds']:.1f} s, at most {done['peak_memory_gib']:.2f} GiB")
     print(done["page"])
 
