@@ -27,6 +27,8 @@ def paired_difference(
         draws: of null and interval.
         seed: of both.
     """
+    if min(len(np.asarray(each)) for each in without) < 1:
+        return not_estimable("no episode: nothing to swap")
     first, second = (matrix(each, "without")[:, 0] for each in without)
     difference, left = whole[0] - whole[1], first - second
     if not np.isfinite(difference) or not np.isfinite(left).all():

@@ -38,6 +38,7 @@ def test_layers_that_do_not_differ_are_told_apart_as_seldom_as_the_level_says():
 def test_a_difference_that_cannot_be_told_says_why():
     assert "one episode" in paired_mean([1.0]).reason
     assert "not estimable" in paired_difference((np.nan, 1.0), ([1.0, 1.0], [1.0, 1.0])).reason
+    assert "no episode" in paired_difference((2.0, 1.0), ([], [])).reason
     assert "single episode" in paired_difference((2.0, 1.0), ([1.0, np.nan], [1.0, 1.0])).reason
 
 

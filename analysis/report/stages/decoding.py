@@ -15,7 +15,7 @@ from analysis.decoding import Decoded, classify, decode_families
 from analysis.inference import Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels
 from analysis.report.findings import Arrays, Finding, Layers, Outcome, Picture
-from analysis.report.source import Source, reduced
+from analysis.report.source import Source, finite_units, reduced
 from analysis.report.stages.families import families
 from analysis.report.stages.sampling import population_steps, told
 from analysis.report.stages.untrained import BESIDE, GAIN, stand_beside, untrained_layers
@@ -74,7 +74,7 @@ def _beside(
     place = np.searchsorted(steps, at)
     over, findings = told(source, steps), []
     for layer, activity in layers.items():
-        found = decode_families(activity[place], targets, source.episodes[at], _FOLDS, draws=0, seed=seed)
+        found = decode_families(finite_units(activity[place]), targets, source.episodes[at], _FOLDS, draws=0, seed=seed)
         for name, each in found.items():
             of = replace(each.estimate, nulls={})
             findings.append(Finding(f"{_EXPLAINED}, {BESIDE}", of, "", layer, name, over))
@@ -85,7 +85,9 @@ def _populations(
     source: Source, rows: NDArray[np.int64], seed: int, outcome: Outcome
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Activity of the recorded layers and the inputs, and of the untrained network's layers."""
-    layers: dict[str, Array] = {name: source.layer(name, rows).astype(np.float64) for name in source.layers}
+    layers: dict[str, Array] = {
+        name: finite_units(source.layer(name, rows)).astype(np.float64) for name in source.layers
+    }
     read = [source.senses] if source.sight is None else [source.senses, source.sight]
     layers[_INPUTS] = np.concatenate([_standard(each[rows]) for each in read], axis=1)
     fresh = untrained_layers(source, rows, seed, outcome, GAIN)

@@ -127,6 +127,8 @@ def _faster(
         if scores.shape[1] < _COMPONENTS:
             lacking[layer] = not_estimable(f"{layer} has rank {scores.shape[1]}; needs {_COMPONENTS}")
         windows, of = equal_windows(scores, episodes, _WINDOW, _WINDOWS, np.random.default_rng(seed))
+        if not len(windows):
+            lacking[layer] = not_estimable(f"no episode is as long as a window, {_WINDOW} steps")
         found[layer] = frequencies_without(windows, TIMESTEP, _COMPONENTS, of)
     for one, other in layer_pairs(list(found)):
         (first, without), (second, left) = found[one], found[other]

@@ -43,6 +43,15 @@ def test_a_difference_from_a_layer_without_planes_is_a_row_that_says_why(low_ran
     assert {each.estimate.reason for each in less} == {"policy.0 has rank 3; needs 6"}
 
 
+def test_episodes_shorter_than_a_window_have_rows_that_say_so(without_body, monkeypatch):
+    monkeypatch.setattr(import_module("analysis.report.stages.dynamics"), "_WINDOW", 100)
+    made = Fast()
+    made.series = lambda name: made.senses
+    found = run_stage("dynamics", made).findings
+    less = [each.estimate.reason for each in found if each.measure == "jPCA frequency, less that of another layer (Hz)"]
+    assert less and set(less) == {"no episode is as long as a window, 100 steps"}
+
+
 def test_each_plane_tells_its_share_of_the_variance_and_captions_name_the_nulls_that_are_drawn(low_rank):
     shares = [
         each.estimate
