@@ -64,6 +64,15 @@ def test_the_task_that_a_layer_tells_is_dealt_over_all_episodes(without_body):
     assert told.value > 0.95 and np.median(told.nulls[CONTROL]) < 0.8 and told.beat == (CONTROL,)
 
 
+def test_a_unit_that_is_not_finite_costs_the_rest_of_its_layer_nothing(without_body):
+    made = Made()
+    made.activity = made.activity.copy()
+    made.activity[5, 0] = np.nan
+    found = [each for each in run_stage("decoding", made).findings if each.layer == "policy.0"]
+    assert {each.measure for each in found if each.estimate.estimable} >= {"variance explained", "balanced accuracy"}
+    assert not [each for each in found if "NaN" in each.estimate.reason]
+
+
 def test_behaviours_are_told_apart_by_name_and_those_that_are_too_rare_are_not_estimable(without_body):
     made, labels = Made(), np.tile(np.repeat([0, 1], 30), 12)
     labels[:25], labels[[100, 200]], labels[300:310] = 2, 3, -1
