@@ -54,7 +54,8 @@ def frames(path):
 def test_films_that_were_not_recorded_are_drawn_once_for_the_episodes_of_the_page(mlp_session, tmp_path, monkeypatch):
     drawn = []
 
-    def draw(task, seed, episode, states, path):
+    def draw(task, seed, episode, states, path, draft):
+        assert draft
         drawn.append((task.name, episode))
         film_barcode(task, seed, episode, states, path)
 
