@@ -60,10 +60,10 @@ def main(flags: Flags) -> None:
     for line in lacking:
         print(line)
     browser = flags.browser and not missing_browser()
+    stages = FIRST_LABORATORY if flags.first_laboratory else ()
     with tempfile.TemporaryDirectory() as folder:
         sizes = []
         for i, session in enumerate(flags.sessions or recorded(flags, Path(folder))):
-            stages = FIRST_LABORATORY if flags.first_laboratory else ()
             sizes.append(measured(session, Path(folder) / f"report-{i}", stages, flags.film, browser))
     found = {
         "sizes": sizes,
