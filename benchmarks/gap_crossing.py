@@ -4,9 +4,11 @@
 
 Policies, run folders or names of shipped policies run through corridors whose gaps are up to 20 cm wide, some narrower
 than any of the paper's, by their mean actions. A rat that falls has failed at the gap nearest to its torso; it has
-crossed those that lie behind it. The first gap is met 1.4 to 1.8 m after a start at rest.
+crossed those that lie behind it. The first gap is met 1.4 to 1.8 m after a start at rest. Rows of other policies and
+physics that the file holds already stay.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from policies.play import Episode, play
 from policies.policy import Policy
 from rodent.body import describe
 from rodent.machine import describe_machine
+from rodent.physics import CONTROL_TIMESTEP
 from rodent.tasks import episode_rng
 from rodent.tasks.run_gaps import RunGaps
 
@@ -63,15 +66,16 @@ def row(name: str, flags: Flags) -> dict[str, Any]:
         threads=flags.threads,
         steps=flags.steps,
     )
+    root = describe(task.world(episode_rng(task, flags.seed, 0))).root_qpos
+    ways = [np.ptp(episode.qpos[[0, -1], root]) / len(episode.rewards) for episode in episodes]
     widths, crossed = np.concatenate([met_gaps(task, flags.seed, episode) for episode in episodes]).T
     bins = np.digitize(widths, EDGES[1:-1])
     return {
         "policy": name,
+        "physics": flags.physics,
+        "machine": describe_machine(),
         "fell": sum(episode.ending == "fell_off" for episode in episodes),
-        "metres_per_s": round(
-            float(np.mean([np.ptp(episode.qpos[[0, -1], 0]) / (0.02 * len(episode.rewards)) for episode in episodes])),
-            3,
-        ),
+        "metres_per_s": round(float(np.mean(ways)) / CONTROL_TIMESTEP, 3),
         "reward_a_step": round(float(np.concatenate([episode.rewards for episode in episodes]).mean()), 3),
         "met": np.bincount(bins, minlength=len(EDGES) - 1).tolist(),
         "crossed": np.bincount(bins, crossed, minlength=len(EDGES) - 1).astype(int).tolist(),
@@ -80,19 +84,14 @@ def row(name: str, flags: Flags) -> dict[str, Any]:
 
 def main(flags: Flags) -> None:
     torch.set_num_threads(1)
-    rows = []
+    known = json.loads(flags.output.read_text())["rows"] if flags.output.exists() else []
+    rows = {(each["policy"], each["physics"]): each for each in known}
     for name in flags.policies:
-        rows.append(row(name, flags))
-        print(name, *(f"{c}/{m}" for c, m in zip(rows[-1]["crossed"], rows[-1]["met"], strict=True)), flush=True)
-    write_result(
-        flags.output,
-        {
-            "command": f"python benchmarks/gap_crossing.py {' '.join(flags.policies)} --physics {flags.physics}",
-            "machine": describe_machine(),
-            "widths_m": EDGES.round(3).tolist(),
-            "rows": rows,
-        },
-    )
+        told = rows[name, flags.physics] = row(name, flags)
+        print(name, *(f"{c}/{m}" for c, m in zip(told["crossed"], told["met"], strict=True)), flush=True)
+    command = f"python benchmarks/gap_crossing.py {' '.join(flags.policies)} --physics {flags.physics}"
+    result = {"command": command, "widths_m": EDGES.round(3).tolist(), "rows": list(rows.values())}
+    write_result(flags.output, result)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ Of a run of several seeds the one with the highest return is published (of sever
 maxima), and the card tells the returns of all. Whole episodes of the mean action in dm_control's own environment, of
 each of its tasks; of the published one also in ours under `paper`, of its mean and of its sampled actions, and at half
 the step, since a gait that needs its step is an artefact. Beside it, in the same worlds, stand the experts that taught
-it and an untrained network, of their mean action in dm_control's environment and of their sampled ones in ours. With
-learning curve, films, strips of their frames and the run's configuration beside it.
+it, the runner that it modulates, or an untrained network, of their mean action in dm_control's environment and of their
+sampled ones in ours. With learning curve, films, strips of their frames and the run's configuration beside it.
 
 A policy that sees needs OpenGL, since dm_control draws its pictures with nothing else.
 """
@@ -28,7 +28,7 @@ from policies.experts import name_experts
 from policies.film import film_policy
 from policies.policy import Policy
 from policies.run_folder import seed_folders
-from rodent.machine import name_machine
+from rodent.machine import name_machine, name_versions
 from rodent.rendering import probe
 
 Setting = tuple[str, str, bool]  # simulator, physics, mean action
@@ -53,6 +53,8 @@ class Flags:
     command: str | None = None  # what trained it, for the card
     known_failures: str | None = None  # for the card
     film_seconds: float = 6.0
+    film_episode: int = 0  # of `seed`, in whose worlds nothing was trained
+    film_camera: str = "side"  # see `rodent.cameras.CAMERAS`
     strip_from: float | None = None  # s into the film, from which its strip shows frames (None: its middle)
 
 
@@ -80,10 +82,12 @@ def comparisons(policy: Policy, flags: Flags) -> list[dict[str, Any]]:
 
 
 def beside(policy: Policy, task: str, flags: Flags) -> Iterator[tuple[dict[str, Any], Policy]]:
-    """Who stands beside a policy in a task, and how the card names it: its teacher, and a network without training."""
+    """Who stands beside a policy in a task, and how the card names it: teacher, runner, a network without training."""
     if expert := name_experts(flags.expert or policy.facts.get("experts", [])).get(task):
         yield {"expert": expert}, Policy.load(expert)
-    if not policy.agent.PARTS:  # a modulated policy without its runner would be another architecture
+    if policy.agent.PARTS:  # without its runner it would be another architecture
+        yield {"runner": policy.facts["init_from"]}, Policy.load(policy.facts["init_from"])
+    else:
         yield {"untrained_seed": flags.untrained_seed}, policy.untrained(flags.untrained_seed)
 
 
@@ -112,7 +116,10 @@ def draw_films(home: Path, tasks: list[str], flags: Flags) -> str | dict[str, st
     endings = {task: f"-{task}" if len(tasks) > 1 else "" for task in tasks}
     for task, ending in endings.items():
         film = home / f"film{ending}.gif"
-        film_policy(str(home), film, task, seconds=flags.film_seconds, width=320, height=240, fps=12.5)
+        film_policy(
+            str(home), film, task, flags.film_camera, flags.film_seconds, flags.seed, flags.film_episode,
+            width=320, height=240, fps=12.5,
+        )  # fmt: skip
         draw_strip(film, home / f"strip{ending}.png", flags.strip_from)
     films = {task: f"film{ending}.gif" for task, ending in endings.items()}
     return films if len(tasks) > 1 else films[tasks[0]]
@@ -127,6 +134,7 @@ def main(flags: Flags) -> None:
         "command": flags.command,
         "seeds": {f"seed {p.facts['seed']}:": told(rows) for p, rows in zip(policies, firsts, strict=True)},
         "machine": name_machine(),
+        "versions": name_versions(),
         **({"renderer": probe().gl_renderer or probe().name} if policy.senses.sees else {}),
         "evaluations": [*firsts[best], *own_rows(policy, OTHERS, flags)],
         "comparisons": comparisons(policy, flags),
@@ -135,6 +143,7 @@ def main(flags: Flags) -> None:
     }
     policy.save(home)
     policy.facts["film"] = draw_films(home, policy.tasks, flags)
+    policy.facts["filmed"] = f"the mean action in episode {flags.film_episode} of seed {flags.seed}, under paper"
     policy.save(home)
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
     (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))

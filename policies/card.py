@@ -11,7 +11,9 @@ _TOLD = (
     "physics",
     "steps",
     "training_seconds",
+    "trained_on",
     "machine",
+    "versions",
     "renderer",
     "seed",
     "seeds",
@@ -34,7 +36,8 @@ _REAL = (
     "step to step beside its spread, `tremor` the share of the joints' velocity power above 12 Hz."
 )
 _COMPARED = (
-    "All act in the same worlds. An expert may read senses that this policy lacks. The untrained network is this one "
+    "All act in the same worlds. An expert may read senses that this policy lacks. A runner is what a "
+    "modulated policy modulates, without it. The untrained network is this one "
     "with fresh weights and the same normalisation of its senses; of a network that learnt nothing the mean action may "
     "hardly move the rat, so that sampled ones stand beside it."
 )
@@ -84,6 +87,7 @@ def write_card(facts: dict[str, Any], parameters: int, learnt: int) -> str:
     if film := facts.get("film"):
         films = {f"Film, {task}": file for task, file in film.items()} if isinstance(film, dict) else {"Film": film}
         lines += ["", "## Film", "", *(f"![{title}]({file})" for title, file in films.items())]
+        lines += ["", f"It shows {facts['filmed']}."] if facts.get("filmed") else []
     lines += [
         "",
         "## Use",
@@ -141,6 +145,8 @@ def _actor(evaluation: dict[str, Any]) -> str:
     """Who acted; nothing for the policy itself."""
     if "expert" in evaluation:
         return f"expert {evaluation['expert']}"
+    if "runner" in evaluation:
+        return f"runner {evaluation['runner']}, alone"
     return f"untrained, seed {evaluation['untrained_seed']}" if "untrained_seed" in evaluation else ""
 
 

@@ -21,7 +21,7 @@ from rodent.symmetry import Mirror
 _PHASES = 2  # the leading synergies, whose direction is the phase of the stride
 _SLOWEST = 0.3  # the runner's drive along these, in standard deviations, below which the phase fades out
 _LEAST_STD = 0.01  # of a control, where an expert's distribution is told by controls
-_VELOCITY = "walker/sensors_velocimeter"  # of the torso, m/s
+_VELOCITY = "walker/sensors_velocimeter"  # of the head, m/s: the rat has no sense of its torso's
 _STILL, _MOVES = 0.1, 0.2  # m/s: at and below which a startle is full, and from which there is none
 
 
@@ -73,7 +73,7 @@ class ModulatedAgent(FeedForwardAgent):
 
     A runner may have a pose in which it rests for good, and out of which only a push far beyond the commands' noise
     leads: there is no slope to learn from. A startle, a reflex that is given and not learnt, is such a push: it lasts
-    while the rat is still.
+    while the head is still, so that a rat which lies and nods gets none.
     """
 
     name: ClassVar[str] = "modulated"

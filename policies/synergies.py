@@ -12,6 +12,7 @@ from rodent.symmetry import Mirror
 
 _ENVS = 32
 _SETTLED, _STEPS = 50, 250  # control steps: from when the stride is steady, and to when it is watched
+_LEAST_VARIANCE = 1e-4  # of the controls along a synergy, since the drive along it is told in spreads
 
 
 def measure_synergies(
@@ -46,5 +47,5 @@ def measure_synergies(
         covariance = (covariance + reflected) / 2
     variance, axes = np.linalg.eigh(covariance)
     axes = axes[:, ::-1] * np.where(axes[:, ::-1].sum(0) < 0, -1.0, 1.0)
-    spread = np.sqrt(variance[::-1].clip(1e-4))
+    spread = np.sqrt(variance[::-1].clip(_LEAST_VARIANCE))
     return torch.from_numpy(axes.astype(np.float32)), torch.from_numpy(spread.astype(np.float32))

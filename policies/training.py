@@ -46,7 +46,7 @@ from policies.synergies import measure_synergies
 from policies.threads import torch_threads
 from policies.transfer import copy_weights, keep_values, of_policy
 from rodent.errors import UsageError
-from rodent.machine import memory_bytes
+from rodent.machine import memory_bytes, name_machine
 from rodent.symmetry import mirror_actions, mirror_senses
 from rodent.vision import describe_vision
 
@@ -356,6 +356,7 @@ class TrainingRun:
             "seed": self.seed,
             "steps": self.steps,
             "training_seconds": round(self.seconds, 1),
+            "trained_on": name_machine(),
             "init_from": self.config.init_from,
             **({"experts": list(self.config.expert)} if self.config.expert else {}),
             **(self._sight if self.senses.sees else {}),

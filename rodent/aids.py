@@ -34,6 +34,7 @@ class TrainingAids:
     start_offset: float = 0.0  # m; episodes start up to this far to either side
     start_yaw: float = 0.0  # rad; and turned by up to this much to either side, tumbled ones too
     upright: float = 0.0  # weight of the torso's uprightness, from 0 upside down to 1 upright
+    upright_pelvis: float = 0.0  # and of the pelvis's: a rat can lie on its hip with its torso nearly upright
     jerk: float = 0.0  # weight against the mean square change of the action
     backward: float = 0.0  # weight against speed (m/s) along negative x
     effort: float = 0.0  # weight against the mean square action
@@ -47,7 +48,7 @@ class TrainingAids:
             raise UsageError(f"end_on_head_below must be finite, not {self.end_on_head_below}")
         if not 0 <= self.fallen_starts <= 1:
             raise UsageError(f"fallen_starts must lie in [0, 1], not {self.fallen_starts}")
-        weights = ("upright", "jerk", "backward", "effort", "approach", "reach")
+        weights = ("upright", "upright_pelvis", "jerk", "backward", "effort", "approach", "reach")
         for name in (*weights, "start_ahead", "start_offset", "start_yaw"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
@@ -83,7 +84,9 @@ class TrainingAids:
         """What `shaping` pays the change of over a control step (envs,), to be taken before it; None for nothing.
 
         What pays for being near would pay most to a hand that never touches: there is nothing to come near to, after.
-        Changes sum to nothing on any way back (Ng, Harada & Russell 1999).
+        Changes sum to nothing on any way back to where it was. That is the shaping of Ng, Harada & Russell (1999)
+        without their discount g, which leaves (1 - g) times the nearness a step for staying; and where the task gives a
+        new goal, how much farther that one is costs nothing, so that every goal pays anew.
         """
         return self.reach * task.nearness(state, body) if self.reach else None
 
@@ -109,6 +112,8 @@ class TrainingAids:
         terms = {}
         if self.upright:
             terms["upright"] = self.upright * (1 + state.xmat[:, body.torso, 8]) / 2
+        if self.upright_pelvis:
+            terms["upright_pelvis"] = self.upright_pelvis * (1 + state.xmat[:, body.pelvis, 8]) / 2
         if self.jerk:
             terms["jerk"] = -self.jerk * (action - previous).square().mean(1)
         if self.backward:

@@ -20,10 +20,13 @@ def describe_machine() -> dict[str, str | int | float]:
         "memory_gib": round(memory_bytes() / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "mujoco": version("mujoco"),
-        "dm_control": version("dm-control"),
-        "torch": version("torch"),
+        **name_versions(),
     }
+
+
+def name_versions() -> dict[str, str]:
+    """Of the packages that decide, with the machine, to the bit what a simulated network does."""
+    return {name.replace("-", "_"): version(name) for name in ("mujoco", "dm-control", "torch", "numpy")}
 
 
 def name_machine() -> str:

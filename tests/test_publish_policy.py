@@ -90,6 +90,8 @@ def test_a_student_is_published_with_its_tasks_its_experts_and_an_untrained_netw
         assert f"| untrained, seed 3 | {task} | rodent | fast | mean | 2 |" in card
         assert f"![Film, {task}](film-{task}.gif)" in card
         assert (home / f"film-{task}.gif").is_file() and (home / f"strip-{task}.png").is_file()
+    assert "It shows the mean action in episode 0 of seed 1000, under paper." in card
+    assert facts["versions"]["torch"] == torch.__version__
     assert (home / "curve.png").is_file() and load_yaml(home / CONFIG_FILE).task == tuple(SHORT)
 
 
@@ -103,6 +105,7 @@ def test_of_several_tasks_each_counts_by_its_share_of_its_maximum(script) -> Non
     assert script.told([row("run-gaps", 150.0), row("maze-forage", 300.0)]) == "run-gaps 150.0, maze-forage 300.0"
 
 
-def test_a_modulated_policy_stands_alone_since_it_has_no_untrained_network(script) -> None:
+def test_beside_a_modulated_policy_stands_its_runner_since_it_has_no_untrained_network(script) -> None:
     flags = script.Flags(Path("run"), "name")
-    assert list(script.beside(Policy.load("run-gaps-expert"), "run-gaps", flags)) == []
+    ((who, runner),) = script.beside(Policy.load("run-gaps-expert"), "run-gaps", flags)
+    assert who == {"runner": "run"} and runner.agent.name == "mlp" and runner.tasks == ["run"]

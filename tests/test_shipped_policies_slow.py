@@ -11,7 +11,7 @@ import pytest
 
 from policies.assessment import assess
 from policies.policy import DESCRIPTION_FILE, Policy, shipped_policies
-from rodent.machine import name_machine
+from rodent.machine import name_machine, name_versions
 from rodent.rendering import probe
 
 POLICIES = Path(__file__).parents[1] / "assets" / "policies"
@@ -22,7 +22,7 @@ def told_by_cards() -> Iterator[Any]:
     for folder in sorted(path.parent for path in POLICIES.glob(f"*/{DESCRIPTION_FILE}")):
         facts = json.loads((folder / DESCRIPTION_FILE).read_text())
         for told in [*facts["evaluations"], *facts.get("comparisons", [])]:
-            expert, fresh = told.get("expert"), told.get("untrained_seed")
+            expert, fresh = told.get("expert", told.get("runner")), told.get("untrained_seed")
             if expert not in (None, *shipped_policies()):  # another folder's policy need not be here
                 continue
             sees = "picture" in facts and expert is None
@@ -36,16 +36,17 @@ def row(told: dict[str, Any]) -> tuple[str, ...]:
 
 
 def actor(policy: Policy, told: dict[str, Any]) -> Policy:
-    if "expert" in told:
-        return Policy.load(told["expert"])
+    if other := told.get("expert", told.get("runner")):
+        return Policy.load(other)
     return policy.untrained(told["untrained_seed"]) if "untrained_seed" in told else policy
 
 
 def told_of_the_like(facts: dict[str, Any]) -> bool:
     """Whether a card was written where the very same numbers are to be expected."""
     renderer = (probe().gl_renderer or probe().name) if "renderer" in facts else None
-    here = (name_machine(), mujoco.__version__, renderer)
-    return (facts["machine"], facts["mujoco"], facts.get("renderer")) == here
+    here = (name_machine(), mujoco.__version__, name_versions(), renderer)
+    versions = facts.get("versions", name_versions())  # the first cards do not tell them
+    return (facts["machine"], facts["mujoco"], versions, facts.get("renderer")) == here
 
 
 @pytest.mark.parametrize(("folder", "told"), [*told_by_cards()])

@@ -238,15 +238,17 @@ def test_a_card_tells_each_tasks_returns_and_movement_beside_experts_and_an_untr
         "evaluations": [EVALUATION, EVALUATION | mazes | {"measures": {"orbs": 6.0, "speed": 0.5}}],
         "comparisons": [
             EVALUATION | {"expert": "runner", "measures": {"speed": 0.9}},
+            EVALUATION | {"runner": "run", "measures": {}},
             EVALUATION | mazes | {"untrained_seed": 3, "deterministic": False, "measures": {"orbs": 0.0}},
         ],
         "film": {"run": "film-run.gif", "maze-forage": "film-maze-forage.gif"},
     }
     card = policy.card()
-    returns = card[card.index("## Returns") :].splitlines()[4:8]
+    returns = card[card.index("## Returns") :].splitlines()[4:9]
     assert [line.split(" | ")[:5] for line in returns] == [
         ["| this", "run", "dm_control", "paper", "mean"],
         ["| expert runner", "run", "dm_control", "paper", "mean"],
+        ["| runner run, alone", "run", "dm_control", "paper", "mean"],
         ["| this", "maze-forage", "dm_control", "paper", "mean"],
         ["| untrained, seed 3", "maze-forage", "dm_control", "paper", "sampled"],
     ]

@@ -3,6 +3,7 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
@@ -305,7 +306,9 @@ def test_a_single_environment_takes_numpy_seeds_and_refuses_batches():
 def test_aids_change_training_alone():
     plain = RodentVectorEnv("run", 2)
     aided = RodentVectorEnv(
-        "run", 2, aids=TrainingAids(upright=0.1, jerk=0.2, backward=0.3, effort=0.1, end_on_back=True)
+        "run",
+        2,
+        aids=TrainingAids(upright=0.1, upright_pelvis=0.5, jerk=0.2, backward=0.3, effort=0.1, end_on_back=True),
     )
     for env in (plain, aided):
         env.reset(seed=0)
@@ -316,7 +319,18 @@ def test_aids_change_training_alone():
     assert "shaping_terms" not in info and "on_back" not in info["endings"]
     assert np.array_equal(reward, shaped_info["task_reward"])
     np.testing.assert_allclose(shaped, reward + np.sum(list(shaped_info["shaping_terms"].values()), axis=0))
-    assert set(shaped_info["shaping_terms"]) == {"upright", "jerk", "backward", "effort"}
+    assert set(shaped_info["shaping_terms"]) == {"upright", "upright_pelvis", "jerk", "backward", "effort"}
+
+
+def test_lying_on_the_hip_costs_the_pelvis_pay_alone():
+    env = RodentVectorEnv("run", 1, aids=TrainingAids(upright=1.0, upright_pelvis=1.0))
+    env.reset(seed=0)
+    standing = env.step(np.zeros((1, 38)))[-1]["shaping_terms"]
+    hips = env.engine.model_of(0).body("walker/pelvis").id
+    env.engine.state.xmat[0, hips, 8] = -1.0
+    turned = env.aids.shaping(env.task, env.engine.state, env.body, *torch.zeros(2, 1, 38), None)
+    assert float(turned["upright_pelvis"][0]) == 0.0 and float(standing["upright_pelvis"][0]) > 0.9
+    assert float(turned["upright"][0]) == float(standing["upright"][0])
 
 
 def test_on_its_back_an_episode_ends_only_with_the_aid():
