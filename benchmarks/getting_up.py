@@ -5,8 +5,10 @@
 Each condition by the mean action. Starts: tumbled as by the aid `fallen_starts`, which the policy was trained with; the
 bowl's own, which is its rest pose in any orientation; and upright. Grounds: flat; a bowl without bumps; the task's own.
 The sense of height, which the bowl measures from its lowest point, is told as it is, or above the ground, or not at all
-(its mean instead). At last, rats of any orientation on flat ground are pushed along each leading synergy of the policy
-in the last second but one, and counted if they lay still before.
+(its mean instead).
+
+A rat that lies on its hip nods and paddles, with its torso nearly upright: so speed is the torso's way over a second,
+and upright is a rat whose pelvis is so, too.
 """
 
 import sys
@@ -20,26 +22,19 @@ import torch
 import tyro
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
-from torch import Tensor
 from writing import write_result
 
-from policies.environment import make_rodent_env
 from policies.policy import Policy
-from policies.synergies import measure_synergies
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.symmetry import mirror_actions
 from rodent.tasks import make_task
 from rodent.tasks.escape_bowl import TERRAIN_SIZE, EscapeBowl
 
 HEIGHT = "walker/body_height"
 RUNNING = 0.3  # m/s, over the last second
-STILL = 0.1  # m/s, over the second before a push
-UPRIGHT = 0.5  # of the torso's z axis along the world's
-PUSHES = (1.2, 2.2, 3.0)  # how far a push moves the controls along a synergy
-SYNERGIES = 3  # leading ones, pushed along either way
+UPRIGHT = 0.5  # of the z axes of torso and pelvis along the world's
 SECOND = round(1 / CONTROL_TIMESTEP)  # control steps
 Told = Literal["as it is", "above the ground", "not at all"]
 
@@ -111,31 +106,29 @@ def ground_below(env: RodentVectorEnv) -> Callable[[], NDArray[np.float64]]:
 
 
 @torch.no_grad()
-def played(env: RodentVectorEnv, told: Told, flags: Flags, push: Tensor | float = 0.0) -> NDArray[np.float64]:
-    """Speeds (steps, rats), m/s; a push (controls,) is added to the controls in the last second but one."""
-    policy, steps = Policy.load(flags.policy), round(flags.seconds * SECOND)
+def played(env: RodentVectorEnv, told: Told, flags: Flags) -> NDArray[np.float64]:
+    """Places of the torso (steps, rats, 2), m."""
+    policy = Policy.load(flags.policy)
     height, below = list(policy.senses.units(HEIGHT)), ground_below(env)
     observation, *_ = env.step(np.zeros((flags.rats, len(policy.action_names))))
-    speeds = []
-    for step in range(steps):
+    places = []
+    for _ in range(round(flags.seconds * SECOND)):
         senses = policy.senses.flatten(observation).clone()
         if told == "above the ground":
             senses[:, height] -= torch.from_numpy(below()[:, None]).to(senses.dtype)
         elif told == "not at all":
             senses[:, height] = policy.agent.normaliser.mean[height].to(senses.dtype)
-        controls = policy.agent.step(senses, {})[0].mean.clamp(-1, 1)
-        if steps - 2 * SECOND <= step < steps - SECOND:
-            controls = (controls + push).clamp(-1, 1)
-        observation, *_ = env.step(controls)
-        speeds.append(np.linalg.norm(observation["walker/sensors_velocimeter"], axis=1))
-    return np.array(speeds)
+        observation, *_ = env.step(policy.agent.step(senses, {})[0].mean.clamp(-1, 1))
+        places.append(env.engine.state.xpos[:, env.body.torso, :2].numpy().copy())
+    return np.array(places)
 
 
 def row(name: str, env: RodentVectorEnv, told: Told, flags: Flags) -> dict[str, Any]:
     """How many rats are upright, and run, in the end, and how far they have come."""
-    last = played(env, told, flags)[-SECOND:].mean(0)
+    places = played(env, told, flags)
+    last = np.linalg.norm(places[-1] - places[-1 - SECOND], axis=1) / (SECOND * CONTROL_TIMESTEP)
     state = env.engine.state
-    up = state.xmat[:, env.body.torso, 8].numpy()
+    up = state.xmat[:, [env.body.torso, env.body.pelvis], 8].amin(1).numpy()
     found = {
         "runs": round(float((last > RUNNING).mean()), 3),
         "upright": round(float((up > UPRIGHT).mean()), 3),
@@ -144,22 +137,6 @@ def row(name: str, env: RodentVectorEnv, told: Told, flags: Flags) -> dict[str, 
     }
     print(name, f"height told {told}", found, flush=True)
     return {"condition": name, "height_told": told, **found}
-
-
-def pushed(flags: Flags) -> list[dict[str, Any]]:
-    """How many of the rats that lay still run after pushes of each strength along each of the leading synergies."""
-    policy = Policy.load(flags.policy)
-    mirror = mirror_actions(tumbled(Flags(rats=1, threads=1)).body)
-    synergies, _ = measure_synergies(policy, flags.physics, make_rodent_env, flags.threads, mirror)
-    rows = []
-    for synergy in range(SYNERGIES):
-        for strength in [sign * each for sign in (-1, 1) for each in PUSHES]:
-            speeds = played(flat(flags), "as it is", flags, strength * synergies[:, synergy])
-            still = speeds[-3 * SECOND : -2 * SECOND].mean(0) < STILL
-            run = (speeds[-SECOND:].mean(0) > RUNNING) & still
-            rows.append({"synergy": synergy, "push": strength, "lay_still": int(still.sum()), "run": int(run.sum())})
-            print(rows[-1], flush=True)
-    return rows
 
 
 def main(flags: Flags) -> None:
@@ -175,7 +152,7 @@ def main(flags: Flags) -> None:
         row("upright, in the task's own bowl", bowl(flags, bumpy, upright=True), "not at all", flags),
     ]
     told = {"command": " ".join(["python", *sys.argv]), "machine": describe_machine()}
-    write_result(flags.output, {**told, "rows": rows, "pushes": pushed(flags)})
+    write_result(flags.output, {**told, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -21,8 +21,6 @@ from rodent.symmetry import Mirror
 _PHASES = 2  # the leading synergies, whose direction is the phase of the stride
 _SLOWEST = 0.3  # the runner's drive along these, in standard deviations, below which the phase fades out
 _LEAST_STD = 0.01  # of a control, where an expert's distribution is told by controls
-_VELOCITY = "walker/sensors_velocimeter"  # of the head, m/s: the rat has no sense of its torso's
-_STILL, _MOVES = 0.1, 0.2  # m/s: at and below which a startle is full, and from which there is none
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,6 @@ class ModulatedSettings:
     taper: float = 0.5  # the power of the runner's spread along synergies by which lesser ones reach less; 0: all alike
     senses: tuple[str, ...] = ()  # what it reads besides privileged senses and what the runner does (none: every one)
     withheld: tuple[str, ...] = ()  # senses that mean another thing here than to the runner, which is told their mean
-    startle: float = 0.0  # how far the controls of a rat that lies still are moved along the leading synergy
     runner: MLPSettings = field(default_factory=MLPSettings)  # the network of the policy to modulate, see `init_from`
 
     def __post_init__(self) -> None:
@@ -54,8 +51,6 @@ class ModulatedSettings:
         for name in ("initial_std", "reach", "sideways_reach"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"modulated.{name} must be above 0 and finite, not {getattr(self, name)}")
-        if not 0 <= self.startle < math.inf:
-            raise UsageError(f"modulated.startle must be finite and 0 or more, not {self.startle}")
         if not 0 <= self.taper <= 1:
             raise UsageError(f"modulated.taper must lie in [0, 1], not {self.taper}")
 
@@ -70,10 +65,6 @@ class ModulatedAgent(FeedForwardAgent):
     The modulator reads how strongly the runner drives each synergy, and with it where in its stride it is: the
     direction of the two leading ones. What lies ahead, the privileged senses, it reads three times: as it is, times
     the cosine and times the sine of that phase. For where to leap from depends on both, as a product.
-
-    A runner may have a pose in which it rests for good, and out of which only a push far beyond the commands' noise
-    leads: there is no slope to learn from. A startle, a reflex that is given and not learnt, is such a push: it lasts
-    while the head is still, so that a rat which lies and nods gets none.
     """
 
     name: ClassVar[str] = "modulated"
@@ -97,8 +88,6 @@ class ModulatedAgent(FeedForwardAgent):
         senses = senses or _nameless(observation_size, critic_size)
         self._plain, self._ahead = _sort_senses(settings.senses, senses)
         self._withheld = [i for name in settings.withheld for i in senses.units(name)]
-        self._startle = settings.startle
-        self._velocity = list(senses.units(_VELOCITY)) if settings.startle else []
         features = count + len(self._plain) + (1 + _PHASES) * len(self._ahead)
         self.actor = mlp((features, *settings.hidden), count, output_gain=0.01)
         self.critic = mlp((features + critic_size, *settings.hidden), tasks, output_gain=0.01)
@@ -133,8 +122,6 @@ class ModulatedAgent(FeedForwardAgent):
             raise UsageError(
                 f"the runner has {len(chosen) - leading} more synergies that turn: lower modulated.sideways"
             )
-        if self._startle and self.looks_twice and self._parity(synergies[:, :1]) < 0:
-            raise UsageError("the runner's leading synergy turns it, and a startle would: leave out modulated.startle")
         self.synergies.copy_(synergies[:, chosen])
         self.spread.copy_(spread[chosen])
 
@@ -178,18 +165,13 @@ class ModulatedAgent(FeedForwardAgent):
 
     @torch.no_grad()
     def _driven(self, observation: Tensor, probe: Probe = NOTHING) -> Tensor:
-        """What the runner says (..., A), and a startle adds to it, clipped as the actuators do."""
+        """What the runner says (..., A), clipped as the actuators do."""
         within = probe if probe is NOTHING else _Within("runner.", probe)
         senses = observation[..., : self.observation_size]
         if self._withheld:
             senses = senses.clone()
             senses[..., self._withheld] = self.runner.normaliser.mean[self._withheld].to(senses.dtype)
-        drive = self.runner.step(senses, {}, probe=within)[0].mean.clamp(-1, 1)
-        if not self._startle:
-            return drive
-        speed = observation[..., self._velocity].norm(dim=-1, keepdim=True)
-        stillness = ((_MOVES - speed) / (_MOVES - _STILL)).clamp(0, 1)
-        return (drive + self._startle * stillness * self.synergies[:, 0]).clamp(-1, 1)
+        return self.runner.step(senses, {}, probe=within)[0].mean.clamp(-1, 1)
 
     def say(self, observation: Tensor, probe: Probe = NOTHING) -> Output:
         drive, views = self._driven(observation, probe), self.views(observation)

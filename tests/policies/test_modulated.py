@@ -72,31 +72,6 @@ def test_what_is_withheld_reaches_the_modulator_and_not_the_runner() -> None:
     assert torch.equal(say(make(), observation).drive, make().runner.step(observation, {})[0].mean.clamp(-1, 1))
 
 
-def test_a_startle_moves_the_controls_of_a_still_rat_along_the_leading_synergy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policies.modulated._VELOCITY", "gyro")  # three numbers, as a velocity has
-    calm, startled = make(), make(replace(SETTINGS, startle=0.2))
-    observation = torch.randn(4, SENSES.size)
-    observation[:, :3] = torch.tensor([[0.0, 0, 0], [0.03, 0, 0.04], [0, 0.15, 0], [0.3, 0.4, 0]])
-    strength = torch.tensor([1.0, 1.0, 0.5, 0.0])  # at 0, 0.05, 0.15 and 0.5 m/s
-    calm.runner.actor[-1].weight.data *= 0.1  # far from where the controls are clipped
-    startled.load_state_dict(calm.state_dict())
-    moved = say(startled, observation).drive - say(calm, observation).drive
-    torch.testing.assert_close(moved, 0.2 * strength[:, None] * calm.synergies[:, 0])
-
-
-def test_a_startle_needs_a_velocity_and_a_leading_synergy_that_does_not_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="sensors_velocimeter"):
-        make(replace(SETTINGS, startle=1.0))
-    with pytest.raises(UsageError, match=r"modulated\.startle must be finite"):
-        replace(SETTINGS, startle=-1.0)
-    monkeypatch.setattr("policies.modulated._VELOCITY", "gyro")
-    agent = make(replace(SETTINGS, startle=1.0, symmetric=True))
-    agent.reflect(SENSES_MIRROR, ACTIONS_MIRROR)
-    opposite = torch.tensor([[0.5], [0.5], [-0.5], [0.5]])
-    with pytest.raises(UsageError, match="leading synergy turns it"):
-        agent.adopt(opposite.expand(-1, 4), torch.ones(4))
-
-
 @pytest.mark.parametrize("taper", [0.0, 0.5, 1.0])
 def test_a_command_moves_the_controls_along_its_synergy_by_a_power_of_its_spread(taper: float) -> None:
     agent = make(replace(SETTINGS, taper=taper))
