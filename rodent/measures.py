@@ -16,6 +16,7 @@ _STILL = 0.1  # m/s; below it there is no gait to measure
 _STRIDE_BAND = (1.0, 15.0)  # Hz; wide enough for any gait of an animal of this size
 _SPEEDS = (_STILL, 0.4, 0.7, 1.0)  # m/s; rats gallop from 0.6 to 0.75 m/s on (doi:10.1242/jeb.204.15.2717)
 _WINDOW = 64  # control steps (1.28 s) of which strides are told by their speed
+_TIPPED = 0.5  # of a z axis along the world's: 60 degrees from upright, farther than a bound pitches
 _TREMOR_FREQUENCY = 12.0  # Hz; above it lies vibration rather than locomotion
 _SHORTEST = 50  # control steps (1 s) from which a spectrum is estimated
 _TRUNK = (
@@ -48,6 +49,7 @@ def measure_episode(model: mujoco.MjModel, body: Body, qpos: Array, actions: Arr
         stride_hz_0.1_to_0.4, ...: the mean of the same over windows of 1.28 s in which the rat was so fast, m/s.
         belly_contact: share of steps in which trunk or head touched the world.
         upside_down: share of steps in which the torso's z axis pointed below the horizon.
+        off_its_feet: share of steps in which torso or pelvis was more than 60 degrees from upright, as on a hip.
         action_roughness: RMS change of the action between steps over the action's RMS deviation from its mean.
         tremor: share of the joints' velocity power above 12 Hz.
         None stands for what cannot be estimated from so short an episode.
@@ -62,7 +64,8 @@ def measure_episode(model: mujoco.MjModel, body: Body, qpos: Array, actions: Arr
         "stride_hz": _stride_frequency(paws) if speed is not None and speed > _STILL else None,
         **_strides_by_speed(paws, root),
         "belly_contact": float(belly.mean()),
-        "upside_down": float((up < 0).mean()),
+        "upside_down": float((up[:, 0] < 0).mean()),
+        "off_its_feet": float((up.min(1) < _TIPPED).mean()),
         "action_roughness": _roughness(actions),
         "tremor": _tremor(qpos[:, body.joint_qpos]),
     }
@@ -78,19 +81,22 @@ def mean_measures(episodes: list[dict[str, float | None]]) -> dict[str, float | 
 
 
 def _kinematics(model: mujoco.MjModel, body: Body, qpos: Array) -> tuple[Array, NDArray[np.bool_], Array]:
-    """Paws in the torso's frame (steps, 4, 3), whether the trunk touched the world (steps,), torso's up (steps,)."""
+    """Paws in the torso's frame (steps, 4, 3), whether the trunk touched the world (steps,), up in torso and pelvis.
+
+    The last, (steps, 2), is how far each one's z axis lies along the world's.
+    """
     data = mujoco.MjData(model)
     trunk_bodies = [model.body(f"{PREFIX}{name}").id for name in _TRUNK]
     trunk = np.isin(model.geom_bodyid, trunk_bodies)
     rat = np.zeros(model.ngeom, dtype=bool)
     rat[body.geoms] = True
-    paws, belly, up = np.empty((len(qpos), 4, 3)), np.empty(len(qpos), dtype=bool), np.empty(len(qpos))
+    paws, belly, up = np.empty((len(qpos), 4, 3)), np.empty(len(qpos), dtype=bool), np.empty((len(qpos), 2))
     for t, position in enumerate(qpos):
         data.qpos[:] = position
         mujoco.mj_fwdPosition(model, data)
         frame = data.xmat[body.torso].reshape(3, 3)
         paws[t] = (data.xpos[body.paws] - data.xpos[body.torso]) @ frame
-        up[t] = frame[2, 2]
+        up[t] = data.xmat[[body.torso, body.pelvis], 8]
         pairs = data.contact.geom
         with_world = (rat[pairs].sum(1) == 1) & (data.contact.exclude == 0)  # an orb, which pushes nothing, is excluded
         belly[t] = bool((with_world & trunk[pairs].any(1)).any())

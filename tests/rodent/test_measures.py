@@ -73,6 +73,14 @@ def test_a_rat_on_its_belly_and_one_on_its_back_are_told_apart(env):
     assert measure(env, turned)["upside_down"] == 1
 
 
+def test_a_rat_that_lies_on_its_hip_is_off_its_feet_though_its_torso_is_upright(env):
+    assert measure(env, standing(env))["off_its_feet"] == 0
+    hip = standing(env)
+    for i in (1, 4):  # each turns the pelvis by 45 degrees
+        hip[:, env.engine.model_of(0).joint(f"walker/vertebra_{i}_extend").qposadr] = np.pi / 4
+    assert measure(env, hip)["off_its_feet"] == 1 and measure(env, hip)["upside_down"] == 0
+
+
 def test_vibration_above_twelve_hertz_is_tremor_and_slow_movement_is_not(env):
     time = CONTROL_TIMESTEP * np.arange(STEPS)
     joint = env.body.joints[10].qpos
