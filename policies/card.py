@@ -32,9 +32,9 @@ _REAL = (
     "Taylor and McMahon 1974, doi:10.1126/science.186.4169.1112); rats gallop from 0.6 to 0.75 m/s on (Gillis and "
     "Biewener 2001, doi:10.1242/jeb.204.15.2717). `stride_hz_A_to_B` is of the windows of 1.28 s in which this one "
     "moved at A to B m/s. `speed` is a mean over whole episodes, with whatever rests and falls they hold. "
-    "`belly_contact`, `upside_down` and `off_its_feet` (torso or pelvis 60 degrees from upright) are shares of the time, "
-    "`action_roughness` is the change of the action from step to step beside its spread, `tremor` the share of the joints' "
-    "velocity power above 12 Hz."
+    "`belly_contact`, `upside_down` and `off_its_feet` (torso or pelvis 60 degrees from upright) are shares of the "
+    "time, `action_roughness` is the change of the action from step to step beside its spread, `tremor` the share of "
+    "the joints' velocity power above 12 Hz."
 )
 _COMPARED = (
     "All act in the same worlds. An expert may read senses that this policy lacks. A runner is what a "
