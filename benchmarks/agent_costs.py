@@ -4,10 +4,10 @@
 
 Acting: 256 environments of `run` under `fast` without vision; everything that lies between two steps of the
 environments while a rollout is collected, beside those steps, in the same iterations. Interventions: what is there for
-a probe's sake alone, beside the step of the agent that it is a part of: the activations' names, handing each to a probe
-that gives it back, and the copy of the senses where a critic reads more of them (medians). The student: the training
-run of `assets/configs/student.yaml` in each of its two phases, `fast` and `fast+paper` physics, and where its time
-goes; and the same with `merel2020` of the default size. Each in a process of its own.
+a probe's sake alone, beside the step of the agent that it is a part of: the activations' names, and handing each to a
+probe that gives it back (medians). The student: the training run of `assets/configs/student.yaml` in each of its two
+phases, `fast` and `fast+paper` physics, and where its time goes; and the same with
+`merel2020` of the default size. Each in a process of its own.
 """
 
 import json
@@ -94,7 +94,6 @@ def interventions(flags: Flags) -> dict:
         agent: Agent = _run(config, folder).agent
     torch.set_num_threads(1)
     observation, state = torch.randn(256, agent.observation_size + agent.critic_size), agent.initial(256)
-    senses = observation[..., : agent.observation_size]
     naming = Naming()
     agent.step(observation, state, probe=naming)
     names = [name.rpartition(".") for name in naming.names]
@@ -107,7 +106,6 @@ def interventions(flags: Flags) -> dict:
         between = time.perf_counter()
         for layer, dot, part in names:
             activation = NOTHING(f"{layer}{dot}{part}", activation)
-        senses.contiguous()
         handing.append(time.perf_counter() - between)
         stepping.append(between - began)
     step_s, handing_s = median(stepping), median(handing)

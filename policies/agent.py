@@ -235,6 +235,10 @@ class Agent(nn.Module, ABC):
     def _critic_is_told(self, observation: Tensor) -> bool:
         return observation.shape[-1] == self.observation_size + self.critic_size
 
+    def _told_to_critic(self, observation: Tensor) -> Tensor:
+        """Normalised, what the critic alone reads of an observation (..., D + P): (..., P)."""
+        return self.normaliser(observation[..., self.observation_size :], self.observation_size)
+
     def _unknown_value(self, features: Tensor) -> Tensor:
         """The value that a critic gives which is not told all that it reads, for features (..., n)."""
         return self._as_value(torch.full((*features.shape[:-1], self.tasks), math.nan, device=features.device))

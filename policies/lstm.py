@@ -63,25 +63,24 @@ class LSTMAgent(Agent):
     def step(
         self, observation: Tensor, state: AgentState, picture: Tensor | None = None, probe: Probe = NOTHING
     ) -> tuple[Output, AgentState]:
-        seen = self.normaliser(observation)
-        encoded = self._encode(seen, probe)
+        encoded = self._encode(observation, probe)
         h, parts = self.core.step(self.core.drive(encoded), self.core.parts(state, "core"), probe, "core")
-        return self._heads(encoded, h, seen, probe), self.core.state(parts, "core")
+        return self._heads(encoded, h, observation, probe), self.core.state(parts, "core")
 
     def unroll(self, observations: Tensor, state: AgentState, starts: Tensor, pictures: Tensor | None = None) -> Output:
-        seen = self.normaliser(observations)
-        encoded = self._encode(seen, NOTHING)
-        return self._heads(encoded, self.core.unroll(encoded, self.core.parts(state, "core"), starts), seen, NOTHING)
+        encoded = self._encode(observations, NOTHING)
+        h = self.core.unroll(encoded, self.core.parts(state, "core"), starts)
+        return self._heads(encoded, h, observations, NOTHING)
 
-    def _encode(self, seen: Tensor, probe: Probe) -> Tensor:
-        senses = probe("senses", seen[..., : self.observation_size].contiguous())
+    def _encode(self, observation: Tensor, probe: Probe) -> Tensor:
+        senses = probe("senses", self.normaliser(observation[..., : self.observation_size]))
         return run_layers(self.encoder, senses, "encoder", probe)
 
-    def _heads(self, encoded: Tensor, h: Tensor, seen: Tensor, probe: Probe) -> Output:
+    def _heads(self, encoded: Tensor, h: Tensor, observation: Tensor, probe: Probe) -> Output:
         features = torch.cat([encoded, h], -1)
         mean = probe("mean", run_layers(self.actor, features, "actor", probe))
-        if self._critic_is_told(seen):
-            told = torch.cat([features, seen[..., self.observation_size :]], -1)
+        if self._critic_is_told(observation):
+            told = torch.cat([features, self._told_to_critic(observation)], -1)
             value = self._as_value(run_layers(self.critic, told, "critic", probe))
         else:
             value = self._unknown_value(mean)

@@ -168,8 +168,7 @@ class Merel2020Agent(Agent):
 
     def _forward(self, observation: Tensor, picture: Tensor | None, run: Run, probe: Probe) -> Output:
         """The wiring."""
-        seen = self.normaliser(observation)
-        senses = probe("senses", seen[..., : self.observation_size].contiguous())
+        senses = probe("senses", self.normaliser(observation[..., : self.observation_size]))
         features = self._encode(senses, picture, probe)
         heard = features if self.settings.encoders == "both" else features.detach()
         if self.settings.wiring == "value-reads-policy":
@@ -180,7 +179,7 @@ class Merel2020Agent(Agent):
             told = probe("core_to_policy", core if self.settings.wiring == "shared" else core.detach())
             policy = self._read_policy(torch.cat([heard, told], -1), senses, run)
         mean = probe("mean", self.actor(policy))
-        return Output(mean, self.log_std.expand_as(mean), self._read_value(core, seen, probe))
+        return Output(mean, self.log_std.expand_as(mean), self._read_value(core, observation, probe))
 
     def _encode(self, senses: Tensor, picture: Tensor | None, probe: Probe) -> Tensor:
         features = probe("proprioception", run_layers(self.proprioception, senses, "proprioception", probe))
@@ -201,10 +200,10 @@ class Merel2020Agent(Agent):
             outputs.append(run(f"policy.{layer}", torch.cat(inputs, -1)))
         return torch.cat(outputs, -1) if self.settings.skip else outputs[-1]
 
-    def _read_value(self, core: Tensor, seen: Tensor, probe: Probe) -> Tensor:
-        if not self._critic_is_told(seen):
+    def _read_value(self, core: Tensor, observation: Tensor, probe: Probe) -> Tensor:
+        if not self._critic_is_told(observation):
             return self._unknown_value(core)
-        inputs = torch.cat([core, seen[..., self.observation_size :]], -1)
+        inputs = torch.cat([core, self._told_to_critic(observation)], -1)
         return self._as_value(run_layers(self.critic, inputs, "critic", probe))
 
     def _cells(self) -> dict[str, Cell]:

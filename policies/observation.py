@@ -208,11 +208,11 @@ class Normaliser(nn.Module):
         self.register_buffer("variance", torch.ones(size, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
-    def forward(self, observation: Tensor) -> Tensor:
-        """Normalise (..., D), or the first numbers of it: (..., d)."""
-        size = observation.shape[-1]
-        scale = (self.variance[:size] + 1e-8).rsqrt().to(observation.dtype)
-        return ((observation - self.mean[:size].to(observation.dtype)) * scale).clamp(-self.CLIP, self.CLIP)
+    def forward(self, observation: Tensor, first: int = 0) -> Tensor:
+        """Normalise (..., D), or some of its numbers (..., d), from number `first` on."""
+        these = slice(first, first + observation.shape[-1])
+        scale = (self.variance[these] + 1e-8).rsqrt().to(observation.dtype)
+        return ((observation - self.mean[these].to(observation.dtype)) * scale).clamp(-self.CLIP, self.CLIP)
 
     @torch.no_grad()
     def update(self, observations: Tensor, ranks: Ranks = ALONE) -> None:

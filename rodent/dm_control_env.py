@@ -14,7 +14,7 @@ from rodent.engine import ARRAYS, State
 from rodent.errors import UsageError
 from rodent.opengl import without_opengl
 from rodent.tasks import Task, episode_rng, make_task
-from rodent.vision import PICTURE, VisionSettings, vision_settings
+from rodent.vision import VisionSettings, vision_settings
 
 Observation = dict[str, NDArray[np.float64]]
 
@@ -39,9 +39,12 @@ class DmControlEnv:
             from dm_control import composer
         self.task = make_task(task) if isinstance(task, str) else task
         composed = self.task.compose()
+        settings = vision_settings(vision)
         for name, observable in composed.observables.items():
             if name.endswith("egocentric_camera"):
-                observable.enabled = bool(vision)
+                observable.enabled = settings is not None
+                if settings:  # dm_control would draw a picture that is not looked at, too
+                    observable.update_interval = settings.every * composed.physics_steps_per_control_step
         self.environment = composer.Environment(
             composed,
             time_limit=self.task.time_limit,
@@ -51,10 +54,6 @@ class DmControlEnv:
         )
         self.environment.add_extra_hook("initialize_episode", self._write_start)
         self.privileged = privileged
-        settings = vision_settings(vision)
-        self._picture_every = settings.every if settings else 1
-        self._picture = np.zeros(0)
-        self._steps = 0  # of the episode
         self._body: Body | None = None
 
     def reset(self, seed: int, episode: int = 0) -> Observation:
@@ -71,7 +70,6 @@ class DmControlEnv:
         self.task.instruct(self.environment.task, remembered)
         known = remembered | self.task.chart(model) if self.privileged else {}
         self._memory = {name: torch.from_numpy(np.array(value)[None]) for name, value in known.items()}
-        self._steps = 0
         with numpys_global_draws_from(colours):  # of the maze
             return self._observation(self.environment.reset().observation)
 
@@ -89,7 +87,6 @@ class DmControlEnv:
         if action.shape != expected or not np.isfinite(action).all():
             raise UsageError(f"an action must be {expected[0]} finite numbers, not of shape {action.shape}: {action}")
         step = self.environment.step(action)
-        self._steps += 1
         terminated = bool(step.last() and step.discount == 0)
         return self._observation(step.observation), float(step.reward), terminated, bool(step.last() and not terminated)
 
@@ -101,10 +98,6 @@ class DmControlEnv:
     def _observation(self, observation: dict[str, NDArray[np.float64]]) -> Observation:
         """Ours: without dm_control's empty entries, scalars as vectors, cues in their alphabetical place."""
         ours = {name: np.atleast_1d(value) for name, value in observation.items() if np.size(value)}
-        if PICTURE in ours:
-            if self._steps % self._picture_every == 0:
-                self._picture = ours[PICTURE]
-            ours[PICTURE] = self._picture
         if self.privileged:
             ours |= self._privileged_senses()
         return dict(sorted(ours.items()))
