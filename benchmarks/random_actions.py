@@ -24,7 +24,6 @@ from policies.mlp import MLPSettings
 from policies.observation import ObservationSpec
 from policies.play import SIMULATORS
 from policies.policy import Policy
-from policies.probe import NOTHING, Probe
 from policies.registry import make_agent
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
@@ -47,9 +46,8 @@ class RandomActions(Policy):
         observation: Mapping[str, NDArray[Any]],
         state: AgentState | None = None,
         *,
-        deterministic: bool = True,
         generator: torch.Generator | None = None,
-        probe: Probe = NOTHING,
+        **_unused: Any,
     ) -> tuple[NDArray[np.float32], AgentState]:
         rats = len(next(iter(observation.values())))
         return (2 * torch.rand(rats, len(self.action_names), generator=generator) - 1).numpy(), {}

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mujoco
 import numpy as np
 import pytest
 
@@ -44,9 +43,8 @@ def actor(policy: Policy, told: dict[str, Any]) -> Policy:
 def told_of_the_like(facts: dict[str, Any]) -> bool:
     """Whether a card was written where the very same numbers are to be expected."""
     renderer = (probe().gl_renderer or probe().name) if "renderer" in facts else None
-    here = (name_machine(), mujoco.__version__, name_versions(), renderer)
-    versions = facts.get("versions", name_versions())  # the first cards do not tell them
-    return (facts["machine"], facts["mujoco"], versions, facts.get("renderer")) == here
+    versions = facts.get("versions", name_versions() | {"mujoco": facts["mujoco"]})  # the first cards tell no others
+    return (facts["machine"], versions, facts.get("renderer")) == (name_machine(), name_versions(), renderer)
 
 
 @pytest.mark.parametrize(("folder", "told"), [*told_by_cards()])
