@@ -11,12 +11,15 @@ limit of V-MPO on the standard deviation has nothing to hold where that is sched
 `report` evaluates the mean action under `paper` and under `fast`, which a policy that was trained under `fast` alone
 may need: whole episodes of 30 s without aids, in this project's own environment and worlds of a seed that no run had
 before. It tells each seed's return, that of an untrained network as a floor, and
-V-MPO's return over PPO's; and copies each run's curve beside its table. Rows of runs that are no longer there stay.
+V-MPO's return over PPO's; and copies each run's curve beside its table. It writes each row as it has it, does not
+evaluate anew what the table has already, and leaves rows of runs that are no longer there.
 """
 
+import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -55,6 +58,7 @@ NOTES = (
     "says nothing of other seeds, and of three little",
 )
 Row = dict[str, Any]
+Key = tuple[str, str, int]  # agent, learner, seed
 
 
 @dataclass
@@ -93,43 +97,63 @@ def _folder(agent: str, learner: str, seed: int) -> Path:
 def report(flags: Report) -> None:
     before = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
     rows = {(row["agent"], row["learner"], row["seed"]): row for row in before}
+    for key, policy in _ended_runs():
+        agent, learner, seed = key
+        known = rows.get(key)
+        if known and (known["policy"], known["episodes"]) == (_digest(policy), flags.episodes):
+            continue
+        rows[key] = _row(key, policy, flags) | _training_facts(key, policy)
+        if learner == "ppo":
+            floor = (agent, UNTRAINED, seed)
+            rows[floor] = _row(floor, policy.untrained(seed), flags)
+        CURVES.mkdir(parents=True, exist_ok=True)
+        shutil.copy(_folder(*key) / METRICS_FILE, CURVES / f"{agent}-{learner}-seed-{seed}.csv")
+        _write([*rows.values()])
+    result = json.loads(RESULT.read_text())
+    for row in result["rows"]:
+        told = ", ".join(f"{physics} {row[physics]['mean_return']} {row[physics]['ci95']}" for physics in PHYSICS)
+        print(f"{row['agent']} {row['learner']} seed {row['seed']}: {told} of 1500")
+    for each in [*result["compared"], *NOTES]:
+        print(each)
+
+
+def _ended_runs() -> Iterator[tuple[Key, Policy]]:
     for agent in AGENTS:
         for learner in LEARNERS:
             for folder in sorted((RUNS / f"{agent}-{learner}").glob("seed-*/policy")):
                 seed = int(folder.parent.name.removeprefix("seed-"))
-                policy, name = Policy.load(folder), {"agent": agent, "seed": seed}
-                if policy.facts["steps"] < run_config(Train(agent, learner, seed)).steps:
-                    continue
-                rows[agent, learner, seed] = name | {"learner": learner} | _trained(policy, folder.parent, flags)
-                if learner == "ppo":
-                    floor = _evaluated(policy.untrained(seed), flags.episodes)
-                    rows[agent, UNTRAINED, seed] = name | {"learner": UNTRAINED} | floor
-                CURVES.mkdir(parents=True, exist_ok=True)
-                shutil.copy(folder.parent / METRICS_FILE, CURVES / f"{agent}-{learner}-seed-{seed}.csv")
-    compared = compare_all(list(rows.values()))
-    result = {"command": " ".join(["python", *sys.argv]), "machine": describe_machine(), "notes": NOTES}
-    write_result(RESULT, result | {"rows": list(rows.values()), "compared": compared})
-    for row in rows.values():
-        told = ", ".join(f"{physics} {row[physics]['mean_return']} {row[physics]['ci95']}" for physics in PHYSICS)
-        print(f"{row['agent']} {row['learner']} seed {row['seed']}: {told} of 1500")
-    for each in [*compared, *NOTES]:
-        print(each)
+                policy = Policy.load(folder)
+                if policy.facts["steps"] >= run_config(Train(agent, learner, seed)).steps:
+                    yield (agent, learner, seed), policy
 
 
-def _trained(policy: Policy, folder: Path, flags: Report) -> Row:
+def _write(rows: list[Row]) -> None:
+    told = {"command": " ".join(["python", *sys.argv]), "machine": describe_machine(), "notes": NOTES}
+    write_result(RESULT, told | {"rows": rows, "compared": compare_all(rows)})
+
+
+def _row(key: Key, policy: Policy, flags: Report) -> Row:
+    agent, learner, seed = key
+    told: Row = {"agent": agent, "learner": learner, "seed": seed, "policy": _digest(policy)}
+    told["episodes"] = flags.episodes
+    for physics in PHYSICS:
+        result = evaluate(policy, "run", flags.episodes, SEED, physics).to_json()
+        told[physics] = {name: result[name] for name in ("mean_return", "ci95", "returns")}
+        print(*key, physics, told[physics]["mean_return"], flush=True)
+    return told
+
+
+def _digest(policy: Policy) -> str:
+    """Tells networks apart."""
+    weights = policy.agent.state_dict()
+    return hashlib.sha256(b"".join(weights[name].numpy().tobytes() for name in sorted(weights))).hexdigest()[:16]
+
+
+def _training_facts(key: Key, policy: Policy) -> Row:
     return {
         "steps": policy.facts["steps"],
         "training_minutes": round(policy.facts["training_seconds"] / 60, 1),
-        "action_std": round(read_metrics(folder / METRICS_FILE)[-1]["std"], 3),
-        **_evaluated(policy, flags.episodes),
-    }
-
-
-def _evaluated(policy: Policy, episodes: int) -> Row:
-    results = {physics: evaluate(policy, "run", episodes, SEED, physics).to_json() for physics in PHYSICS}
-    return {
-        physics: {name: result[name] for name in ("mean_return", "ci95", "returns")}
-        for physics, result in results.items()
+        "action_std": round(read_metrics(_folder(*key) / METRICS_FILE)[-1]["std"], 3),
     }
 
 

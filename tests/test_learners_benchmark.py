@@ -80,6 +80,7 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
         policy.save(script._folder("mlp", learner, 4) / "policy")
         (script._folder("mlp", learner, 4) / "metrics.csv").write_text("steps,std\n1,0.4\n2,0.2\n")
     script.report(script.Report(episodes=1))
+    script.report(script.Report(episodes=1))  # has nothing left to evaluate
     assert asked == [(None, 1000, "paper"), (None, 1000, "fast"), (4, 1000, "paper"), (4, 1000, "fast")]
     told = script.json.loads(script.RESULT.read_text())
     assert [(row["learner"], row["seed"]) for row in told["rows"]] == [("ppo", 4), ("untrained", 4)]
