@@ -34,6 +34,8 @@ class Output(NamedTuple):
     drive: Tensor | None = None
     """(..., A), what the actuators are told where the action is zero, of an agent whose actions add to it; else None.
     See `Agent.controls`."""
+    readouts: tuple[Tensor, ...] = ()
+    """(..., n) each, what auxiliary losses may read; see `Agent.READOUTS`."""
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """An action of each distribution, (..., C), not clipped."""
@@ -107,6 +109,10 @@ class Agent(nn.Module, ABC):
     """The agents that it is made of, by the names of their modules; their policies read the same senses."""
     reads_by_name: ClassVar[bool] = False
     """Whether the agent is made with the `senses` that it reads, an `ObservationSpec`."""
+    READOUTS: ClassVar[tuple[str, ...]] = ()
+    """What `Output.readouts` holds."""
+    readouts: tuple[int, ...] = ()
+    """How many numbers each of them has."""
     symmetric: bool = False
     """Whether the agent acts alike on the left and on the right, and must be told by `reflect` which is which."""
 

@@ -222,6 +222,11 @@ class TrainConfig:
                 "a student reads published senses alone: leave out --privileged, or give --privileged-critic, which "
                 "lets its critic alone read more"
             )
+        if self.learner == "distill" and self.distill.auxiliary:
+            if not find_agent(self.agent).READOUTS:
+                raise UsageError(f"distill.auxiliary reads features, and agent {self.agent} has none: give merel2020")
+            if not self.privileged_critic:
+                raise UsageError("distill.auxiliary tells what the critic is told: give --privileged-critic as well")
         if self.expert and self.learner != "distill" and not max(self.kickstart.weights) > 0:
             raise UsageError(
                 "experts count for nothing if all of kickstart.weights are 0: raise one, or leave out --expert"

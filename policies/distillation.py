@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent
+from policies.auxiliary import PrivilegedReadouts
 from policies.distributed import ALONE, Ranks
 from policies.learner import Learner
 from policies.multitask import ONE_TASK, Tasks
@@ -31,6 +32,9 @@ class DistillationSettings:
     reward_scale: float = 10.0  # rewards are multiplied by this times (1 - gamma), as in ppo
     rate: float = 1e-3  # learning rate of Adam
     spread_rate: float = 0.01  # learning rate of the logarithm of the actions' standard deviation
+    auxiliary: float = (
+        0.0  # weight of telling the privileged senses, which the critic must read; see PrivilegedReadouts
+    )
     popart: float = 0.1  # with several tasks, share of the newest returns in PopArt's statistics
 
     def __post_init__(self) -> None:
@@ -54,7 +58,7 @@ class Distillation(Learner):
     """DAgger (Ross, Gordon & Bagnell 2011) on the student's own way: KL(expert || student), task by task, and Adam.
 
     Meanwhile the critic learns what the student's actions return, as under `ppo`, so that reinforcement learning alone
-    can go on from the student.
+    can go on from the student. With `auxiliary`, the student also learns to tell the privileged senses.
     """
 
     name: ClassVar[str] = "distill"
@@ -70,7 +74,8 @@ class Distillation(Learner):
         self.valuation = Valuation(
             agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
         )
-        network = [parameter for parameter in agent.parameters() if parameter is not agent.log_std]
+        self.readouts = PrivilegedReadouts(agent, tasks, ranks) if settings.auxiliary else None
+        network = [parameter for parameter in self.parameters().values() if parameter is not agent.log_std]
         groups = [{"params": network, "lr": settings.rate}, {"params": [agent.log_std], "lr": settings.spread_rate}]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self.expert_weights = torch.ones(len(tasks.names))
@@ -79,7 +84,11 @@ class Distillation(Learner):
         return self.valuation.facts()
 
     def modules(self) -> dict[str, nn.Module]:
-        return {"valuation": self.valuation}
+        return {"valuation": self.valuation} | ({"readouts": self.readouts} if self.readouts else {})
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        own = self.readouts.named_parameters() if self.readouts else ()
+        return super().parameters() | {f"readouts.{name}": parameter for name, parameter in own}
 
     def fix_rate(self, rate: float | None) -> None:
         if rate is not None:
@@ -87,6 +96,8 @@ class Distillation(Learner):
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
         advantages, returns, valued = self.valuation.estimate(rollout)
+        if self.readouts:
+            self.readouts.update(rollout)
         recurrent = self.agent.recurrent
         count = rollout.count_minibatches(self.settings.minibatch, recurrent)
         figures: list[dict[str, Tensor]] = []
@@ -105,4 +116,14 @@ class Distillation(Learner):
         value_loss = batch.mean(value_losses)
         loss = imitation_loss + self.settings.value * value_loss
         figures = {"value_loss": value_loss.detach(), "entropy": batch.mean(output.entropy()).detach()}
-        return loss, figures | self.tasks.figures({"value_loss": value_losses}, batch) | experts
+        losses = {"value_loss": value_losses}
+        if self.readouts:
+            losses["readout_error"] = errors = self.readouts.errors(batch, output)
+            told = batch.mean(self.tasks.step_weights[batch.tasks] * errors)
+            loss = loss + self.settings.auxiliary * told
+            figures["readout_error"] = batch.mean(errors).detach()
+        return loss, figures | self.tasks.figures(losses, batch) | experts
+
+    def _gradient_limits(self) -> list[tuple[list[nn.Parameter], float]]:
+        own = [([*self.readouts.parameters()], self.settings.max_gradient)] if self.readouts else []
+        return super()._gradient_limits() + own

@@ -88,6 +88,7 @@ class Merel2020Agent(Agent):
     name: ClassVar[str] = "merel2020"
     settings_type = Merel2020Settings
     sees = True
+    READOUTS = ("features", "policy")
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class Merel2020Agent(Agent):
             for below, units in pairwise((0, *layers))
         )
         out = sum(layers) if settings.skip else layers[-1]
+        self.readouts = (features, out)
         self.core = make(features if listens else out, settings.core)
         self.actor = mlp((out,), action_size, output_gain=0.01)
         self.critic = mlp((settings.core + critic_size, *settings.critic), tasks, output_gain=0.01)
@@ -179,7 +181,8 @@ class Merel2020Agent(Agent):
             told = probe("core_to_policy", core if self.settings.wiring == "shared" else core.detach())
             policy = self._read_policy(torch.cat([heard, told], -1), senses, run)
         mean = probe("mean", self.actor(policy))
-        return Output(mean, self.log_std.expand_as(mean), self._read_value(core, observation, probe))
+        value = self._read_value(core, observation, probe)
+        return Output(mean, self.log_std.expand_as(mean), value, readouts=(features, policy))
 
     def _encode(self, senses: Tensor, picture: Tensor | None, probe: Probe) -> Tensor:
         features = probe("proprioception", run_layers(self.proprioception, senses, "proprioception", probe))

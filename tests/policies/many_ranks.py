@@ -46,10 +46,12 @@ RUNS: dict[str, dict[str, Any]] = {
     "tasks": {"task": TASKS, "privileged_critic": True, "evaluation": EvaluationSettings(episodes=2)},  # a rank's each
     "uneven-tasks": {"task": (*TASKS, "run-gaps"), "physics": "fast+paper", "agent": "lstm", "learner": "vmpo"},
     "student": {"task": TASKS, "learner": "distill", "agent": "lstm"},
+    "telling-student": {"task": TASKS, "learner": "distill", "agent": "merel2020", "privileged_critic": True},
     "kickstart": {"task": TASKS, "kickstart": KickstartSettings((0.5,), steps=300)},
 }
 RUNS["merel2020-ppo"] |= {"vision": True, "ppo": PPOSettings(minibatch=16)}  # a minibatch is one rank's alone
 RUNS["merel2020-vmpo"] |= {"vmpo": VMPOSettings(minibatch=16)}
+RUNS["telling-student"] |= {"distill": DistillationSettings(minibatch=16, auxiliary=5.0)}
 RUNS["uneven-tasks"] |= {"task_weights": (1.0, 3.0, 2.0), "vmpo": VMPOSettings(minibatch=16)}
 
 
@@ -75,6 +77,7 @@ def configure(name: str, folder: Path, **changes: Any) -> TrainConfig:
     knowing, plain = (f"{task}={folder / task}" for task in TASKS)
     taught: dict[str, dict[str, Any]] = {
         "student": {"expert": (knowing, plain)},
+        "telling-student": {"expert": (knowing, plain)},
         "kickstart": {"expert": (knowing,), "init_from": str(folder / TASKS[1])},
     }
     return TrainConfig(**(common | RUNS[name] | taught.get(name, {}) | changes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from point_mass import PointMasses, make_point_masses
 from test_training import assert_same_learning, assert_same_state, newest
 from two_tasks import TASKS, make_two_tasks
 
+from policies.auxiliary import PrivilegedReadouts
 from policies.config import EvaluationSettings, Phase, TrainConfig, parse_arguments
 from policies.distillation import DistillationSettings
 from policies.evaluation import evaluate
@@ -175,6 +177,49 @@ def test_a_student_reads_what_is_published_though_its_expert_reads_more(
     assert last["run.expert_distance"] != last["two-tap.expert_distance"]
     train(small(**common, privileged_critic=True, run_dir=tmp_path / "told"), make_two_tasks)
     assert Policy.load(tmp_path / "told").senses.critic_senses == (("privileged/distance", 1),)
+
+
+def test_a_student_comes_to_tell_what_its_expert_senses_in_features_and_policy(
+    small: Any, tmp_path: Path, knowing: str
+) -> None:
+    policy("lstm", LSTMSettings(encoder=(8,), core=4, head=())).save(tmp_path / "blind")
+    common = {
+        "task": TASKS, "learner": "distill", "agent": "merel2020", "privileged_critic": True, "envs": 32,
+        "expert": (f"run={knowing}", f"two-tap={tmp_path / 'blind'}"),
+        "distill": DistillationSettings(minibatch=64, rate=3e-3, auxiliary=10.0),
+    }  # fmt: skip
+    train(small(**common, steps=12_288), make_two_tasks)
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")[1:]
+    assert rows[0]["run.readout_error"] > 0.6 and rows[-1]["run.readout_error"] < 0.2  # the distance from the origin
+    assert {row["two-tap.readout_error"] for row in rows} == {0.0}  # which has no such sense
+    student = Policy.load(tmp_path / "run")
+    assert not any("readout" in name for name in student.agent.state_dict())
+    assert dict(student.senses.senses).keys() == {"position", "velocity", "cue"}
+    assert "learner/readouts/heads.0.weight" in newest(tmp_path / "run")[0]
+    for steps in (1024, 2048):
+        train(small(**common, run_dir=tmp_path / "parts", steps=steps, resume=True), make_two_tasks)
+    train(small(**common, run_dir=tmp_path / "whole", steps=2048), make_two_tasks)
+    assert_same_state(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_what_is_told_trains_encoders_and_policy_and_neither_core_nor_critic() -> None:
+    settings = replace(SEEING, policy=(16, 8))
+    agent = make_agent("merel2020", 5, 2, settings, critic_size=3, picture_shape=(8, 8, 3))
+    readouts = PrivilegedReadouts(agent)
+    for head in readouts.heads:
+        torch.nn.init.normal_(head.weight)
+    observations, starts = torch.randn(4, 6, 8), torch.zeros(4, 6, dtype=torch.bool)
+    pictures = torch.randint(0, 256, (4, 6, 8, 8, 3), dtype=torch.uint8)
+    output = agent.unroll(observations, agent.initial(6), starts, pictures)
+    tasks = torch.zeros(4, 6, dtype=torch.long)
+    errors = readouts.errors(SimpleNamespace(observations=observations, tasks=tasks), output)
+    assert errors.shape == (4, 6)
+    off = [(head(said) - observations[..., 5:]).square().mean(-1) for head, said in zip(
+        readouts.heads, output.readouts, strict=True)]  # fmt: skip
+    torch.testing.assert_close(errors, (off[0] + off[1]) / 2)
+    errors.mean().backward()
+    reached = {name.split(".")[0] for name, parameter in agent.named_parameters() if parameter.grad is not None}
+    assert reached == {"vision", "proprioception", "policy"}
 
 
 def test_a_student_that_would_read_more_than_its_file_names_is_one_clear_line(
@@ -356,6 +401,17 @@ def test_numbers_that_are_not_finite_end_a_student(small: Any, expert: str) -> N
             TrainConfig,
             {"expert": ("run",), "learner": "distill", "privileged": True},
             "a student reads published senses alone: leave out --privileged, or give --privileged-critic",
+        ),
+        (DistillationSettings, {"auxiliary": -1.0}, "distill.auxiliary must be finite and 0 or more, not -1.0"),
+        (
+            TrainConfig,
+            {"learner": "distill", "agent": "merel2020", "distill": DistillationSettings(auxiliary=1.0)},
+            "distill.auxiliary tells what the critic is told: give --privileged-critic as well",
+        ),
+        (
+            TrainConfig,
+            {"learner": "distill", "privileged_critic": True, "distill": DistillationSettings(auxiliary=1.0)},
+            "distill.auxiliary reads features, and agent mlp has none: give merel2020",
         ),
     ],
 )
