@@ -132,6 +132,8 @@ def _remarks(policy: Policy, recorded: Sequence[tuple[Task, Part]], conditions: 
         remarks.append("The policy reads privileged senses, which no animal has: never analyse it as one.")
     if getattr(policy.settings, "symmetric", False):
         remarks.append("The network also looks at the mirror image of its senses; activations are of the plain view.")
+    if told := policy.facts.get("learnt_to_tell"):
+        remarks.append(f"The network also learnt to tell {told}: what it represents is not only what acting needs.")
     return remarks + _on_values(policy, recorded)
 
 

@@ -34,8 +34,8 @@ class Output(NamedTuple):
     drive: Tensor | None = None
     """(..., A), what the actuators are told where the action is zero, of an agent whose actions add to it; else None.
     See `Agent.controls`."""
-    readouts: tuple[Tensor, ...] = ()
-    """(..., n) each, what auxiliary losses may read; see `Agent.READOUTS`."""
+    hidden: Tensor | None = None
+    """(..., n), what the policy's layers say, which auxiliary losses may read; see `Agent.hidden_size`."""
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """An action of each distribution, (..., C), not clipped."""
@@ -109,10 +109,12 @@ class Agent(nn.Module, ABC):
     """The agents that it is made of, by the names of their modules; their policies read the same senses."""
     reads_by_name: ClassVar[bool] = False
     """Whether the agent is made with the `senses` that it reads, an `ObservationSpec`."""
-    READOUTS: ClassVar[tuple[str, ...]] = ()
-    """What `Output.readouts` holds."""
-    readouts: tuple[int, ...] = ()
-    """How many numbers each of them has."""
+    ENCODERS: ClassVar[tuple[str, ...]] = ()
+    """The modules that make features of the senses, of an agent that has such; see `features`."""
+    feature_size: int = 0
+    """How many features they make."""
+    hidden_size: int = 0
+    """How many numbers `Output.hidden` has; 0 where there is none."""
     symmetric: bool = False
     """Whether the agent acts alike on the left and on the right, and must be told by `reflect` which is which."""
 
@@ -167,6 +169,15 @@ class Agent(nn.Module, ABC):
         Returns:
             The output over (time, batch).
         """
+
+    def features(self, observations: Tensor, pictures: Tensor | None = None) -> Tensor:
+        """What the encoders make of senses (n, D or more) and pictures (n, rows, columns, 3): (n, feature_size)."""
+        raise TypeError(f"agent {self.name} has no encoders")
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """The weights of the encoders."""
+        modules = (getattr(self, name) for name in self.ENCODERS)
+        return [parameter for module in modules if module is not None for parameter in module.parameters()]
 
     def controls(self, output: Output, action: Tensor) -> Tensor:
         """What the actuators are told (..., A), in [-1, 1], where the agent's action is `action` (..., C)."""

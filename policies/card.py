@@ -10,6 +10,7 @@ _TOLD = (
     "learner",
     "physics",
     "steps",
+    "steps_before",
     "training_seconds",
     "trained_on",
     "machine",
@@ -20,6 +21,7 @@ _TOLD = (
     "untrained_seed",
     "init_from",
     "experts",
+    "learnt_to_tell",
     "privileged",
     "mujoco",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -223,8 +224,10 @@ class TrainConfig:
                 "lets its critic alone read more"
             )
         if self.learner == "distill" and self.distill.auxiliary:
-            if not find_agent(self.agent).READOUTS:
-                raise UsageError(f"distill.auxiliary reads features, and agent {self.agent} has none: give merel2020")
+            if not find_agent(self.agent).ENCODERS:
+                raise UsageError(f"distill.auxiliary teaches encoders, and agent {self.agent} has none: give merel2020")
+            if self.agent_settings.encoders == "value":
+                raise UsageError("distill.auxiliary teaches encoders that merel2020.encoders lets value alone teach")
             if not self.privileged_critic:
                 raise UsageError("distill.auxiliary tells what the critic is told: give --privileged-critic as well")
         if self.expert and self.learner != "distill" and not max(self.kickstart.weights) > 0:
@@ -304,8 +307,11 @@ def load_yaml(path: Path) -> TrainConfig:
 def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
     """The first field in which two configurations (as `to_json` gives them) may not differ but do, in words.
 
-    Settings of agents and learners that a run has not chosen do not count.
+    Settings of agents and learners that a run has not chosen do not count. What an older version did not know yet, it
+    had at its default.
     """
+    with contextlib.suppress(UsageError):  # or held what is no longer known, which is then a difference
+        theirs = to_json(build(TrainConfig, theirs, ""))
     idle = {*AGENTS, *LEARNERS} - {ours.get("agent"), ours.get("learner")}
     for name, value in theirs.items():
         if name not in CHANGEABLE | idle and ours.get(name) != value:

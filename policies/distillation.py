@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent
-from policies.auxiliary import PrivilegedReadouts
+from policies.auxiliary import EncoderLessons, PrivilegedReadouts
 from policies.distributed import ALONE, Ranks
-from policies.learner import Learner
+from policies.learner import Learner, Stateful
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
 from policies.valuation import Valuation
@@ -32,18 +32,19 @@ class DistillationSettings:
     reward_scale: float = 10.0  # rewards are multiplied by this times (1 - gamma), as in ppo
     rate: float = 1e-3  # learning rate of Adam
     spread_rate: float = 0.01  # learning rate of the logarithm of the actions' standard deviation
-    auxiliary: float = (
-        0.0  # weight of telling the privileged senses, which the critic must read; see PrivilegedReadouts
-    )
+    auxiliary: float = 0.0  # weight of telling the privileged senses, which the critic must read (0: nobody asks)
+    auxiliary_passes: int = 4  # over the steps of each rollout, in which encoders alone learn to tell them
+    auxiliary_minibatch: int = 64  # steps with a new picture in each minibatch of these, about
     popart: float = 0.1  # with several tasks, share of the newest returns in PopArt's statistics
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if not 0 <= value < math.inf:
                 raise UsageError(f"distill.{name} must be finite and 0 or more, not {value}")
-        if min(self.epochs, self.minibatch) < 1:
+        if min(self.epochs, self.minibatch, self.auxiliary_minibatch) < 1:
             raise UsageError(
-                f"distill needs at least 1 epoch and 1 step a minibatch, not {self.epochs} and {self.minibatch}"
+                f"distill needs at least 1 epoch and 1 step a minibatch, not {self.epochs} and "
+                f"{min(self.minibatch, self.auxiliary_minibatch)}"
             )
         if not (self.gamma < 1 and self.lam <= 1):
             raise UsageError(f"distill needs gamma below 1 and lam of at most 1, not {self.gamma} and {self.lam}")
@@ -58,7 +59,11 @@ class Distillation(Learner):
     """DAgger (Ross, Gordon & Bagnell 2011) on the student's own way: KL(expert || student), task by task, and Adam.
 
     Meanwhile the critic learns what the student's actions return, as under `ppo`, so that reinforcement learning alone
-    can go on from the student. With `auxiliary`, the student also learns to tell the privileged senses.
+    can go on from the student.
+
+    With `auxiliary`, the student learns besides to tell the privileged senses (see `PrivilegedReadouts`): its policy in
+    the same loss, and its encoders before, in passes of their own over single steps, whose pictures have less in common
+    than those of whole sequences.
     """
 
     name: ClassVar[str] = "distill"
@@ -78,17 +83,30 @@ class Distillation(Learner):
         network = [parameter for parameter in self.parameters().values() if parameter is not agent.log_std]
         groups = [{"params": network, "lr": settings.rate}, {"params": [agent.log_std], "lr": settings.spread_rate}]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
+        self.lessons = self._lessons(self.readouts) if self.readouts else None
         self.expert_weights = torch.ones(len(tasks.names))
 
     def value_facts(self) -> dict[str, float | list[float]]:
         return self.valuation.facts()
 
-    def modules(self) -> dict[str, nn.Module]:
-        return {"valuation": self.valuation} | ({"readouts": self.readouts} if self.readouts else {})
+    def _lessons(self, readouts: PrivilegedReadouts) -> EncoderLessons:
+        told = self.settings
+        return EncoderLessons(
+            self.agent, readouts, told.rate, told.auxiliary_passes, told.auxiliary_minibatch, told.max_gradient,
+            self.tasks, self.ranks,
+        )  # fmt: skip
+
+    def card_facts(self) -> dict[str, str]:
+        told = f"privileged senses, read out of its encoders and policy (weight {self.settings.auxiliary:g})"
+        return {"learnt_to_tell": told} if self.readouts else {}
+
+    def modules(self) -> dict[str, Stateful]:
+        own = {"readouts": self.readouts, "lessons": self.lessons}
+        return {"valuation": self.valuation} | {name: module for name, module in own.items() if module}
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        own = self.readouts.named_parameters() if self.readouts else ()
-        return super().parameters() | {f"readouts.{name}": parameter for name, parameter in own}
+        own = self.readouts.policy.named_parameters() if self.readouts else ()
+        return super().parameters() | {f"readout.{name}": parameter for name, parameter in own}
 
     def fix_rate(self, rate: float | None) -> None:
         if rate is not None:
@@ -96,8 +114,9 @@ class Distillation(Learner):
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
         advantages, returns, valued = self.valuation.estimate(rollout)
-        if self.readouts:
+        if self.readouts and self.lessons:
             self.readouts.update(rollout)
+            valued |= self.lessons.teach(rollout, generator)
         recurrent = self.agent.recurrent
         count = rollout.count_minibatches(self.settings.minibatch, recurrent)
         figures: list[dict[str, Tensor]] = []
@@ -117,13 +136,13 @@ class Distillation(Learner):
         loss = imitation_loss + self.settings.value * value_loss
         figures = {"value_loss": value_loss.detach(), "entropy": batch.mean(output.entropy()).detach()}
         losses = {"value_loss": value_losses}
-        if self.readouts:
-            losses["readout_error"] = errors = self.readouts.errors(batch, output)
-            told = batch.mean(self.tasks.step_weights[batch.tasks] * errors)
-            loss = loss + self.settings.auxiliary * told
-            figures["readout_error"] = batch.mean(errors).detach()
+        if self.readouts and output.hidden is not None:
+            untold = self.readouts.errors(self.readouts.policy(output.hidden), batch.observations, batch.tasks)
+            loss = loss + self.settings.auxiliary * batch.mean(self.tasks.step_weights[batch.tasks] * untold)
+            losses["policy_error"] = untold
+            figures["policy_error"] = batch.mean(untold).detach()
         return loss, figures | self.tasks.figures(losses, batch) | experts
 
     def _gradient_limits(self) -> list[tuple[list[nn.Parameter], float]]:
-        own = [([*self.readouts.parameters()], self.settings.max_gradient)] if self.readouts else []
+        own = [([*self.readouts.policy.parameters()], self.settings.max_gradient)] if self.readouts else []
         return super()._gradient_limits() + own

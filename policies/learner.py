@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,14 @@ from policies.finite import NotFiniteError
 from policies.kickstart import expert_distance, expert_divergence
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
+
+
+class Stateful(Protocol):
+    """What has tensors to keep."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Any) -> Any: ...
 
 
 class Learner(ABC):
@@ -69,6 +77,10 @@ class Learner(ABC):
         `discount`, and `reward_scale`, if values are discounted sums of rewards times that, or else `value_mean` and
         `value_std` of each task; see `PopArt.facts`.
         """
+
+    def card_facts(self) -> dict[str, str]:
+        """What besides a policy's card tells of how it learnt."""
+        return {}
 
     def towards_experts(self, batch: Minibatch, output: Output) -> tuple[Tensor | float, dict[str, Tensor]]:
         """What experts add to the loss of a minibatch, and how far they are, as KL and between the mean actions."""
@@ -125,7 +137,7 @@ class Learner(ABC):
         """What the optimiser changes, by name: the agent's."""
         return dict(self.agent.named_parameters())
 
-    def modules(self) -> dict[str, nn.Module]:
+    def modules(self) -> Mapping[str, Stateful]:
         """What the learner has beside the agent and keeps in checkpoints, by name."""
         return {}
 

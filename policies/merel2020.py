@@ -88,7 +88,7 @@ class Merel2020Agent(Agent):
     name: ClassVar[str] = "merel2020"
     settings_type = Merel2020Settings
     sees = True
-    READOUTS = ("features", "policy")
+    ENCODERS = ("vision", "proprioception")
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Merel2020Agent(Agent):
             for below, units in pairwise((0, *layers))
         )
         out = sum(layers) if settings.skip else layers[-1]
-        self.readouts = (features, out)
+        self.feature_size, self.hidden_size = features, out
         self.core = make(features if listens else out, settings.core)
         self.actor = mlp((out,), action_size, output_gain=0.01)
         self.critic = mlp((settings.core + critic_size, *settings.critic), tasks, output_gain=0.01)
@@ -153,12 +153,15 @@ class Merel2020Agent(Agent):
 
         return self._forward(observations, pictures, run, NOTHING)
 
+    def features(self, observations: Tensor, pictures: Tensor | None = None) -> Tensor:
+        return self._encode(self.normaliser(observations[..., : self.observation_size]), pictures, NOTHING)
+
     def trained_apart(self) -> list[list[nn.Parameter]]:
         """The policy's layers; core and critic; and, where both losses train them, the encoders."""
         settings = self.settings
         if settings.wiring == "shared":
             return super().trained_apart()
-        encoders = [*self.proprioception.parameters(), *(self.vision.parameters() if self.vision else ())]
+        encoders = self.encoder_parameters()
         value = [*self.core.parameters(), *self.critic.parameters()]
         both: list[nn.Parameter] = []
         if settings.encoders == "value":
@@ -182,7 +185,7 @@ class Merel2020Agent(Agent):
             policy = self._read_policy(torch.cat([heard, told], -1), senses, run)
         mean = probe("mean", self.actor(policy))
         value = self._read_value(core, observation, probe)
-        return Output(mean, self.log_std.expand_as(mean), value, readouts=(features, policy))
+        return Output(mean, self.log_std.expand_as(mean), value, hidden=policy)
 
     def _encode(self, senses: Tensor, picture: Tensor | None, probe: Probe) -> Tensor:
         features = probe("proprioception", run_layers(self.proprioception, senses, "proprioception", probe))

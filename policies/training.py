@@ -135,6 +135,7 @@ class TrainingRun:
         self.schedule = Schedule.of(config)
         self.checkpoints = Checkpoints(self.folder / CHECKPOINTS, config.keep)
         self.steps = 0  # of all environments together
+        self.steps_before = 0  # of the runs that led to the policy it began with
         self.seconds = 0.0  # of wall time, over all sessions
         self.phase = 0  # index in the schedule
         self.evaluations: list[dict[str, Any]] = []  # the last ones, one a task, and `steps`, when it was
@@ -312,6 +313,7 @@ class TrainingRun:
         """What the agent begins with. Other ranks' processors might draw other last digits."""
         if self.config.init_from is not None:
             source = Policy.load(self.config.init_from)
+            self.steps_before = source.facts.get("steps", 0) + source.facts.get("steps_before", 0)
             if isinstance(self.agent, ModulatedAgent) and source.agent.name == self.agent.runner.name:
                 self._take_runner(self.agent, source)
             else:
@@ -355,10 +357,12 @@ class TrainingRun:
             "physics": list(dict.fromkeys(phase.physics for phase in self.schedule.phases[: self.phase + 1])),
             "seed": self.seed,
             "steps": self.steps,
+            **({"steps_before": self.steps_before} if self.config.init_from else {}),
             "training_seconds": round(self.seconds, 1),
             "trained_on": name_machine(),
             "init_from": self.config.init_from,
             **({"experts": list(self.config.expert)} if self.config.expert else {}),
+            **self.learner.card_facts(),
             **(self._sight if self.senses.sees else {}),
             "evaluations": self.evaluations,
         }
@@ -447,6 +451,7 @@ class TrainingRun:
         facts = {
             "config": to_json(self.config),
             "steps": self.steps,
+            "steps_before": self.steps_before,
             "seconds": self.seconds,
             "phase": self.phase,
             "evaluations": self.evaluations,
@@ -468,6 +473,7 @@ class TrainingRun:
         self.collector.load_state_dict(group("collector"))
         self.generator.set_state(tensors("run")["generator"])
         self._log_std_before = tensors("run")["log_std_before"]
+        self.steps_before = facts.get("steps_before", 0)
         self.seconds = facts["seconds"]
         self.evaluations = facts.get("evaluations", [])
 

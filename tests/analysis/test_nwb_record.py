@@ -431,11 +431,13 @@ def test_without_what_it_needs_the_prediction_error_is_left_out_and_the_session_
 def test_a_critic_that_reads_privileged_senses_is_given_them_and_nothing_else_of_them_is_recorded(tmp_path):
     critic_senses = (("privileged/forward", 3), ("privileged/midline", 3))
     policy = make_policy(critic_senses=critic_senses)
+    policy.facts["learnt_to_tell"] = "privileged senses"
     path = record(policy, tmp_path / "session.nwb", ["run"], 1, seed=3, steps=6, physics="fast", threads=1)
     env = RodentVectorEnv("run", 1, "fast", 1, "Disabled", privileged=True)
     observation, _ = env.reset(seed=[3], options={"episode": np.zeros(1, np.int64)})
     with Session(path) as session:
         assert "privileged/forward, privileged/midline" in session.description
+        assert "also learnt to tell privileged senses: what it represents" in session.description
         assert not any("privileged" in name for name in session.behaviour)
         assert not any(name.startswith("value") for name in session.layers)
         said, paid = session.behaviour["value"].read(), session.behaviour["reward"].read()

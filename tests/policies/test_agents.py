@@ -21,6 +21,7 @@ def make(name: str) -> Agent:
 @pytest.mark.parametrize("name", AGENTS)
 def test_unrolling_is_stepping_with_the_state_zeroed_at_starts(name: str) -> None:
     agent = make(name)
+    assert bool(agent.feature_size) == bool(agent.ENCODERS)
     observations = torch.randn(T, B, D)
     starts = torch.rand(T, B) < 0.3
     state = {key: torch.randn_like(value) for key, value in agent.initial(B).items()}
@@ -28,6 +29,7 @@ def test_unrolling_is_stepping_with_the_state_zeroed_at_starts(name: str) -> Non
     for t in range(T):
         output, state = agent.step(observations[t], reset_state(state, starts[t]))
         assert (output.drive is None) == (unrolled.drive is None)
+        assert agent.hidden_size == (0 if output.hidden is None else output.hidden.shape[-1])
         for ours, theirs in zip(output, unrolled, strict=True):
             if theirs is not None:
                 torch.testing.assert_close(ours, theirs[t])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from policies.config import Phase, TrainConfig, load_yaml, parse_arguments, to_yaml
+from policies.config import Phase, TrainConfig, difference, load_yaml, parse_arguments, to_json, to_yaml
 from policies.ppo import PPOSettings
 from rodent.aids import TrainingAids
 from rodent.errors import UsageError
@@ -173,3 +173,15 @@ def test_every_field_is_read_somewhere() -> None:
     by_name = {"mlp", "lstm", "merel2020", "modulated", "ppo", "vmpo", "distill"}
     for name in [*leaves(TrainConfig()), *leaves(Phase())]:
         assert name in by_name or re.search(rf"\.{name}\b", text), f"{name} is never read"
+
+
+def test_a_run_of_an_older_version_had_at_their_defaults_what_it_did_not_know() -> None:
+    ours = to_json(TrainConfig(schedule=(Phase(aids=TrainingAids()),)))
+    older = to_json(TrainConfig(schedule=(Phase(aids=TrainingAids()),)))
+    del older["ppo"]["clip"], older["schedule"][0]["aids"]["jerk"], older["kickstart"]
+    assert difference(ours, older) is None
+    changed = to_json(TrainConfig(schedule=(Phase(aids=TrainingAids()),), ppo=PPOSettings(clip=0.123)))
+    told = difference(changed, older)
+    assert told and told.startswith("ppo.clip is ") and told.endswith(" there and 0.123 here")
+    older["aids"]["no_longer"] = 1.0
+    assert difference(to_json(TrainConfig(schedule=(Phase(aids=TrainingAids()),))), older)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from point_mass import PointMasses, make_point_masses
 from test_training import assert_same_learning, assert_same_state, newest
 from two_tasks import TASKS, make_two_tasks
 
-from policies.auxiliary import PrivilegedReadouts
+from policies.auxiliary import EncoderLessons, PrivilegedReadouts, fresh_pictures
 from policies.config import EvaluationSettings, Phase, TrainConfig, parse_arguments
 from policies.distillation import DistillationSettings
 from policies.evaluation import evaluate
@@ -29,6 +28,7 @@ from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.ppo import PPOSettings
 from policies.registry import AGENTS, LEARNERS, make_agent
+from policies.rollout import Rollout
 from policies.training import TrainingRun, train
 from policies.vmpo import VMPOSettings
 from rodent.aids import TrainingAids
@@ -179,47 +179,87 @@ def test_a_student_reads_what_is_published_though_its_expert_reads_more(
     assert Policy.load(tmp_path / "told").senses.critic_senses == (("privileged/distance", 1),)
 
 
-def test_a_student_comes_to_tell_what_its_expert_senses_in_features_and_policy(
+def test_a_student_comes_to_tell_what_its_expert_senses_by_its_features_and_its_policy(
     small: Any, tmp_path: Path, knowing: str
 ) -> None:
     policy("lstm", LSTMSettings(encoder=(8,), core=4, head=())).save(tmp_path / "blind")
     common = {
-        "task": TASKS, "learner": "distill", "agent": "merel2020", "privileged_critic": True, "envs": 32,
+        "task": TASKS, "learner": "distill", "agent": "merel2020", "privileged_critic": True, "envs": 32, "steps": 2048,
         "expert": (f"run={knowing}", f"two-tap={tmp_path / 'blind'}"),
-        "distill": DistillationSettings(minibatch=64, rate=3e-3, auxiliary=10.0),
+        "distill": DistillationSettings(minibatch=64, rate=3e-3, auxiliary=10.0, auxiliary_passes=2),
     }  # fmt: skip
-    train(small(**common, steps=12_288), make_two_tasks)
+    train(small(**common | {"steps": 12_288}), make_two_tasks)
     rows = read_metrics(tmp_path / "run" / "metrics.csv")[1:]
-    assert rows[0]["run.readout_error"] > 0.6 and rows[-1]["run.readout_error"] < 0.2  # the distance from the origin
-    assert {row["two-tap.readout_error"] for row in rows} == {0.0}  # which has no such sense
+    for error in ("feature_error", "policy_error"):
+        assert rows[0][f"run.{error}"] > 0.4 and rows[-1][f"run.{error}"] < 0.2  # the distance from the origin
+        assert {row[f"two-tap.{error}"] for row in rows} == {0.0}  # which has no such sense
+        assert rows[-1][error] == pytest.approx(rows[-1][f"run.{error}"] / 2, rel=0.01)
     student = Policy.load(tmp_path / "run")
     assert not any("readout" in name for name in student.agent.state_dict())
+    assert "| learnt to tell | privileged senses, read out of its encoders and policy (weight 10) |" in student.card()
     assert dict(student.senses.senses).keys() == {"position", "velocity", "cue"}
-    assert "learner/readouts/heads.0.weight" in newest(tmp_path / "run")[0]
     for steps in (1024, 2048):
-        train(small(**common, run_dir=tmp_path / "parts", steps=steps, resume=True), make_two_tasks)
-    train(small(**common, run_dir=tmp_path / "whole", steps=2048), make_two_tasks)
+        train(small(**common | {"steps": steps}, run_dir=tmp_path / "parts", resume=True), make_two_tasks)
+    train(small(**common, run_dir=tmp_path / "whole"), make_two_tasks)
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
+    held = newest(tmp_path / "whole")[0]
+    assert "learner/lessons/exp_avg.proprioception.0.weight" in held and "learner/readouts/policy.weight" in held
 
 
-def test_what_is_told_trains_encoders_and_policy_and_neither_core_nor_critic() -> None:
-    settings = replace(SEEING, policy=(16, 8))
+def test_what_is_told_is_measured_in_the_variance_that_it_has_in_its_task() -> None:
+    agent = make_agent("merel2020", 5, 2, SEEING, critic_size=3)
+    readouts = PrivilegedReadouts(agent, Tasks(TASKS, torch.tensor([0] * 6 + [1] * 6)))
+    rollout = Rollout.empty(50, 12, agent, tasks=torch.tensor([0] * 6 + [1] * 6))
+    rollout.observations.normal_()
+    rollout.observations[:, :6, 5] *= 100  # the first sense is of the first task alone
+    rollout.observations[:, :6, 6:] = 0
+    rollout.observations[:, 6:, 5] = 7
+    readouts.update(rollout)
+    tasks = rollout.tasks.expand(50, -1)
+    silent = readouts.errors(torch.zeros(50, 12, 3), rollout.observations, tasks)
+    assert [float(silent[:, mine].mean()) for mine in (slice(6), slice(6, 12))] == pytest.approx([1, 1], rel=1e-5)
+    said = torch.zeros(50, 12, 3)
+    said[:, :6, 0] = rollout.observations[:, :6, 5] / 100
+    said[:, 6:, 1:] = rollout.observations[:, 6:, 6:]
+    said[:, 6:, 0] = 55  # nobody asks
+    assert float(readouts.errors(said, rollout.observations, tasks).max()) < 0.1
+
+
+@pytest.mark.parametrize("wiring", ["merel2020", "shared"])
+def test_what_is_told_trains_encoders_and_policy_and_the_core_where_it_is_shared(wiring: Any) -> None:
+    settings = replace(SEEING, policy=(16, 8), wiring=wiring)
     agent = make_agent("merel2020", 5, 2, settings, critic_size=3, picture_shape=(8, 8, 3))
     readouts = PrivilegedReadouts(agent)
-    for head in readouts.heads:
-        torch.nn.init.normal_(head.weight)
+    torch.nn.init.normal_(readouts.policy.weight)
     observations, starts = torch.randn(4, 6, 8), torch.zeros(4, 6, dtype=torch.bool)
     pictures = torch.randint(0, 256, (4, 6, 8, 8, 3), dtype=torch.uint8)
-    output = agent.unroll(observations, agent.initial(6), starts, pictures)
-    tasks = torch.zeros(4, 6, dtype=torch.long)
-    errors = readouts.errors(SimpleNamespace(observations=observations, tasks=tasks), output)
-    assert errors.shape == (4, 6)
-    off = [(head(said) - observations[..., 5:]).square().mean(-1) for head, said in zip(
-        readouts.heads, output.readouts, strict=True)]  # fmt: skip
-    torch.testing.assert_close(errors, (off[0] + off[1]) / 2)
-    errors.mean().backward()
-    reached = {name.split(".")[0] for name, parameter in agent.named_parameters() if parameter.grad is not None}
-    assert reached == {"vision", "proprioception", "policy"}
+    hidden = agent.unroll(observations, agent.initial(6), starts, pictures).hidden
+    assert hidden is not None
+    readouts.errors(readouts.policy(hidden), observations, torch.zeros(4, 6, dtype=torch.long)).mean().backward()
+    reached = {
+        name.split(".")[0] for name, p in agent.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
+    }
+    assert reached == {"vision", "proprioception", "policy"} | ({"core"} if wiring == "shared" else set())
+
+
+def test_encoders_learn_from_each_picture_once_a_pass_and_nothing_else_does() -> None:
+    agent = make_agent("merel2020", 5, 2, SEEING, critic_size=3, picture_shape=(8, 8, 3))
+    rollout = Rollout.empty(12, 4, agent)
+    rollout.observations.normal_()
+    rollout.pictures[:] = torch.randint(0, 256, (3, 4, 8, 8, 3), dtype=torch.uint8).repeat_interleave(4, 0)
+    assert fresh_pictures(rollout).sum(1).tolist() == [4, 0, 0, 0] * 3
+    readouts = PrivilegedReadouts(agent)
+    torch.nn.init.normal_(readouts.features.weight)
+    readouts.update(rollout)
+    lessons = EncoderLessons(agent, readouts, rate=1e-3, passes=1, minibatch=100, max_gradient=1e9)
+    before = {name: parameter.detach().clone() for name, parameter in agent.named_parameters()}
+    fresh = rollout.observations[::4].flatten(0, 1)
+    said = readouts.features(agent.features(fresh, rollout.pictures[::4].flatten(0, 1)))
+    expected = float(readouts.errors(said, fresh, torch.zeros(12, dtype=torch.long)).mean().detach())
+    told = lessons.teach(rollout, torch.Generator().manual_seed(0))
+    assert told == {"feature_error": pytest.approx(expected, rel=1e-5)}
+    changed = {name.split(".")[0] for name, p in agent.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"vision", "proprioception"}
 
 
 def test_a_student_that_would_read_more_than_its_file_names_is_one_clear_line(
@@ -411,8 +451,20 @@ def test_numbers_that_are_not_finite_end_a_student(small: Any, expert: str) -> N
         (
             TrainConfig,
             {"learner": "distill", "privileged_critic": True, "distill": DistillationSettings(auxiliary=1.0)},
-            "distill.auxiliary reads features, and agent mlp has none: give merel2020",
+            "distill.auxiliary teaches encoders, and agent mlp has none: give merel2020",
         ),
+        (
+            TrainConfig,
+            {
+                "learner": "distill",
+                "agent": "merel2020",
+                "merel2020": Merel2020Settings(encoders="value"),
+                "privileged_critic": True,
+                "distill": DistillationSettings(auxiliary=1.0),
+            },
+            "distill.auxiliary teaches encoders that merel2020.encoders lets value alone teach",
+        ),
+        (DistillationSettings, {"auxiliary_minibatch": 0}, "distill needs at least 1 epoch and 1 step a minibatch"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(kind: Any, wrong: dict[str, Any], message: str) -> None:

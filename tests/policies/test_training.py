@@ -248,6 +248,11 @@ def test_a_run_starts_from_the_weights_of_a_policy(small: Any, tmp_path: Path) -
     torch.testing.assert_close(new.agent.actor[0].weight, old.agent.actor[0].weight, atol=1e-8, rtol=0)
     assert new.agent.normaliser.count == old.agent.normaliser.count + 128
     assert new.facts["init_from"] == str(tmp_path / "old")
+    assert (new.facts["steps"], new.facts["steps_before"]) == (128, 512) and "steps_before" not in old.facts
+    again = replace(run, steps=256, resume=True, run_dir=tmp_path / "new")
+    train(again, make_point_masses)
+    train(small(run_dir=tmp_path / "newer", init_from=str(tmp_path / "new"), steps=1), make_point_masses)
+    assert Policy.load(tmp_path / "newer").facts["steps_before"] == 512 + 256
 
 
 def test_weights_of_another_network_are_refused(small: Any, tmp_path: Path) -> None:
