@@ -5,9 +5,9 @@
 Acting: 256 environments of `run` under `fast` without vision; everything that lies between two steps of the
 environments while a rollout is collected, beside those steps, in the same iterations. Interventions: what is there for
 a probe's sake alone, beside the step of the agent that it is a part of: the activations' names, and handing each to a
-probe that gives it back (medians). The student: the training run of `assets/configs/student.yaml` in each of its two
-phases, `fast` and `fast+paper` physics, and where its time goes; and the same with
-`merel2020` of the default size. Each in a process of its own.
+probe that gives it back (medians). The students: the training runs of
+`assets/configs/student.yaml` and `student-sees.yaml` in each of their two phases, `fast` and `fast+paper` physics, and
+where their time goes; and the first with `merel2020` of the default size. Each in a process of its own.
 """
 
 import json
@@ -39,10 +39,14 @@ from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine, peak_memory_gib
 from rodent.stopwatch import Places, Stopwatch
 
-STUDENT = Path(__file__).parents[1] / "assets" / "configs" / "student.yaml"
-Part = Literal["", "acting", "interventions", "student", "student_mixed", "default_student", "default_student_mixed"]
+CONFIGS = Path(__file__).parents[1] / "assets" / "configs"
+Part = Literal[
+    "", "acting", "interventions", "student", "student_mixed", "seeing_student", "seeing_student_mixed",
+    "default_student", "default_student_mixed",
+]  # fmt: skip
 PARTS: tuple[Part, ...] = (
-    "acting", "interventions", "student", "student_mixed", "default_student", "default_student_mixed",
+    "acting", "interventions", "student", "student_mixed", "seeing_student", "seeing_student_mixed",
+    "default_student", "default_student_mixed",
 )  # fmt: skip
 _WARM_UP = 2  # iterations that are not timed: the first rollout teaches nothing, and caches are cold
 
@@ -119,8 +123,8 @@ def interventions(flags: Flags) -> dict:
     }
 
 
-def student(flags: Flags, phase: int = 0, sizes: Merel2020Settings | None = None) -> dict:
-    config = load_yaml(STUDENT)
+def student(flags: Flags, phase: int = 0, file: str = "student.yaml", sizes: Merel2020Settings | None = None) -> dict:
+    config = load_yaml(CONFIGS / file)
     config = replace(config, merel2020=sizes or config.merel2020)
     config = replace(config, threads=flags.threads, schedule=config.schedule[phase : phase + 1])
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +132,7 @@ def student(flags: Flags, phase: int = 0, sizes: Merel2020Settings | None = None
         watch = Stopwatch(_places_of(run))
         steps, spent = _iterate(run, flags.seconds, watch)
     return {
-        "config": STUDENT.name,
+        "config": file,
         "settings": asdict(config.agent_settings),
         "physics": run.schedule.phases[0].physics,
         "envs": config.envs,
@@ -180,6 +184,8 @@ def main(flags: Flags) -> None:
         measures: dict[str, Callable[[Flags], dict]] = {
             "acting": acting, "interventions": interventions, "student": student,
             "student_mixed": partial(student, phase=1),
+            "seeing_student": partial(student, file="student-sees.yaml"),
+            "seeing_student_mixed": partial(student, phase=1, file="student-sees.yaml"),
             "default_student": partial(student, sizes=Merel2020Settings()),
             "default_student_mixed": partial(student, phase=1, sizes=Merel2020Settings()),
         }  # fmt: skip

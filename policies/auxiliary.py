@@ -12,6 +12,7 @@ from policies.distributed import ALONE, Ranks
 from policies.multitask import ONE_TASK, Tasks
 from policies.observation import Normaliser
 from policies.rollout import Rollout
+from rodent.errors import UsageError
 
 _VARIES = 1e-6  # variance
 
@@ -28,10 +29,15 @@ class PrivilegedReadouts(nn.Module):
         agent: one with `ENCODERS`, whose critic reads the privileged senses.
         tasks: of the run. A sense that a task does not have, or that never varies in it, is not asked for there.
         ranks: learn together.
+
+    Raises:
+        UsageError: the critic reads no privileged sense.
     """
 
     def __init__(self, agent: Agent, tasks: Tasks = ONE_TASK, ranks: Ranks = ALONE) -> None:
         super().__init__()
+        if not agent.critic_size:
+            raise UsageError("distill.auxiliary tells privileged senses, and the tasks have none: leave it at 0")
         self._first = agent.observation_size
         self._ranks = ranks
         self.normalisers = nn.ModuleList(Normaliser(agent.critic_size) for _ in tasks.names)

@@ -42,6 +42,7 @@ _PHASES = (
 )
 RUNS: dict[str, dict[str, Any]] = {
     **{f"{agent}-{learner}": {"agent": agent, "learner": learner} for agent in AGENTS for learner in ("ppo", "vmpo")},
+    "stopping": {"ppo": PPOSettings(minibatch=48, rate=3e-3, kl_stop=1e-4, kl_low=1e-6, kl_high=1e-5)},  # ends early
     "phases": {"schedule": _PHASES, "steps": 640, "evaluation": EvaluationSettings(episodes=2)},
     "tasks": {"task": TASKS, "privileged_critic": True, "evaluation": EvaluationSettings(episodes=2)},  # a rank's each
     "uneven-tasks": {"task": (*TASKS, "run-gaps"), "physics": "fast+paper", "agent": "lstm", "learner": "vmpo"},

@@ -242,6 +242,13 @@ def test_what_is_told_trains_encoders_and_policy_and_the_core_where_it_is_shared
     assert reached == {"vision", "proprioception", "policy"} | ({"core"} if wiring == "shared" else set())
 
 
+def test_what_nobody_senses_can_not_be_told(small: Any, expert: str) -> None:
+    config = small(expert=(expert,), learner="distill", agent="merel2020", privileged_critic=True,
+                   distill=DistillationSettings(auxiliary=1.0))  # fmt: skip
+    with pytest.raises(UsageError, match=r"^distill.auxiliary tells privileged senses, and the tasks have none: leave"):
+        train(config, make_point_masses)
+
+
 def test_encoders_learn_from_each_picture_once_a_pass_and_nothing_else_does() -> None:
     agent = make_agent("merel2020", 5, 2, SEEING, critic_size=3, picture_shape=(8, 8, 3))
     rollout = Rollout.empty(12, 4, agent)

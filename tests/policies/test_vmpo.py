@@ -156,6 +156,36 @@ def test_the_target_network_follows_every_few_updates() -> None:
     assert torch.equal(learner.target.actor[0].weight, second)
 
 
+def test_the_value_of_what_followed_is_said_anew_but_beyond_a_cut_and_the_rollout() -> None:
+    agent, rollout = experience()
+    learner = VMPO(agent, VMPOSettings(gamma=0.9))
+    rollout.truncated[3, 0], rollout.terminated[5, 1] = True, True
+    rollout.starts[4, 0], rollout.starts[6, 1] = True, True
+    rollout.log_probs += 0.3 * torch.randn_like(rollout.log_probs)
+    then = torch.randn_like(rollout.next_values)  # what the critic said of it when it was seen
+    targets, advantages = learner._value(rollout, then)
+    with torch.no_grad():
+        now = agent.unroll(rollout.observations, rollout.initial_state, rollout.starts)
+    ratios = (now.log_prob(rollout.actions) - rollout.log_probs).exp().clamp(max=1)
+    for env in range(rollout.share.size):
+        for t in range(len(rollout.rewards)):
+            target, weight, advantage = now.value[t, env], torch.tensor(1.0), None
+            for later in range(t, len(rollout.rewards)):  # the sum of the paper's equation 1
+                cut = rollout.ended[later, env] or later + 1 == len(rollout.rewards)
+                followed = then[later, env] if cut else now.value[later + 1, env]
+                followed = 0.0 if rollout.terminated[later, env] else followed
+                weight = weight * ratios[later, env]
+                error = rollout.rewards[later, env] + 0.9 * followed - now.value[later, env]
+                target = target + 0.9 ** (later - t) * weight * error
+                if later == t:
+                    beyond = followed if cut else targets[t + 1, env]
+                    advantage = rollout.rewards[t, env] + 0.9 * beyond - now.value[t, env]
+                if cut:
+                    break
+            torch.testing.assert_close(targets[t, env], target, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(advantages[t, env], advantage, rtol=1e-4, atol=1e-4)
+
+
 def test_popart_changes_the_scale_and_no_value_of_any_task() -> None:
     torch.manual_seed(0)
     layer, features = nn.Linear(5, 2), torch.randn(20, 5)
