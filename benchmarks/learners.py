@@ -15,7 +15,6 @@ V-MPO's return over PPO's; and copies each run's curve beside its table. It writ
 evaluate anew what the table has already, and leaves rows of runs that are no longer there.
 """
 
-import hashlib
 import json
 import shutil
 import sys
@@ -100,7 +99,7 @@ def report(flags: Report) -> None:
     for key, policy in _ended_runs():
         agent, learner, seed = key
         known = rows.get(key)
-        if known and (known["policy"], known["episodes"]) == (_digest(policy), flags.episodes):
+        if known and (known["policy"], known["episodes"]) == (policy.digest, flags.episodes):
             continue
         rows[key] = _row(key, policy, flags) | _training_facts(key, policy)
         if learner == "ppo":
@@ -134,19 +133,13 @@ def _write(rows: list[Row]) -> None:
 
 def _row(key: Key, policy: Policy, flags: Report) -> Row:
     agent, learner, seed = key
-    told: Row = {"agent": agent, "learner": learner, "seed": seed, "policy": _digest(policy)}
+    told: Row = {"agent": agent, "learner": learner, "seed": seed, "policy": policy.digest}
     told["episodes"] = flags.episodes
     for physics in PHYSICS:
         result = evaluate(policy, "run", flags.episodes, SEED, physics).to_json()
         told[physics] = {name: result[name] for name in ("mean_return", "ci95", "returns")}
         print(*key, physics, told[physics]["mean_return"], flush=True)
     return told
-
-
-def _digest(policy: Policy) -> str:
-    """Tells networks apart."""
-    weights = policy.agent.state_dict()
-    return hashlib.sha256(b"".join(weights[name].numpy().tobytes() for name in sorted(weights))).hexdigest()[:16]
 
 
 def _training_facts(key: Key, policy: Policy) -> Row:

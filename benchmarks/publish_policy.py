@@ -7,11 +7,13 @@ maxima), and the card tells the returns of all. Whole episodes of the mean actio
 each of its tasks; of the published one also in ours under `paper`, of its mean and of its sampled actions, and at half
 the step, since a gait that needs its step is an artefact. Beside it, in the same worlds, stand the experts that taught
 it, the runner that it modulates, or an untrained network, of their mean action in dm_control's environment and of their
-sampled ones in ours. With learning curve, films, strips of their frames and the run's configuration beside it.
+sampled ones in ours. With learning curve, films, strips of their frames and the run's configuration beside it. Each
+evaluation is kept in the run folder as it is made, so that the same command goes on where it was broken off.
 
 A policy that sees needs OpenGL, since dm_control draws its pictures with nothing else.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import tyro
+from writing import write_result
 
 from policies.assessment import assess
 from policies.config import CONFIG_FILE, load_yaml, to_yaml
@@ -39,6 +42,7 @@ OTHERS: tuple[Setting, ...] = (
     ("rodent", "paper-half-step", True),
 )
 COMPARED: tuple[Setting, ...] = (CHOICE, ("rodent", "paper", False))  # for whoever stands beside it
+MEASURED = "measured.json"  # in the run folder
 HOME = Path(__file__).parents[1] / "assets" / "policies"
 
 
@@ -59,8 +63,16 @@ class Flags:
 
 
 def measure(policy: Policy, task: str, setting: Setting, flags: Flags) -> dict[str, Any]:
+    """The report on a policy; one that was made here before, by a publication that was broken off, stands."""
     simulator, physics, deterministic = setting
-    report = assess(policy, task, flags.episodes, flags.seed, physics, simulator, deterministic)
+    place = flags.run / MEASURED
+    kept = json.loads(place.read_text()) if place.exists() else {}
+    where = {"machine": name_machine(), "versions": name_versions()}
+    key = json.dumps([policy.digest, task, *setting, flags.episodes, flags.seed, where])
+    if key not in kept:
+        kept[key] = assess(policy, task, flags.episodes, flags.seed, physics, simulator, deterministic)
+        write_result(place, kept)
+    report: dict[str, Any] = kept[key]
     print(task, setting, report["mean_return"], report["ci95"], report["measures"], flush=True)
     return report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -160,6 +161,12 @@ class Policy:
             "mujoco": mujoco.__version__,
             **self.facts,
         }
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that tell this network's numbers from any other's."""
+        weights = self.agent.state_dict()
+        return hashlib.sha256(b"".join(weights[name].numpy().tobytes() for name in sorted(weights))).hexdigest()[:16]
 
     def card(self) -> str:
         """The model card, as Markdown."""

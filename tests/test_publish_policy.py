@@ -71,7 +71,13 @@ def test_a_student_is_published_with_its_tasks_its_experts_and_an_untrained_netw
         task=tuple(SHORT), agent="merel2020", learner="distill", vision=True, expert=tuple(experts), merel2020=SETTINGS
     )
     save_run(tmp_path / "taught", student(experts), config)
-    script.main(script.Flags(tmp_path / "taught", "student", episodes=2, untrained_seed=3, film_seconds=0.2))
+    flags = script.Flags(tmp_path / "taught", "student", episodes=2, untrained_seed=3, film_seconds=0.2)
+    script.comparisons(student(experts), flags)  # broken off, and begun anew: nothing is measured twice
+    measured, assess = [], script.assess
+    monkeypatch.setattr(script, "assess", lambda *told: measured.append(told) or assess(*told))
+    script.main(flags)
+    assert len(measured) == 4  # the student's own
+    monkeypatch.setattr(script, "assess", assess)
 
     home = tmp_path / "shipped" / "student"
     facts, card = Policy.load(home).facts, (home / "README.md").read_text()
