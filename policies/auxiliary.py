@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from policies.multitask import ONE_TASK, Tasks
 from policies.observation import Normaliser
 from policies.rollout import Rollout
 from rodent.errors import UsageError
+
+if TYPE_CHECKING:
+    from policies.distillation import DistillationSettings
 
 _VARIES = 1e-6  # variance
 
@@ -75,18 +78,16 @@ class PrivilegedReadouts(nn.Module):
 
 
 class EncoderLessons:
-    """Passes over a rollout in which the encoders alone learn to tell the privileged senses, by an Adam of their own.
+    """What teaches the encoders, and them alone: to tell the privileged senses, step by step, by an Adam of their own.
 
-    They go over single steps, shuffled, and leave out those whose picture stayed: sequences are full of pictures that
-    hardly differ, and encoders learn from those of many times and places at once.
+    Steps are drawn from a memory of the last rollouts. In one rollout each rat sees a second of its life over and over:
+    encoders that learn from it alone learn it by heart. Outside of `teach` they want no gradient: what other losses
+    would tell them is mostly noise, which Adam makes as large as any signal.
 
     Args:
         agent: whose encoders they are.
         readouts: what is read from the features.
-        rate: learning rate.
-        passes: over each rollout.
-        minibatch: steps in each, about.
-        max_gradient: norm to which gradients are clipped.
+        settings: `rate`, `max_gradient`, and those that are named `auxiliary_...`.
         tasks: of the run.
         ranks: learn together.
     """
@@ -95,72 +96,102 @@ class EncoderLessons:
         self,
         agent: Agent,
         readouts: PrivilegedReadouts,
-        rate: float,
-        passes: int,
-        minibatch: int,
-        max_gradient: float,
+        settings: DistillationSettings,
         tasks: Tasks = ONE_TASK,
         ranks: Ranks = ALONE,
     ) -> None:
-        self.agent, self.readouts, self.tasks, self.ranks = agent, readouts, tasks, ranks
-        self.passes, self.minibatch, self.max_gradient = passes, minibatch, max_gradient
+        self.agent, self.readouts, self.settings, self.tasks, self.ranks = agent, readouts, settings, tasks, ranks
         encoders = {id(parameter) for parameter in agent.encoder_parameters()}
         self.parameters = {
             **{name: parameter for name, parameter in agent.named_parameters() if id(parameter) in encoders},
             **{f"features.{name}": parameter for name, parameter in readouts.features.named_parameters()},
         }
-        self.optimizer = torch.optim.Adam(self.parameters.values(), rate, eps=1e-5, fused=True)
+        self.optimizer = torch.optim.Adam(self.parameters.values(), settings.rate, eps=1e-5, fused=True)
+        self.memory: dict[str, Tensor] = {}
+        """The last steps of each environment, (slots, envs, ...)."""
+        self.remembered = 0
+        """How many there were, forgotten ones included."""
+        self._want_gradients(False)
 
     def teach(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
         """Returns `feature_error`, the mean of `PrivilegedReadouts.errors` on the way, also by task."""
-        fresh = fresh_pictures(rollout)
-        steps = len(fresh) * rollout.share.total
-        count = max(1, round(steps * float(self.ranks.mean(fresh.float())) / self.minibatch))
+        self._remember(rollout, generator)
+        slots = min(self.remembered, len(self.memory["observations"]))
         sums = torch.zeros(2, len(self.tasks.names))
-        for _ in range(self.passes):
-            for members in torch.randperm(steps, generator=generator).tensor_split(count):
-                _, index = rollout.share.own(members)
-                sums += self._learn(rollout, index[fresh.flatten()[index]])
+        self._want_gradients(True)
+        for _ in range(self.settings.auxiliary_updates):
+            size = (self.settings.auxiliary_minibatch,)
+            _, index = rollout.share.own(torch.randint(slots * rollout.share.total, size, generator=generator))
+            sums += self._learn({name: kept.flatten(0, 1)[index] for name, kept in self.memory.items()})
+        self._want_gradients(False)
         total, of_each = self.ranks.sum(sums)
         errors = (total / of_each.clamp(min=1)).tolist()
         named = self.tasks.label([{"feature_error": error} for error in errors])
         return {"feature_error": float(total.sum() / of_each.sum())} | named
 
-    def _learn(self, rollout: Rollout, index: Tensor) -> Tensor:
+    def _remember(self, rollout: Rollout, generator: torch.Generator) -> None:
+        """Put some steps of each environment where the oldest are."""
+        settings, time, share = self.settings, len(rollout.rewards), rollout.share
+        kept: dict[str, Tensor] = {"observations": rollout.observations, "tasks": rollout.tasks.expand(time, -1)}
+        if rollout.pictures is not None:
+            kept["pictures"] = rollout.pictures
+        if not self.memory:
+            shape = (settings.auxiliary_memory, share.size)
+            self.memory = {name: values.new_zeros(*shape, *values.shape[2:]) for name, values in kept.items()}
+            self.remembered = 0
+        drawn = torch.randint(time, (settings.auxiliary_steps, share.total), generator=generator)
+        steps = latest_pictures(rollout).gather(0, drawn[:, share.start : share.stop])
+        slots = (self.remembered + torch.arange(len(steps))) % settings.auxiliary_memory
+        for name, values in kept.items():
+            self.memory[name][slots] = values[steps, torch.arange(share.size)]
+        self.remembered += len(steps)
+
+    def _learn(self, steps: dict[str, Tensor]) -> Tensor:
         """A step of the optimiser on some steps, and (2, tasks) the sums of their errors and how many they are."""
-        observations, tasks = rollout.observations.flatten(0, 1)[index], rollout.tasks[index % rollout.share.size]
-        pictures = None if rollout.pictures is None else rollout.pictures.flatten(0, 1)[index]
-        said = self.readouts.features(self.agent.features(observations, pictures))
+        observations, tasks = steps["observations"], steps["tasks"]
+        said = self.readouts.features(self.agent.features(observations, steps.get("pictures")))
         errors = self.readouts.errors(said, observations, tasks)
-        everyone = self.ranks.sum(torch.tensor(float(len(index)))).clamp(min=1)
-        loss = (self.tasks.step_weights[tasks] * errors).sum() / everyone
+        loss = (self.tasks.step_weights[tasks] * errors).sum() / self.settings.auxiliary_minibatch
         self.optimizer.zero_grad()
         loss.backward()
         total = self.ranks.sum_gradients(self.parameters.values(), loss)
-        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.max_gradient)
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.max_gradient)
         if torch.isfinite(total + norm):  # else the loss proper, which reads the same numbers, tells of it
             self.optimizer.step()
         of_task = torch.nn.functional.one_hot(tasks, len(self.tasks.names)).float()
         return torch.stack([errors.detach() @ of_task, of_task.sum(0)])
 
+    def _want_gradients(self, wanted: bool) -> None:
+        self.optimizer.zero_grad()
+        for parameter in self.parameters.values():
+            parameter.requires_grad_(wanted)
+
     def state_dict(self) -> dict[str, Tensor]:
-        """The optimiser's moments, by parameter."""
-        return {
+        """The optimiser's moments by parameter, and how much was remembered; the memory itself is each rank's own."""
+        moments = {
             f"{moment}.{name}": value
             for name, parameter in self.parameters.items()
             for moment, value in self.optimizer.state.get(parameter, {}).items()
         }
+        return {"remembered": torch.tensor(self.remembered)} | moments
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """The inverse of `state_dict`."""
+        self.remembered = int(state["remembered"])
         for key, value in state.items():
             moment, _, name = key.partition(".")
-            self.optimizer.state[self.parameters[name]][moment] = value.clone()
+            if name:
+                self.optimizer.state[self.parameters[name]][moment] = value.clone()
 
 
-def fresh_pictures(rollout: Rollout) -> Tensor:
-    """Where the picture is another than that of the step before, (time, envs) bool; everywhere, of a blind agent."""
+def latest_pictures(rollout: Rollout) -> Tensor:
+    """The step, at each step or before it, at which its picture was new, (time, envs); each its own, of a blind agent.
+
+    What came before the rollout counts as its first step.
+    """
+    times = torch.arange(len(rollout.rewards)).unsqueeze(1).expand_as(rollout.rewards)
+    if rollout.pictures is None:
+        return times
     fresh = torch.ones_like(rollout.starts)
-    if rollout.pictures is not None:
-        fresh[1:] = (rollout.pictures[1:] != rollout.pictures[:-1]).flatten(2).any(-1)
-    return fresh
+    fresh[1:] = (rollout.pictures[1:] != rollout.pictures[:-1]).flatten(2).any(-1)
+    return torch.where(fresh, times, 0).cummax(0).values

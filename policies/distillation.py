@@ -33,19 +33,26 @@ class DistillationSettings:
     rate: float = 1e-3  # learning rate of Adam
     spread_rate: float = 0.01  # learning rate of the logarithm of the actions' standard deviation
     auxiliary: float = 0.0  # weight of telling the privileged senses, which the critic must read (0: nobody asks)
-    auxiliary_passes: int = 4  # over the steps of each rollout, in which encoders alone learn to tell them
-    auxiliary_minibatch: int = 64  # steps with a new picture in each minibatch of these, about
+    auxiliary_updates: int = 96  # of the encoders, which alone learn in them, after each rollout
+    auxiliary_minibatch: int = 64  # steps in each of them
+    auxiliary_steps: int = 8  # of each environment and rollout, which are remembered for them
+    auxiliary_memory: int = 96  # steps of each environment that the memory holds; a checkpoint holds them too
     popart: float = 0.1  # with several tasks, share of the newest returns in PopArt's statistics
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if not 0 <= value < math.inf:
                 raise UsageError(f"distill.{name} must be finite and 0 or more, not {value}")
-        if min(self.epochs, self.minibatch, self.auxiliary_minibatch) < 1:
+        if min(self.epochs, self.minibatch) < 1:
             raise UsageError(
-                f"distill needs at least 1 epoch and 1 step a minibatch, not {self.epochs} and "
-                f"{min(self.minibatch, self.auxiliary_minibatch)}"
+                f"distill needs at least 1 epoch and 1 step a minibatch, not {self.epochs} and {self.minibatch}"
             )
+        for name in ("auxiliary_updates", "auxiliary_minibatch", "auxiliary_steps"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"distill.{name} must be 1 or more, not {getattr(self, name)}")
+        if self.auxiliary_memory < self.auxiliary_steps:
+            held = f"the {self.auxiliary_steps} steps that are remembered of a rollout"
+            raise UsageError(f"distill.auxiliary_memory must hold {held}, not {self.auxiliary_memory}")
         if not (self.gamma < 1 and self.lam <= 1):
             raise UsageError(f"distill needs gamma below 1 and lam of at most 1, not {self.gamma} and {self.lam}")
         for name in ("max_gradient", "reward_scale", "rate", "spread_rate", "popart"):
@@ -62,8 +69,7 @@ class Distillation(Learner):
     can go on from the student.
 
     With `auxiliary`, the student learns besides to tell the privileged senses (see `PrivilegedReadouts`): its policy in
-    the same loss, and its encoders before, in passes of their own over single steps, whose pictures have less in common
-    than those of whole sequences.
+    the same loss, and its encoders by themselves from a memory of single steps (see `EncoderLessons`).
     """
 
     name: ClassVar[str] = "distill"
@@ -80,33 +86,36 @@ class Distillation(Learner):
             agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
         )
         self.readouts = PrivilegedReadouts(agent, tasks, ranks) if settings.auxiliary else None
+        self.lessons = EncoderLessons(agent, self.readouts, settings, tasks, ranks) if self.readouts else None
         network = [parameter for parameter in self.parameters().values() if parameter is not agent.log_std]
         groups = [{"params": network, "lr": settings.rate}, {"params": [agent.log_std], "lr": settings.spread_rate}]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
-        self.lessons = self._lessons(self.readouts) if self.readouts else None
         self.expert_weights = torch.ones(len(tasks.names))
 
     def value_facts(self) -> dict[str, float | list[float]]:
         return self.valuation.facts()
 
-    def _lessons(self, readouts: PrivilegedReadouts) -> EncoderLessons:
-        told = self.settings
-        return EncoderLessons(
-            self.agent, readouts, told.rate, told.auxiliary_passes, told.auxiliary_minibatch, told.max_gradient,
-            self.tasks, self.ranks,
-        )  # fmt: skip
-
     def card_facts(self) -> dict[str, str]:
         told = f"privileged senses, read out of its encoders and policy (weight {self.settings.auxiliary:g})"
         return {"learnt_to_tell": told} if self.readouts else {}
+
+    def rank_state(self) -> dict[str, Tensor]:
+        return self.lessons.memory if self.lessons else {}
+
+    def load_rank_state(self, state: dict[str, Tensor]) -> None:
+        if self.lessons:
+            self.lessons.memory = {name: kept.clone() for name, kept in state.items()}
 
     def modules(self) -> dict[str, Stateful]:
         own = {"readouts": self.readouts, "lessons": self.lessons}
         return {"valuation": self.valuation} | {name: module for name, module in own.items() if module}
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        own = self.readouts.policy.named_parameters() if self.readouts else ()
-        return super().parameters() | {f"readout.{name}": parameter for name, parameter in own}
+        everything = super().parameters()
+        if self.readouts is None or self.lessons is None:
+            return everything
+        own = {f"readout.{name}": parameter for name, parameter in self.readouts.policy.named_parameters()}
+        return {name: each for name, each in everything.items() if name not in self.lessons.parameters} | own
 
     def fix_rate(self, rate: float | None) -> None:
         if rate is not None:

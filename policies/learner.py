@@ -141,6 +141,14 @@ class Learner(ABC):
         """What the learner has beside the agent and keeps in checkpoints, by name."""
         return {}
 
+    def rank_state(self) -> dict[str, Tensor]:
+        """What this rank has of its own environments and keeps in checkpoints besides."""
+        return {}
+
+    def load_rank_state(self, state: dict[str, Tensor]) -> None:
+        """The inverse of `rank_state`."""
+        assert not state
+
     def state_dict(self) -> dict[str, Tensor]:
         """The optimiser's moments by parameter, the rate, and the state of `modules`, as tensors."""
         state = {"rate": torch.tensor(self.rate, dtype=torch.float64)}

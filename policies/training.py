@@ -51,6 +51,7 @@ from rodent.symmetry import mirror_actions, mirror_senses
 from rodent.vision import describe_vision
 
 _EVALUATION_SEED = 0
+_OF_LEARNER = "learner/"  # begins the names of what a learner keeps of a rank's own environments
 _LEAST_BYTES = 1024  # of memory, that a step of a rat takes until it is learnt from: some 250 numbers that it senses
 
 
@@ -444,7 +445,7 @@ class TrainingRun:
         groups: dict[str, Arrays] = {
             "agent": {name: value.numpy() for name, value in self.agent.state_dict().items()},
             "learner": {name: value.numpy() for name, value in self.learner.state_dict().items()},
-            **{_collector(rank): state for rank, state in enumerate(self.ranks.gather(self.collector.state_dict()))},
+            **{_collector(rank): state for rank, state in enumerate(self.ranks.gather(self._rank_state()))},
             "run": {"generator": self.generator.get_state().numpy(), "log_std_before": self._log_std_before.numpy()},
         }
         arrays = {f"{group}/{name}": array for group, members in groups.items() for name, array in members.items()}
@@ -459,6 +460,11 @@ class TrainingRun:
         }
         return arrays, facts
 
+    def _rank_state(self) -> Arrays:
+        """What a checkpoint keeps of each rank's own environments."""
+        own = {f"{_OF_LEARNER}{name}": value.numpy() for name, value in self.learner.rank_state().items()}
+        return self.collector.state_dict() | own
+
     def _restore(self, arrays: Arrays, facts: dict[str, Any]) -> None:
         def group(name: str) -> Arrays:
             return {key.removeprefix(f"{name}/"): value for key, value in arrays.items() if key.startswith(f"{name}/")}
@@ -470,7 +476,9 @@ class TrainingRun:
         self.learner.load_state_dict(tensors("learner"))
         self.steps = self._saved_at = facts["steps"]
         self._kickstart()
-        self.collector.load_state_dict(group("collector"))
+        own = {key: value for key, value in group("collector").items() if key.startswith(_OF_LEARNER)}
+        self.learner.load_rank_state({key.removeprefix(_OF_LEARNER): torch.from_numpy(own[key]) for key in own})
+        self.collector.load_state_dict({key: value for key, value in group("collector").items() if key not in own})
         self.generator.set_state(tensors("run")["generator"])
         self._log_std_before = tensors("run")["log_std_before"]
         self.steps_before = facts.get("steps_before", 0)

@@ -13,7 +13,8 @@ from point_mass import PointMasses, make_point_masses
 from test_training import assert_same_learning, assert_same_state, newest
 from two_tasks import TASKS, make_two_tasks
 
-from policies.auxiliary import EncoderLessons, PrivilegedReadouts, fresh_pictures
+from policies.agent import Agent
+from policies.auxiliary import EncoderLessons, PrivilegedReadouts, latest_pictures
 from policies.config import EvaluationSettings, Phase, TrainConfig, parse_arguments
 from policies.distillation import DistillationSettings
 from policies.evaluation import evaluate
@@ -186,7 +187,7 @@ def test_a_student_comes_to_tell_what_its_expert_senses_by_its_features_and_its_
     common = {
         "task": TASKS, "learner": "distill", "agent": "merel2020", "privileged_critic": True, "envs": 32, "steps": 2048,
         "expert": (f"run={knowing}", f"two-tap={tmp_path / 'blind'}"),
-        "distill": DistillationSettings(minibatch=64, rate=3e-3, auxiliary=10.0, auxiliary_passes=2),
+        "distill": DistillationSettings(minibatch=64, rate=3e-3, auxiliary=10.0, auxiliary_updates=16),
     }  # fmt: skip
     train(small(**common | {"steps": 12_288}), make_two_tasks)
     rows = read_metrics(tmp_path / "run" / "metrics.csv")[1:]
@@ -204,6 +205,7 @@ def test_a_student_comes_to_tell_what_its_expert_senses_by_its_features_and_its_
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
     held = newest(tmp_path / "whole")[0]
     assert "learner/lessons/exp_avg.proprioception.0.weight" in held and "learner/readouts/policy.weight" in held
+    assert held["collector/learner/observations"].shape[:2] == (96, 32)
 
 
 def test_what_is_told_is_measured_in_the_variance_that_it_has_in_its_task() -> None:
@@ -249,24 +251,41 @@ def test_what_nobody_senses_can_not_be_told(small: Any, expert: str) -> None:
         train(config, make_point_masses)
 
 
-def test_encoders_learn_from_each_picture_once_a_pass_and_nothing_else_does() -> None:
-    agent = make_agent("merel2020", 5, 2, SEEING, critic_size=3, picture_shape=(8, 8, 3))
-    rollout = Rollout.empty(12, 4, agent)
+def seen(agent: Agent, time: int = 12) -> Rollout:
+    """A rollout of four environments, with a new picture at every fourth step."""
+    rollout = Rollout.empty(time, 4, agent)
     rollout.observations.normal_()
-    rollout.pictures[:] = torch.randint(0, 256, (3, 4, 8, 8, 3), dtype=torch.uint8).repeat_interleave(4, 0)
-    assert fresh_pictures(rollout).sum(1).tolist() == [4, 0, 0, 0] * 3
+    pictures = torch.randint(0, 256, (time // 4, 4, 8, 8, 3), dtype=torch.uint8)
+    rollout.pictures = pictures.repeat_interleave(4, 0)
+    return rollout
+
+
+def test_encoders_learn_from_steps_of_the_last_rollouts_as_their_pictures_were_new_and_nothing_else_does() -> None:
+    torch.manual_seed(0)
+    agent = make_agent("merel2020", 5, 2, SEEING, critic_size=3, picture_shape=(8, 8, 3))
     readouts = PrivilegedReadouts(agent)
     torch.nn.init.normal_(readouts.features.weight)
-    readouts.update(rollout)
-    lessons = EncoderLessons(agent, readouts, rate=1e-3, passes=1, minibatch=100, max_gradient=1e9)
+    settings = DistillationSettings(auxiliary=1.0, auxiliary_updates=3, auxiliary_steps=5, auxiliary_memory=12)
+    lessons, generator = EncoderLessons(agent, readouts, settings), torch.Generator().manual_seed(0)
     before = {name: parameter.detach().clone() for name, parameter in agent.named_parameters()}
-    fresh = rollout.observations[::4].flatten(0, 1)
-    said = readouts.features(agent.features(fresh, rollout.pictures[::4].flatten(0, 1)))
-    expected = float(readouts.errors(said, fresh, torch.zeros(12, dtype=torch.long)).mean().detach())
-    told = lessons.teach(rollout, torch.Generator().manual_seed(0))
-    assert told == {"feature_error": pytest.approx(expected, rel=1e-5)}
+    rollouts = [seen(agent) for _ in range(4)]
+    for rollout in rollouts:
+        readouts.update(rollout)
+        assert lessons.teach(rollout, generator)["feature_error"] > 0
     changed = {name.split(".")[0] for name, p in agent.named_parameters() if not torch.equal(p, before[name])}
     assert changed == {"vision", "proprioception"}
+    assert not any(parameter.requires_grad for parameter in agent.encoder_parameters())  # by other losses
+    assert latest_pictures(rollouts[0])[:, 0].tolist() == [0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8]
+    ages = []
+    for slot in range(12):
+        for env in range(4):
+            kept = lessons.memory["observations"][slot, env]
+            ((age, t),) = [
+                (i, t) for i, r in enumerate(rollouts) for t in range(12) if torch.equal(r.observations[t, env], kept)
+            ]
+            assert t % 4 == 0 and torch.equal(lessons.memory["pictures"][slot, env], rollouts[age].pictures[t, env])
+            ages.append(age)
+    assert [ages.count(age) for age in range(4)] == [0, 2 * 4, 5 * 4, 5 * 4]
 
 
 def test_a_student_that_would_read_more_than_its_file_names_is_one_clear_line(
@@ -471,7 +490,12 @@ def test_numbers_that_are_not_finite_end_a_student(small: Any, expert: str) -> N
             },
             "distill.auxiliary teaches encoders that merel2020.encoders lets value alone teach",
         ),
-        (DistillationSettings, {"auxiliary_minibatch": 0}, "distill needs at least 1 epoch and 1 step a minibatch"),
+        (DistillationSettings, {"auxiliary_minibatch": 0}, "distill.auxiliary_minibatch must be 1 or more, not 0"),
+        (
+            DistillationSettings,
+            {"auxiliary_memory": 7},
+            "distill.auxiliary_memory must hold the 8 steps that are remembered of a rollout, not 7",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(kind: Any, wrong: dict[str, Any], message: str) -> None:
