@@ -108,11 +108,10 @@ def report(flags: Report) -> None:
         CURVES.mkdir(parents=True, exist_ok=True)
         shutil.copy(_folder(*key) / METRICS_FILE, CURVES / f"{agent}-{learner}-seed-{seed}.csv")
         _write([*rows.values()])
-    result = json.loads(RESULT.read_text())
-    for row in result["rows"]:
+    for row in rows.values():
         told = ", ".join(f"{physics} {row[physics]['mean_return']} {row[physics]['ci95']}" for physics in PHYSICS)
         print(f"{row['agent']} {row['learner']} seed {row['seed']}: {told} of 1500")
-    for each in [*result["compared"], *NOTES]:
+    for each in [*compare_all([*rows.values()]), *NOTES]:
         print(each)
 
 

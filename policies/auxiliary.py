@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from policies.agent import Agent
 from policies.distributed import ALONE, Ranks
+from policies.learner import take_gradients
 from policies.multitask import ONE_TASK, Tasks
 from policies.observation import Normaliser
+from policies.pictures import latest_pictures
 from policies.rollout import Rollout
 from rodent.errors import UsageError
 
@@ -140,7 +142,9 @@ class EncoderLessons:
             self.memory = {name: values.new_zeros(*shape, *values.shape[2:]) for name, values in kept.items()}
             self.remembered = 0
         drawn = torch.randint(time, (settings.auxiliary_steps, share.total), generator=generator)
-        steps = latest_pictures(rollout).gather(0, drawn[:, share.start : share.stop])
+        steps = drawn[:, share.start : share.stop]
+        if rollout.pictures is not None:
+            steps = latest_pictures(rollout.pictures).gather(0, steps)
         slots = (self.remembered + torch.arange(len(steps))) % settings.auxiliary_memory
         for name, values in kept.items():
             self.memory[name][slots] = values[steps, torch.arange(share.size)]
@@ -152,11 +156,9 @@ class EncoderLessons:
         said = self.readouts.features(self.agent.features(observations, steps.get("pictures")))
         errors = self.readouts.errors(said, observations, tasks)
         loss = (self.tasks.step_weights[tasks] * errors).sum() / self.settings.auxiliary_minibatch
-        self.optimizer.zero_grad()
-        loss.backward()
-        total = self.ranks.sum_gradients(self.parameters.values(), loss)
-        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.max_gradient)
-        if torch.isfinite(total + norm):  # else the loss proper, which reads the same numbers, tells of it
+        limits = [([*self.parameters.values()], self.settings.max_gradient)]
+        numbers = take_gradients(loss, self.optimizer, self.parameters.values(), limits, self.ranks)
+        if torch.isfinite(numbers).all():  # else the loss proper, which reads the same numbers, tells of it
             self.optimizer.step()
         of_task = torch.nn.functional.one_hot(tasks, len(self.tasks.names)).float()
         return torch.stack([errors.detach() @ of_task, of_task.sum(0)])
@@ -182,16 +184,3 @@ class EncoderLessons:
             moment, _, name = key.partition(".")
             if name:
                 self.optimizer.state[self.parameters[name]][moment] = value.clone()
-
-
-def latest_pictures(rollout: Rollout) -> Tensor:
-    """The step, at each step or before it, at which its picture was new, (time, envs); each its own, of a blind agent.
-
-    What came before the rollout counts as its first step.
-    """
-    times = torch.arange(len(rollout.rewards)).unsqueeze(1).expand_as(rollout.rewards)
-    if rollout.pictures is None:
-        return times
-    fresh = torch.ones_like(rollout.starts)
-    fresh[1:] = (rollout.pictures[1:] != rollout.pictures[:-1]).flatten(2).any(-1)
-    return torch.where(fresh, times, 0).cummax(0).values

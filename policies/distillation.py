@@ -85,8 +85,9 @@ class Distillation(Learner):
         self.valuation = Valuation(
             agent, tasks, settings.gamma, settings.lam, settings.reward_scale, settings.popart, ranks
         )
-        self.readouts = PrivilegedReadouts(agent, tasks, ranks) if settings.auxiliary else None
-        self.lessons = EncoderLessons(agent, self.readouts, settings, tasks, ranks) if self.readouts else None
+        self.lessons: EncoderLessons | None = None
+        if settings.auxiliary:
+            self.lessons = EncoderLessons(agent, PrivilegedReadouts(agent, tasks, ranks), settings, tasks, ranks)
         network = [parameter for parameter in self.parameters().values() if parameter is not agent.log_std]
         groups = [{"params": network, "lr": settings.rate}, {"params": [agent.log_std], "lr": settings.spread_rate}]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
@@ -97,7 +98,7 @@ class Distillation(Learner):
 
     def card_facts(self) -> dict[str, str]:
         told = f"privileged senses, read out of its encoders and policy (weight {self.settings.auxiliary:g})"
-        return {"learnt_to_tell": told} if self.readouts else {}
+        return {"learnt_to_tell": told} if self.lessons else {}
 
     def rank_state(self) -> dict[str, Tensor]:
         return self.lessons.memory if self.lessons else {}
@@ -107,14 +108,14 @@ class Distillation(Learner):
             self.lessons.memory = {name: kept.clone() for name, kept in state.items()}
 
     def modules(self) -> dict[str, Stateful]:
-        own = {"readouts": self.readouts, "lessons": self.lessons}
-        return {"valuation": self.valuation} | {name: module for name, module in own.items() if module}
+        own: dict[str, Stateful] = {"valuation": self.valuation}
+        return own | {"readouts": self.lessons.readouts, "lessons": self.lessons} if self.lessons else own
 
     def parameters(self) -> dict[str, nn.Parameter]:
         everything = super().parameters()
-        if self.readouts is None or self.lessons is None:
+        if self.lessons is None:
             return everything
-        own = {f"readout.{name}": parameter for name, parameter in self.readouts.policy.named_parameters()}
+        own = {f"readout.{name}": each for name, each in self.lessons.readouts.policy.named_parameters()}
         return {name: each for name, each in everything.items() if name not in self.lessons.parameters} | own
 
     def fix_rate(self, rate: float | None) -> None:
@@ -123,8 +124,8 @@ class Distillation(Learner):
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
         advantages, returns, valued = self.valuation.estimate(rollout)
-        if self.readouts and self.lessons:
-            self.readouts.update(rollout)
+        if self.lessons:
+            self.lessons.readouts.update(rollout)
             valued |= self.lessons.teach(rollout, generator)
         recurrent = self.agent.recurrent
         count = rollout.count_minibatches(self.settings.minibatch, recurrent)
@@ -145,13 +146,16 @@ class Distillation(Learner):
         loss = imitation_loss + self.settings.value * value_loss
         figures = {"value_loss": value_loss.detach(), "entropy": batch.mean(output.entropy()).detach()}
         losses = {"value_loss": value_losses}
-        if self.readouts and output.hidden is not None:
-            untold = self.readouts.errors(self.readouts.policy(output.hidden), batch.observations, batch.tasks)
+        if self.lessons:
+            readouts = self.lessons.readouts
+            untold = readouts.errors(readouts.policy(output.hidden), batch.observations, batch.tasks)
             loss = loss + self.settings.auxiliary * batch.mean(self.tasks.step_weights[batch.tasks] * untold)
             losses["policy_error"] = untold
             figures["policy_error"] = batch.mean(untold).detach()
         return loss, figures | self.tasks.figures(losses, batch) | experts
 
     def _gradient_limits(self) -> list[tuple[list[nn.Parameter], float]]:
-        own = [([*self.readouts.policy.parameters()], self.settings.max_gradient)] if self.readouts else []
-        return super()._gradient_limits() + own
+        limits = super()._gradient_limits()
+        if self.lessons:
+            limits.append(([*self.lessons.readouts.policy.parameters()], self.settings.max_gradient))
+        return limits

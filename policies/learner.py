@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -107,13 +107,11 @@ class Learner(ABC):
         Raises:
             NotFiniteError: the loss or a gradient is not finite. Then there is no step.
         """
-        self.optimizer.zero_grad()
-        loss.backward()
-        total = self.ranks.sum_gradients(self.parameters().values(), loss)
-        norms = [nn.utils.clip_grad_norm_(group, limit) for group, limit in self._gradient_limits()]
-        self._check_finite(torch.stack([total, *norms]), batch)
+        limits = self._gradient_limits()
+        numbers = take_gradients(loss, self.optimizer, self.parameters().values(), limits, self.ranks)
+        self._check_finite(numbers, batch)
         self.optimizer.step()
-        return norms[0].detach()
+        return numbers[1]
 
     def _gradient_limits(self) -> list[tuple[list[nn.Parameter], float]]:
         """Which parameters' gradients are clipped together, and to what norm: all that the optimiser changes."""
@@ -170,3 +168,29 @@ class Learner(ABC):
         for name, module in self.modules().items():
             prefix = f"{name}/"
             module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+
+
+def take_gradients(
+    loss: Tensor,
+    optimizer: torch.optim.Optimizer,
+    parameters: Iterable[nn.Parameter],
+    limits: Sequence[tuple[list[nn.Parameter], float]],
+    ranks: Ranks,
+) -> Tensor:
+    """Let parameters have the gradients of a loss, of which each rank has its part, clipped.
+
+    Args:
+        loss: this rank's part.
+        optimizer: what takes the step afterwards.
+        parameters: what it changes.
+        limits: which of them are clipped together, and to what norm.
+        ranks: the processes that learn together.
+
+    Returns:
+        The loss of all ranks, and the norm of each group before it is clipped, (1 + groups,).
+    """
+    optimizer.zero_grad()
+    loss.backward()
+    total = ranks.sum_gradients(parameters, loss)
+    norms = [nn.utils.clip_grad_norm_(group, limit) for group, limit in limits]
+    return torch.stack([total, *norms]).detach()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from policies.agent import Agent, AgentState, Output, mlp, run_layers
 from policies.cells import CELLS, Cell
+from policies.pictures import latest_pictures
 from policies.probe import NOTHING, Probe
 from rodent.errors import UsageError
 
@@ -251,12 +252,10 @@ class PictureEncoder(nn.Module):
 
         Where pictures come at every k-th control step, that spares all of them but one in k.
         """
-        fresh = torch.ones(pictures.shape[:2], dtype=torch.bool, device=pictures.device)
-        fresh[1:] = (pictures[1:] != pictures[:-1]).flatten(2).any(-1)
+        latest = latest_pictures(pictures)
+        fresh = latest == torch.arange(len(latest), device=latest.device).unsqueeze(1)
         if fresh.all():
             return self(pictures)
-        times = torch.arange(len(fresh), device=fresh.device).unsqueeze(1)
-        latest = torch.where(fresh, times, 0).cummax(0).values
         numbers = (fresh.flatten().cumsum(0) - 1).view_as(fresh).gather(0, latest)
         features: Tensor = self(pictures[fresh])[numbers]
         return features

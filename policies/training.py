@@ -51,7 +51,7 @@ from rodent.symmetry import mirror_actions, mirror_senses
 from rodent.vision import describe_vision
 
 _EVALUATION_SEED = 0
-_OF_LEARNER = "learner/"  # begins the names of what a learner keeps of a rank's own environments
+_OF_LEARNER = "learner"  # within a rank's collector: what a learner keeps of the rank's own environments
 _LEAST_BYTES = 1024  # of memory, that a step of a rat takes until it is learnt from: some 250 numbers that it senses
 
 
@@ -462,7 +462,7 @@ class TrainingRun:
 
     def _rank_state(self) -> Arrays:
         """What a checkpoint keeps of each rank's own environments."""
-        own = {f"{_OF_LEARNER}{name}": value.numpy() for name, value in self.learner.rank_state().items()}
+        own = {f"{_OF_LEARNER}/{name}": value.numpy() for name, value in self.learner.rank_state().items()}
         return self.collector.state_dict() | own
 
     def _restore(self, arrays: Arrays, facts: dict[str, Any]) -> None:
@@ -476,9 +476,9 @@ class TrainingRun:
         self.learner.load_state_dict(tensors("learner"))
         self.steps = self._saved_at = facts["steps"]
         self._kickstart()
-        own = {key: value for key, value in group("collector").items() if key.startswith(_OF_LEARNER)}
-        self.learner.load_rank_state({key.removeprefix(_OF_LEARNER): torch.from_numpy(own[key]) for key in own})
-        self.collector.load_state_dict({key: value for key, value in group("collector").items() if key not in own})
+        self.learner.load_rank_state(tensors(f"collector/{_OF_LEARNER}"))
+        own = group("collector")
+        self.collector.load_state_dict({key: own[key] for key in own if not key.startswith(f"{_OF_LEARNER}/")})
         self.generator.set_state(tensors("run")["generator"])
         self._log_std_before = tensors("run")["log_std_before"]
         self.steps_before = facts.get("steps_before", 0)
