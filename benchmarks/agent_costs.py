@@ -7,7 +7,8 @@ environments while a rollout is collected, beside those steps, in the same itera
 a probe's sake alone, beside the step of the agent that it is a part of: the activations' names, and handing each to a
 probe that gives it back (medians). The students: the training runs of
 `assets/configs/student.yaml` and `student-sees.yaml` in each of their two phases, `fast` and `fast+paper` physics, and
-where their time goes; and the first with `merel2020` of the default size. Each in a process of its own.
+where their time goes; and the first with `merel2020` of the default size. They begin with random weights, and what
+they remember is full from the start. Each in a process of its own.
 """
 
 import json
@@ -125,7 +126,8 @@ def interventions(flags: Flags) -> dict:
 
 def student(flags: Flags, phase: int = 0, file: str = "student.yaml", sizes: Merel2020Settings | None = None) -> dict:
     config = load_yaml(CONFIGS / file)
-    config = replace(config, merel2020=sizes or config.merel2020)
+    full = replace(config.distill, auxiliary_memory=config.distill.auxiliary_steps)  # as many updates as there ever are
+    config = replace(config, merel2020=sizes or config.merel2020, distill=full, init_from=None)
     config = replace(config, threads=flags.threads, schedule=config.schedule[phase : phase + 1])
     with tempfile.TemporaryDirectory() as folder:
         run = _run(config, folder)

@@ -5,8 +5,8 @@
 
 All runs have the first phases of `assets/configs/run.yaml`: the same physics, aids, environments, steps and schedule of
 the actions' noise. Both have that file's settings, which were tuned on this task with `mlp`: PPO's in many trials, as
-the schedule was, and V-MPO's in three. `vmpo-own-noise` learns the noise from the same start instead, to tell what the
-schedule is worth: the limit of V-MPO on the standard deviation has nothing to hold where that is scheduled.
+the schedule was, and V-MPO's in a dozen. `vmpo-own-noise` learns the noise from the same start instead, to tell what
+the schedule is worth: the limit of V-MPO on the standard deviation has nothing to hold where that is scheduled.
 
 `report` evaluates the mean action under `paper` and under `fast`, which a policy that was trained under `fast` alone
 may need: whole episodes of 30 s without aids, in this project's own environment and worlds of a seed that no run had
@@ -50,7 +50,7 @@ LEARNERS: tuple[LearnerName, ...] = ("ppo", "vmpo", "vmpo-own-noise")
 UNTRAINED = "untrained"
 NOTES = (
     "ppo and vmpo have one schedule of noise, which was tuned on this task with mlp and ppo; so were ppo's settings "
-    "in many trials, and vmpo's in three of seed 0; vmpo-own-noise learns its noise",
+    "in many trials, and vmpo's in a dozen of seeds 0 and 1; vmpo-own-noise learns its noise",
     "all were trained under fast alone: a return under paper includes what does not transfer",
     f"returns are of this project's own environment, not dm_control's, in worlds of seed {SEED}, which no run had",
     "an interval of a ratio is a bootstrap over the seeds of either learner and over their episodes; of one seed it "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -83,7 +84,8 @@ class EncoderLessons:
     """What teaches the encoders, and them alone: to tell the privileged senses, step by step, by an Adam of their own.
 
     Steps are drawn from a memory of the last rollouts. In one rollout each rat sees a second of its life over and over:
-    encoders that learn from it alone learn it by heart. Outside of `teach` they want no gradient: what other losses
+    encoders that learn from it alone learn it by heart. So there are fewer updates while the memory fills, each step
+    in it being drawn as often as later. Outside of `teach` they want no gradient: what other losses
     would tell them is mostly noise, which Adam makes as large as any signal.
 
     Args:
@@ -118,11 +120,12 @@ class EncoderLessons:
     def teach(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
         """Returns `feature_error`, the mean of `PrivilegedReadouts.errors` on the way, also by task."""
         self._remember(rollout, generator)
-        slots = min(self.remembered, len(self.memory["observations"]))
+        settings = self.settings
+        slots = min(self.remembered, settings.auxiliary_memory)
         sums = torch.zeros(2, len(self.tasks.names))
         self._want_gradients(True)
-        for _ in range(self.settings.auxiliary_updates):
-            size = (self.settings.auxiliary_minibatch,)
+        for _ in range(math.ceil(settings.auxiliary_updates * slots / settings.auxiliary_memory)):
+            size = (settings.auxiliary_minibatch,)
             _, index = rollout.share.own(torch.randint(slots * rollout.share.total, size, generator=generator))
             sums += self._learn({name: kept.flatten(0, 1)[index] for name, kept in self.memory.items()})
         self._want_gradients(False)
@@ -141,10 +144,12 @@ class EncoderLessons:
             shape = (settings.auxiliary_memory, share.size)
             self.memory = {name: values.new_zeros(*shape, *values.shape[2:]) for name, values in kept.items()}
             self.remembered = 0
-        drawn = torch.randint(time, (settings.auxiliary_steps, share.total), generator=generator)
-        steps = drawn[:, share.start : share.stop]
+        lots = torch.rand(time, share.total, generator=generator)[:, share.start : share.stop]
+        latest = torch.arange(time).unsqueeze(1).expand(-1, share.size)
         if rollout.pictures is not None:
-            steps = latest_pictures(rollout.pictures).gather(0, steps)
+            latest = latest_pictures(rollout.pictures)
+            lots = lots + (latest != torch.arange(time).unsqueeze(1))  # steps whose picture is new are drawn first
+        steps = latest.gather(0, lots.argsort(0)[: settings.auxiliary_steps])
         slots = (self.remembered + torch.arange(len(steps))) % settings.auxiliary_memory
         for name, values in kept.items():
             self.memory[name][slots] = values[steps, torch.arange(share.size)]

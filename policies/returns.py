@@ -50,10 +50,13 @@ def vtrace(
     terminated: Tensor,
     ended: Tensor,
     gamma: float,
+    lam: float = 1.0,
     rho_limit: float = 1.0,
     c_limit: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """V-trace (Espeholt et al. 2018, equation 1) over (time, envs): returns of one policy from another's actions.
+
+    Of a policy's own actions the advantages are those of `generalized_advantages`.
 
     Truncations and terminations are as in `generalized_advantages`, whose arguments these are, and:
 
@@ -65,17 +68,18 @@ def vtrace(
         terminated: bool, the episode ended there for good (discount 0).
         ended: bool, the episode ended there, terminated or truncated.
         gamma: discount.
+        lam: decay of the estimator's memory, lambda (their remark 2).
         rho_limit: ceiling of the ratio that weighs an error; the policy that is valued depends on it.
         c_limit: ceiling of the ratio that lets later errors through; only the speed depends on it.
 
     Returns:
-        Targets of the critic, and advantages r + gamma * target of what followed - value (without the ratio that a
-        policy gradient multiplies them by), (time, envs) each.
+        Targets of the critic, and advantages r + gamma * (lambda * target + (1 - lambda) * value of what followed) -
+        value, without the ratio that a policy gradient multiplies them by, (time, envs) each.
     """
     ratios = log_ratios.exp()
     discounted = gamma * next_values.masked_fill(terminated, 0.0)
     errors = ratios.clamp(max=rho_limit) * (rewards + discounted - values)
-    decay = gamma * ratios.clamp(max=c_limit) * (~ended).to(values.dtype)
+    decay = gamma * lam * ratios.clamp(max=c_limit) * (~ended).to(values.dtype)
     corrections = torch.empty_like(errors)
     correction = torch.zeros_like(errors[0])
     for t in reversed(range(len(errors))):
@@ -83,5 +87,5 @@ def vtrace(
         corrections[t] = correction
     targets = values + corrections
     followed = torch.cat([targets[1:], next_values[-1:]])
-    followed = torch.where(ended, next_values, followed).masked_fill(terminated, 0.0)
+    followed = torch.where(ended, next_values, lam * followed + (1 - lam) * next_values).masked_fill(terminated, 0.0)
     return targets, rewards + gamma * followed - values

@@ -28,6 +28,7 @@ class VMPOSettings:
     minibatch: int = 256  # environment steps a minibatch, about
     target_period: int = 1  # updates that a target network lasts; unlike in Song et al., the agent acts, not the target
     gamma: float = 0.98  # discount a control step
+    lam: float = 1.0  # lambda of V-trace
     value: float = 1.0  # weight of the critic's loss
     max_gradient: float = 1.0  # norm to which gradients are clipped
     rate: float = 5e-4  # learning rate of Adam
@@ -46,8 +47,8 @@ class VMPOSettings:
                 "vmpo needs at least 1 epoch, 1 step a minibatch and 1 update a target, not "
                 f"{self.epochs}, {self.minibatch} and {self.target_period}"
             )
-        if not self.gamma < 1:
-            raise UsageError(f"vmpo.gamma must be below 1, not {self.gamma}")
+        if not (self.gamma < 1 and self.lam <= 1):
+            raise UsageError(f"vmpo needs gamma below 1 and lam of at most 1, not {self.gamma} and {self.lam}")
         if not 0 < self.popart <= 1:
             raise UsageError(f"vmpo.popart must be above 0 and at most 1, not {self.popart}")
         for name in ("rate", "dual_rate", "max_gradient", "temperature_limit", "mean_limit", "scale_limit"):
@@ -118,8 +119,8 @@ class VMPO(Learner):
         following = torch.cat([values[1:], bootstraps[-1:]])
         next_values = torch.where(rollout.ended, bootstraps, following)
         log_ratios = now.log_prob(rollout.actions) - rollout.log_probs
-        terminated, ended = rollout.terminated, rollout.ended
-        return vtrace(rollout.rewards, values, next_values, log_ratios, terminated, ended, self.settings.gamma)
+        terminated, ended, discounts = rollout.terminated, rollout.ended, (self.settings.gamma, self.settings.lam)
+        return vtrace(rollout.rewards, values, next_values, log_ratios, terminated, ended, *discounts)
 
     def _loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
         settings, duals, ranks = self.settings, self.duals, self.ranks

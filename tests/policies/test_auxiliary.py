@@ -74,15 +74,17 @@ def test_encoders_learn_from_steps_of_the_last_rollouts_as_their_pictures_were_n
     settings = DistillationSettings(auxiliary=1.0, auxiliary_updates=3, auxiliary_steps=5, auxiliary_memory=12)
     lessons, generator = EncoderLessons(agent, readouts, settings), torch.Generator().manual_seed(0)
     before = {name: parameter.detach().clone() for name, parameter in agent.named_parameters()}
-    rollouts = [seen(agent) for _ in range(4)]
+    rollouts, updates = [seen(agent) for _ in range(4)], []
     for rollout in rollouts:
         readouts.update(rollout)
         assert lessons.teach(rollout, generator)["feature_error"] > 0
+        updates.append(int(lessons.optimizer.state[readouts.features.weight]["step"]))
+    assert updates == [2, 5, 8, 11]  # 5 and 10 of 12 slots are full after the first two
     changed = {name.split(".")[0] for name, p in agent.named_parameters() if not torch.equal(p, before[name])}
     assert changed == {"vision", "proprioception"}
     assert not any(parameter.requires_grad for parameter in agent.encoder_parameters())  # by other losses
     assert latest_pictures(rollouts[0].pictures)[:, 0].tolist() == [0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8]
-    ages = []
+    ages, times = [], set()
     for slot in range(12):
         for env in range(4):
             kept = lessons.memory["observations"][slot, env]
@@ -91,4 +93,6 @@ def test_encoders_learn_from_steps_of_the_last_rollouts_as_their_pictures_were_n
             ]
             assert t % 4 == 0 and torch.equal(lessons.memory["pictures"][slot, env], rollouts[age].pictures[t, env])
             ages.append(age)
+            times.add((age, env, t))
+    assert {(3, env, t) for env in range(4) for t in (0, 4, 8)} <= times  # each new picture before any other
     assert [ages.count(age) for age in range(4)] == [0, 2 * 4, 5 * 4, 5 * 4]

@@ -61,6 +61,18 @@ def test_on_its_own_actions_vtrace_is_the_return_with_bootstraps_at_cuts_alone()
     torch.testing.assert_close(advantages, expected - values)
 
 
+def test_on_its_own_actions_vtrace_with_a_memory_that_decays_is_generalised_advantages() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rewards, values, next_values = torch.randn(3, 40, 6, generator=generator, dtype=torch.float64)
+    terminated = torch.rand(40, 6, generator=generator) < 0.1
+    ended = (torch.rand(40, 6, generator=generator) < 0.1) | terminated
+    next_values[:-1] = torch.where(ended[:-1], next_values[:-1], values[1:])
+    targets, advantages = vtrace(rewards, values, next_values, 0 * values, terminated, ended, GAMMA, LAM)
+    expected = generalized_advantages(rewards, values, next_values, terminated, ended, GAMMA, LAM)
+    torch.testing.assert_close(advantages, expected)
+    torch.testing.assert_close(targets, expected + values)
+
+
 def test_vtrace_reads_no_value_after_a_termination() -> None:
     nan, end = torch.full((1, 1), float("nan")), torch.ones(1, 1, dtype=torch.bool)
     targets, advantages = vtrace(torch.ones(1, 1), torch.zeros(1, 1), nan, torch.zeros(1, 1), end, end, GAMMA)

@@ -270,7 +270,16 @@ def test_numbers_that_are_not_finite_end_the_update() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"gamma": 1.0}, {"popart": 0.0}, {"mean_limit": 0.0}, {"rate": -1.0}, {"target_period": 0}]
+    "wrong",
+    [
+        {"epochs": 0},
+        {"gamma": 1.0},
+        {"lam": 1.1},
+        {"popart": 0.0},
+        {"mean_limit": 0.0},
+        {"rate": -1.0},
+        {"target_period": 0},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="vmpo"):
