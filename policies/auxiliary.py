@@ -144,11 +144,10 @@ class EncoderLessons:
             shape = (settings.auxiliary_memory, share.size)
             self.memory = {name: values.new_zeros(*shape, *values.shape[2:]) for name, values in kept.items()}
             self.remembered = 0
+        times = torch.arange(time).unsqueeze(1).expand(-1, share.size)
+        latest = times if rollout.pictures is None else latest_pictures(rollout.pictures)
         lots = torch.rand(time, share.total, generator=generator)[:, share.start : share.stop]
-        latest = torch.arange(time).unsqueeze(1).expand(-1, share.size)
-        if rollout.pictures is not None:
-            latest = latest_pictures(rollout.pictures)
-            lots = lots + (latest != torch.arange(time).unsqueeze(1))  # steps whose picture is new are drawn first
+        lots = lots + (latest != times)  # steps whose picture is new are drawn first
         steps = latest.gather(0, lots.argsort(0)[: settings.auxiliary_steps])
         slots = (self.remembered + torch.arange(len(steps))) % settings.auxiliary_memory
         for name, values in kept.items():
