@@ -191,7 +191,8 @@ def test_a_student_comes_to_tell_what_its_expert_senses_by_its_features_and_its_
     for error in ("feature_error", "policy_error"):
         assert rows[0][f"run.{error}"] > 0.4 and rows[-1][f"run.{error}"] < 0.2  # the distance from the origin
         assert {row[f"two-tap.{error}"] for row in rows} == {0.0}  # which has no such sense
-        assert rows[-1][error] == pytest.approx(rows[-1][f"run.{error}"] / 2, rel=0.01)
+        # of half the steps; a task's share of a minibatch varies, and its own mean over minibatches does not weigh that
+        assert rows[-1][error] == pytest.approx(rows[-1][f"run.{error}"] / 2, rel=0.1)
     student = Policy.load(tmp_path / "run")
     assert not any("readout" in name for name in student.agent.state_dict())
     assert "| learnt to tell | privileged senses, read out of its encoders and policy (weight 10) |" in student.card()
