@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,24 @@ class Checkpoints:
         if files or any(self.folder.glob("*.damaged")):
             raise CheckpointError(f"all checkpoints in {self.folder} are damaged: start anew with --overwrite")
         return None
+
+
+def joined(groups: Mapping[str, Arrays]) -> Arrays:
+    """Groups of arrays as those of one file, `group/name` each."""
+    return {f"{name}/{key}": array for name, arrays in groups.items() for key, array in arrays.items()}
+
+
+def group(arrays: Arrays, name: str) -> Arrays:
+    """One of the groups that `joined` was given; of a name with a slash, one within it."""
+    return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
+
+
+def of_rank(name: str, rank: int) -> str:
+    """What the group of a rank is called, of which each rank has its own; the first one's name is the plain one."""
+    return f"{name}.{rank}" if rank else name
+
+
+def for_rank(arrays: Arrays, name: str, rank: int) -> Arrays:
+    """A file's arrays as one rank needs them: what is common, and its own group under the plain name."""
+    common = {key: array for key, array in arrays.items() if not key.startswith((f"{name}/", f"{name}."))}
+    return common | joined({name: group(arrays, of_rank(name, rank))})

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from policies.agent import Agent
-from policies.checkpoint import Checkpoints
+from policies.checkpoint import Checkpoints, for_rank, group, joined, of_rank
 from policies.collector import Collector
 from policies.config import CONFIG_FILE, TrainConfig, difference, to_json, to_yaml
 from policies.distributed import ALONE, Ranks, join_ranks
@@ -31,8 +31,8 @@ from policies.environment import (
 from policies.evaluation import Evaluation, evaluate
 from policies.experts import Experts, check_experts, load_experts
 from policies.finite import NotFiniteError, arrays_of, check_finite, keep_batch
+from policies.initial_weights import take_weights
 from policies.metrics import Metrics
-from policies.modulated import ModulatedAgent
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.progress import RunProgress
@@ -42,15 +42,14 @@ from policies.run_folder import CHECKPOINTS, NOT_FINITE, POLICY, claim, hold
 from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, write_atomically
-from policies.synergies import measure_synergies
 from policies.threads import torch_threads
-from policies.transfer import copy_weights, keep_values, of_policy
 from rodent.errors import UsageError
 from rodent.machine import memory_bytes, name_machine
 from rodent.symmetry import mirror_actions, mirror_senses
 from rodent.vision import describe_vision
 
 _EVALUATION_SEED = 0
+_COLLECTOR = "collector"  # what a checkpoint calls the state of a rank's environments
 _OF_LEARNER = "learner"  # within a rank's collector: what a learner keeps of the rank's own environments
 _LEAST_BYTES = 1024  # of memory, that a step of a rat takes until it is learnt from: some 250 numbers that it senses
 
@@ -313,40 +312,9 @@ class TrainingRun:
     def _first_weights(self) -> dict[str, torch.Tensor]:
         """What the agent begins with. Other ranks' processors might draw other last digits."""
         if self.config.init_from is not None:
-            source = Policy.load(self.config.init_from)
-            self.steps_before = source.facts.get("steps", 0) + source.facts.get("steps_before", 0)
-            if isinstance(self.agent, ModulatedAgent) and source.agent.name == self.agent.runner.name:
-                self._take_runner(self.agent, source)
-            else:
-                student = "distill" in (self.config.learner, source.facts.get("learner"))
-                self._copy_weights(source, self.agent, self.senses, more=not student)
-                keep_values(source, self.agent, self.learner.value_facts(), self.config.task)
+            means = self.learner.value_facts()
+            self.steps_before = take_weights(self.config, self.agent, self.senses, means, self.env.body, self.make_env)
         return self.agent.state_dict()
-
-    def _take_runner(self, agent: ModulatedAgent, source: Policy) -> None:
-        """Make a policy the one that is modulated, along the synergies that it has in its own task."""
-        self._copy_weights(source, agent.runner, of_policy(self.senses))
-        mirror = mirror_actions(self.env.body) if agent.symmetric else None
-        agent.adopt(*measure_synergies(source, self.config.physics, self.make_env, self.config.threads, mirror))
-
-    def _copy_weights(self, source: Policy, agent: Agent, senses: ObservationSpec, more: bool = True) -> None:
-        """Take a policy's weights; `more`: the agent may read senses that it does not know."""
-        if source.agent.name != agent.name:
-            raise UsageError(
-                f"{self.config.init_from} is of agent {source.agent.name}, not {self.config.agent}: "
-                f"give --agent {source.agent.name}"
-            )
-        source.senses.check(dict(self.senses.senses), more)
-        if source.senses.picture != self.senses.picture:
-            advice = "give --vision" if source.senses.sees else "leave out --vision"
-            raise UsageError(f"{self.config.init_from} and the run differ in what they see: {advice}")
-        try:
-            copy_weights(source, agent, senses)
-        except ValueError:
-            raise UsageError(
-                f"{self.config.init_from} is a network of other sizes: it has {source.settings}, "
-                f"the run {self.config.agent_settings}"
-            ) from None
 
     def _policy(self) -> Policy:
         """The agent as it is now, as a policy to publish."""
@@ -445,10 +413,9 @@ class TrainingRun:
         groups: dict[str, Arrays] = {
             "agent": {name: value.numpy() for name, value in self.agent.state_dict().items()},
             "learner": {name: value.numpy() for name, value in self.learner.state_dict().items()},
-            **{_collector(rank): state for rank, state in enumerate(self.ranks.gather(self._rank_state()))},
+            **{of_rank(_COLLECTOR, rank): state for rank, state in enumerate(self.ranks.gather(self._rank_state()))},
             "run": {"generator": self.generator.get_state().numpy(), "log_std_before": self._log_std_before.numpy()},
         }
-        arrays = {f"{group}/{name}": array for group, members in groups.items() for name, array in members.items()}
         facts = {
             "config": to_json(self.config),
             "steps": self.steps,
@@ -458,7 +425,7 @@ class TrainingRun:
             "evaluations": self.evaluations,
             "ranks": self.ranks.count,
         }
-        return arrays, facts
+        return joined(groups), facts
 
     def _rank_state(self) -> Arrays:
         """What a checkpoint keeps of each rank's own environments."""
@@ -466,18 +433,15 @@ class TrainingRun:
         return self.collector.state_dict() | own
 
     def _restore(self, arrays: Arrays, facts: dict[str, Any]) -> None:
-        def group(name: str) -> Arrays:
-            return {key.removeprefix(f"{name}/"): value for key, value in arrays.items() if key.startswith(f"{name}/")}
-
         def tensors(name: str) -> dict[str, torch.Tensor]:
-            return {key: torch.from_numpy(value) for key, value in group(name).items()}
+            return {key: torch.from_numpy(value) for key, value in group(arrays, name).items()}
 
         self.agent.load_state_dict(tensors("agent"))
         self.learner.load_state_dict(tensors("learner"))
         self.steps = self._saved_at = facts["steps"]
         self._kickstart()
-        self.learner.load_rank_state(tensors(f"collector/{_OF_LEARNER}"))
-        own = group("collector")
+        self.learner.load_rank_state(tensors(f"{_COLLECTOR}/{_OF_LEARNER}"))
+        own = group(arrays, _COLLECTOR)
         self.collector.load_state_dict({key: own[key] for key in own if not key.startswith(f"{_OF_LEARNER}/")})
         self.generator.set_state(tensors("run")["generator"])
         self._log_std_before = tensors("run")["log_std_before"]
@@ -501,26 +465,13 @@ class TrainingRun:
                 f"{self.folder} holds a run of {count} ranks, not {self.ranks.count}: resume it with as many "
                 f"(torchrun --nproc-per-node), or give another --run-dir"
             )
-        common = {name: array for name, array in arrays.items() if not name.startswith("collector")}
-        return [(common | _renamed(arrays, _collector(rank), _collector(0)), facts) for rank in range(count)]
+        return [(for_rank(arrays, _COLLECTOR, rank), facts) for rank in range(count)]
 
     def _close(self) -> None:
         self.env.close()
         if self.metrics is not None:
             with contextlib.suppress(OSError):  # whatever went wrong before is what matters
                 self.metrics.close()
-
-
-def _collector(rank: int) -> str:
-    """What a checkpoint calls the state of a rank's collector."""
-    return f"collector.{rank}" if rank else "collector"
-
-
-def _renamed(arrays: Arrays, old: str, new: str) -> Arrays:
-    """The group `old` of a checkpoint, as group `new`."""
-    return {
-        f"{new}/{name.removeprefix(f'{old}/')}": array for name, array in arrays.items() if name.startswith(f"{old}/")
-    }
 
 
 @contextmanager

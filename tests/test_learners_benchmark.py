@@ -35,6 +35,7 @@ def test_runs_share_steps_physics_and_noise_but_where_vmpo_learns_its_own(script
     noise = {name: [phase.action_std for phase in config.schedule] for name, config in configs.items()}
     assert noise["vmpo-own-noise"] == [None, None] and noise["ppo"] == noise["vmpo"] and None not in noise["ppo"]
     assert len({(config.steps, config.physics, config.envs, config.aids) for config in configs.values()}) == 1
+    assert {tuple(phase.physics for phase in config.schedule) for config in configs.values()} == {(None, "fast+paper")}
     assert len({config.folder for config in configs.values()}) == 3
 
 
