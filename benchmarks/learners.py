@@ -5,10 +5,11 @@
 
 All runs have the first phases of `assets/configs/run.yaml`: the same aids, environments, steps and schedule of the
 actions' noise. But in the second phase half of the rats live in the paper's own physics: of what is learnt under `fast`
-alone, more or less carries over by chance, and that hides how the learners differ. Both have that file's settings,
-which were tuned on this task with `mlp`: PPO's in many trials, as the schedule was, and V-MPO's in a dozen.
-`vmpo-own-noise` learns the noise from the same start instead, to tell what the schedule is worth: the limit of V-MPO on
-the standard deviation has nothing to hold where that is scheduled.
+alone, more or less carries over by chance, and that hides how the learners differ. The learners' settings are those of
+that file for `mlp`, on which they were tuned, PPO's in many trials, as the schedule was, and V-MPO's in a dozen; and
+those of `run-merel2020.yaml` for `merel2020`: PPO's the same, V-MPO's its defaults. `vmpo-own-noise` learns the noise
+from the same start instead, to tell what the schedule is worth: the limit of V-MPO on the standard deviation has
+nothing to hold where that is scheduled.
 
 `report` evaluates the mean action under `paper` and under `fast`: whole episodes of 30 s without aids, in this
 project's own environment and worlds of a seed that no run had before. It tells each seed's return, that of an untrained
@@ -36,7 +37,10 @@ from policies.policy import Policy
 from policies.training import train
 from rodent.machine import describe_machine
 
-CONFIG = Path(__file__).parents[1] / "assets" / "configs" / "run.yaml"
+CONFIGS = {
+    agent: Path(__file__).parents[1] / "assets" / "configs" / name
+    for agent, name in (("mlp", "run.yaml"), ("merel2020", "run-merel2020.yaml"))
+}
 RUNS = Path("runs") / "learners"
 RESULT = Path("benchmarks") / "results" / "learners.json"
 CURVES = Path("benchmarks") / "results" / "learners"
@@ -52,7 +56,8 @@ LEARNERS: tuple[LearnerName, ...] = ("ppo", "vmpo", "vmpo-own-noise")
 UNTRAINED = "untrained"
 NOTES = (
     "ppo and vmpo have one schedule of noise, which was tuned on this task with mlp and ppo; so were ppo's settings "
-    "in many trials, and vmpo's in a dozen of seeds 0 and 1; vmpo-own-noise learns its noise",
+    "in many trials, and vmpo's in a dozen of seeds 0 and 1; merel2020 has ppo's of these and vmpo's defaults, one of "
+    "two settings tried; vmpo-own-noise learns its noise",
     "in the first phase all rats live under fast, in the second half of them, and the others under paper",
     f"returns are of this project's own environment, not dm_control's, in worlds of seed {SEED}, which no run had",
     "an interval of a ratio is a bootstrap over the seeds of either learner and over their episodes; of one seed it "
@@ -80,7 +85,7 @@ class Report:
 
 
 def run_config(flags: Train) -> TrainConfig:
-    config = load_yaml(CONFIG)
+    config = load_yaml(CONFIGS[flags.agent])
     schedule = config.schedule[:PHASES]
     schedule = (*schedule[:-1], replace(schedule[-1], physics=LAST_PHYSICS))
     if flags.learner == "vmpo-own-noise":
@@ -147,6 +152,7 @@ def _row(key: Key, policy: Policy, flags: Report) -> Row:
 def _training_facts(key: Key, policy: Policy) -> Row:
     return {
         "steps": policy.facts["steps"],
+        "trained_under": policy.facts["physics"],
         "training_minutes": round(policy.facts["training_seconds"] / 60, 1),
         "action_std": round(read_metrics(_folder(*key) / METRICS_FILE)[-1]["std"], 3),
     }

@@ -46,8 +46,10 @@ OWN_NOISE = ["--learner", "vmpo", "--schedule.0.action-std", "None", "--schedule
     ("learner", "flags"), [("ppo", []), ("vmpo", ["--learner", "vmpo"]), ("vmpo-own-noise", OWN_NOISE)]
 )
 def test_runs_of_the_papers_agent_are_those_of_its_configuration(script, learner: str, flags: list[str]) -> None:
-    config = parse_arguments(["--config", str(script.CONFIG.with_name("run-merel2020.yaml")), *flags])
+    config = parse_arguments(["--config", str(script.CONFIGS["merel2020"]), *flags])
     ours = script.run_config(script.Train("merel2020", learner))
+    other = script.run_config(script.Train("mlp", learner))
+    assert (ours.schedule, ours.aids, ours.ppo) == (other.schedule, other.aids, other.ppo)
     assert difference(to_json(config), to_json(ours)) is None and config.steps == ours.steps
     manual = (Path(__file__).parents[1] / "docs" / "agents.md").read_text()
     assert "run-merel2020.yaml " + " ".join(flags) in " ".join(manual.replace("\\\n", "").split())
@@ -85,6 +87,7 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
     assert asked == [(None, 1000, "paper"), (None, 1000, "fast"), (4, 1000, "paper"), (4, 1000, "fast")]
     told = script.json.loads(script.RESULT.read_text())
     assert [(row["learner"], row["seed"]) for row in told["rows"]] == [("ppo", 4), ("untrained", 4)]
+    assert told["rows"][0]["trained_under"] == ["fast", "fast+paper", "paper"]
     assert told["rows"][0]["action_std"] == 0.2 and told["compared"] == []
     assert any("this project's own environment" in note and "seed 1000" in note for note in told["notes"])
     assert any("vmpo's in a dozen of seeds 0 and 1" in note for note in told["notes"])
