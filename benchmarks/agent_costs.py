@@ -6,7 +6,7 @@ Acting: 256 environments of `run` under `fast` without vision; everything that l
 environments while a rollout is collected, beside those steps, in the same iterations. Interventions: what is there for
 a probe's sake alone, beside the step of the agent that it is a part of: the activations' names, and handing each to a
 probe that gives it back (medians). The students: the training runs of
-`assets/configs/student.yaml` and `student-sees.yaml` in each of their two phases, `fast` and `fast+paper` physics, and
+`assets/configs/student.yaml` and `student-sees.yaml` in their first phase of `fast` and of `fast+paper` physics, and
 where their time goes; and the first with `merel2020` of the default size. They begin with random weights, and what
 they remember is full from the start. Each in a process of its own.
 """
@@ -40,6 +40,7 @@ from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine, peak_memory_gib
 from rodent.stopwatch import Places, Stopwatch
 
+MIXED = "fast+paper"
 CONFIGS = Path(__file__).parents[1] / "assets" / "configs"
 Part = Literal[
     "", "acting", "interventions", "student", "student_mixed", "seeing_student", "seeing_student_mixed",
@@ -124,11 +125,14 @@ def interventions(flags: Flags) -> dict:
     }
 
 
-def student(flags: Flags, phase: int = 0, file: str = "student.yaml", sizes: Merel2020Settings | None = None) -> dict:
+def student(
+    flags: Flags, physics: str | None = None, file: str = "student.yaml", sizes: Merel2020Settings | None = None
+) -> dict:
     config = load_yaml(CONFIGS / file)
+    phase = next(each for each in config.schedule if each.physics == physics)  # None: the run's
     full = replace(config.distill, auxiliary_memory=config.distill.auxiliary_steps)  # as many updates as there ever are
     config = replace(config, merel2020=sizes or config.merel2020, distill=full, init_from=None)
-    config = replace(config, threads=flags.threads, schedule=config.schedule[phase : phase + 1])
+    config = replace(config, threads=flags.threads, schedule=(phase,))
     with tempfile.TemporaryDirectory() as folder:
         run = _run(config, folder)
         watch = Stopwatch(_places_of(run))
@@ -185,11 +189,11 @@ def main(flags: Flags) -> None:
     if flags.only:
         measures: dict[str, Callable[[Flags], dict]] = {
             "acting": acting, "interventions": interventions, "student": student,
-            "student_mixed": partial(student, phase=1),
+            "student_mixed": partial(student, physics=MIXED),
             "seeing_student": partial(student, file="student-sees.yaml"),
-            "seeing_student_mixed": partial(student, phase=1, file="student-sees.yaml"),
+            "seeing_student_mixed": partial(student, physics=MIXED, file="student-sees.yaml"),
             "default_student": partial(student, sizes=Merel2020Settings()),
-            "default_student_mixed": partial(student, phase=1, sizes=Merel2020Settings()),
+            "default_student_mixed": partial(student, physics=MIXED, sizes=Merel2020Settings()),
         }  # fmt: skip
         print(json.dumps(measures[flags.only](flags)))
         return

@@ -37,10 +37,8 @@ from policies.policy import Policy
 from policies.training import train
 from rodent.machine import describe_machine
 
-CONFIGS = {
-    agent: Path(__file__).parents[1] / "assets" / "configs" / name
-    for agent, name in (("mlp", "run.yaml"), ("merel2020", "run-merel2020.yaml"))
-}
+CONFIGS = Path(__file__).parents[1] / "assets" / "configs"
+CONFIG_OF = {"mlp": CONFIGS / "run.yaml", "merel2020": CONFIGS / "run-merel2020.yaml"}
 RUNS = Path("runs") / "learners"
 RESULT = Path("benchmarks") / "results" / "learners.json"
 CURVES = Path("benchmarks") / "results" / "learners"
@@ -85,7 +83,7 @@ class Report:
 
 
 def run_config(flags: Train) -> TrainConfig:
-    config = load_yaml(CONFIGS[flags.agent])
+    config = load_yaml(CONFIG_OF[flags.agent])
     schedule = config.schedule[:PHASES]
     schedule = (*schedule[:-1], replace(schedule[-1], physics=LAST_PHYSICS))
     if flags.learner == "vmpo-own-noise":

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from policies.storage import Arrays, DamagedFileError, read_tensors, remove_leftovers, write_tensors
+from policies.storage import Arrays, DamagedFileError, below, read_tensors, remove_leftovers, write_tensors
 from rodent.errors import UsageError
 
 _FORMAT = 1
@@ -99,13 +99,8 @@ class Checkpoints:
 
 
 def joined(groups: Mapping[str, Arrays]) -> Arrays:
-    """Groups of arrays as those of one file, `group/name` each."""
+    """Groups of arrays as those of one file, `group/name` each; `below` is the inverse, group by group."""
     return {f"{name}/{key}": array for name, arrays in groups.items() for key, array in arrays.items()}
-
-
-def group(arrays: Arrays, name: str) -> Arrays:
-    """One of the groups that `joined` was given; of a name with a slash, one within it."""
-    return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
 
 
 def of_rank(name: str, rank: int) -> str:
@@ -116,4 +111,4 @@ def of_rank(name: str, rank: int) -> str:
 def for_rank(arrays: Arrays, name: str, rank: int) -> Arrays:
     """A file's arrays as one rank needs them: what is common, and its own group under the plain name."""
     common = {key: array for key, array in arrays.items() if not key.startswith((f"{name}/", f"{name}."))}
-    return common | joined({name: group(arrays, of_rank(name, rank))})
+    return common | joined({name: below(f"{of_rank(name, rank)}/", arrays)})

@@ -19,7 +19,7 @@ from policies.experts import Experts
 from policies.multitask import ONE_TASK, Tasks, own_names
 from policies.observation import Observation, ObservationSpec
 from policies.rollout import Rollout
-from policies.storage import Arrays
+from policies.storage import Arrays, below
 
 GROUPS = {"reward_terms": "reward", "shaping_terms": "shaping"}  # of `info`, and what the log calls them
 
@@ -160,20 +160,16 @@ class Collector:
 
     def load_state_dict(self, state: Arrays) -> None:
         """The inverse of `state_dict`."""
-        self.env.load_state_dict(_below("env.", state))
-        self.state = {name: torch.from_numpy(value.copy()) for name, value in _below("hidden.", state).items()}
+        self.env.load_state_dict(below("env.", state))
+        self.state = {name: torch.from_numpy(value.copy()) for name, value in below("hidden.", state).items()}
         self.observation = torch.from_numpy(state["observation"].copy())
         self.picture = torch.from_numpy(state["picture"].copy()) if "picture" in state else None
         self.starts = torch.from_numpy(state["starts"].copy())
         self._carried = torch.from_numpy(state["carried"].copy())
         if self.experts is not None:
-            self.experts.load_state_dict(_below("experts.", state))
+            self.experts.load_state_dict(below("experts.", state))
         self._returns = state["returns"].copy()
         self._lengths = state["lengths"].copy()
-
-
-def _below(prefix: str, state: Arrays) -> Arrays:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 class _Tally:

@@ -15,7 +15,7 @@ from policies.config import Phase, TrainConfig
 from policies.distributed import ALONE, Ranks
 from policies.multitask import SharedSenses, Tasks, share_space
 from policies.policy import Policy
-from policies.storage import Arrays
+from policies.storage import Arrays, below
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.tasks import TASKS, Task
@@ -236,7 +236,7 @@ class Mixture:
 
     def load_state_dict(self, state: Arrays) -> None:
         for i, part in enumerate(self.parts):
-            part.load_state_dict({k.removeprefix(f"{i}."): v for k, v in state.items() if k.startswith(f"{i}.")})
+            part.load_state_dict(below(f"{i}.", state))
 
     def close(self) -> None:
         for part in self.parts:

@@ -19,6 +19,11 @@ from rodent.errors import UsageError
 Arrays = dict[str, NDArray[Any]]
 
 
+def below(prefix: str, arrays: Arrays) -> Arrays:
+    """The arrays whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 class DamagedFileError(UsageError):
     """A file is truncated, altered, or not of the expected kind."""
 

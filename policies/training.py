@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from policies.agent import Agent
-from policies.checkpoint import Checkpoints, for_rank, group, joined, of_rank
+from policies.checkpoint import Checkpoints, for_rank, joined, of_rank
 from policies.collector import Collector
 from policies.config import CONFIG_FILE, TrainConfig, difference, to_json, to_yaml
 from policies.distributed import ALONE, Ranks, join_ranks
@@ -41,7 +41,7 @@ from policies.rollout import Rollout
 from policies.run_folder import CHECKPOINTS, NOT_FINITE, POLICY, claim, hold
 from policies.schedule import Schedule
 from policies.stopping import StopRequest
-from policies.storage import Arrays, write_atomically
+from policies.storage import Arrays, below, write_atomically
 from policies.threads import torch_threads
 from rodent.errors import UsageError
 from rodent.machine import memory_bytes, name_machine
@@ -434,14 +434,14 @@ class TrainingRun:
 
     def _restore(self, arrays: Arrays, facts: dict[str, Any]) -> None:
         def tensors(name: str) -> dict[str, torch.Tensor]:
-            return {key: torch.from_numpy(value) for key, value in group(arrays, name).items()}
+            return {key: torch.from_numpy(value) for key, value in below(f"{name}/", arrays).items()}
 
         self.agent.load_state_dict(tensors("agent"))
         self.learner.load_state_dict(tensors("learner"))
         self.steps = self._saved_at = facts["steps"]
         self._kickstart()
         self.learner.load_rank_state(tensors(f"{_COLLECTOR}/{_OF_LEARNER}"))
-        own = group(arrays, _COLLECTOR)
+        own = below(f"{_COLLECTOR}/", arrays)
         self.collector.load_state_dict({key: own[key] for key in own if not key.startswith(f"{_OF_LEARNER}/")})
         self.generator.set_state(tensors("run")["generator"])
         self._log_std_before = tensors("run")["log_std_before"]

@@ -46,7 +46,7 @@ OWN_NOISE = ["--learner", "vmpo", "--schedule.0.action-std", "None", "--schedule
     ("learner", "flags"), [("ppo", []), ("vmpo", ["--learner", "vmpo"]), ("vmpo-own-noise", OWN_NOISE)]
 )
 def test_runs_of_the_papers_agent_are_those_of_its_configuration(script, learner: str, flags: list[str]) -> None:
-    config = parse_arguments(["--config", str(script.CONFIGS["merel2020"]), *flags])
+    config = parse_arguments(["--config", str(script.CONFIG_OF["merel2020"]), *flags])
     ours = script.run_config(script.Train("merel2020", learner))
     other = script.run_config(script.Train("mlp", learner))
     assert (ours.schedule, ours.aids, ours.ppo) == (other.schedule, other.aids, other.ppo)
