@@ -73,6 +73,8 @@ def two_tasks(tmp_path_factory) -> Path:
 
 NUMBER = r"-?\d\.\d\d \(95 % interval -?\d\.\d\d to -?\d\.\d\d"
 PERMUTED = r"samples permuted within blocks -?\d\.\d\d, p = \d\.\d{3}\)"
+# Of four short episodes halves may not agree, and which do depends on the weights that a machine's libraries draw.
+CEILING = r"at most (?:\d\.\d\d|not estimable \(no two halves of a task's episodes agree\))"
 BETWEEN_TASKS = "## The same postures in different tasks"
 
 
@@ -94,7 +96,7 @@ def test_the_same_postures_in_two_tasks_are_compared_layer_by_layer_in_words_and
     text = said(similarity)
     assert "**run and two-tap.** Of the network, these answer the same postures alike in both" in text
     for layer in ("core.h", "core.c", "policy.0.h", "policy.1.c"):
-        assert re.search(rf"- {layer}: {NUMBER}; {PERMUTED}, at most \d\.\d\d; untrained {NUMBER}", text), layer
+        assert re.search(rf"- {layer}: {NUMBER}; {PERMUTED}, {CEILING}; untrained {NUMBER}", text), layer
     begin = [cell.source for cell in similarity.cells].index(BETWEEN_TASKS)
     assert outputs(NotebookNode(cells=similarity.cells[begin:]), "image/png")
 
