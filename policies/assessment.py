@@ -50,7 +50,7 @@ def assess(
         lengths=np.array([len(episode.rewards) for episode in played]),
         endings=dict(Counter(episode.ending for episode in played)),
         max_return=task.max_return,
-        vision=described_sight(policy),
+        vision=described_sight(policy, simulator),
     )
     models = [
         find_physics(physics).apply(task.world(episode_rng(task, seed, k))) for k in (indices if task.varies else [0])

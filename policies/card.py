@@ -52,6 +52,7 @@ def _in_sight(facts: dict[str, Any]) -> str:
     rows, columns, _ = facts["picture"][1]
     every, drawn_by = facts.get("picture_every", 1), facts.get("vision", {}).get("renderer")
     picture = f" and a picture of {columns}x{rows} pixels" + (f" drawn by {drawn_by}" if drawn_by else "")
+    picture += " with smooth edges" if facts.get("antialias") else ""
     return picture + (f", which stays for {every} steps," if every > 1 else "")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from policies.environment import MakeEnv, make_rodent_env
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.threads import torch_threads
-from rodent.vision import describe_vision, vision_settings
+from rodent.vision import EXACT, describe_vision, vision_settings
 
 _RESAMPLES = 10_000
 
@@ -113,9 +113,11 @@ def evaluate(
     return Evaluation(task, physics, seed, deterministic, returns, lengths, counts, highest, sight)
 
 
-def described_sight(policy: Policy) -> dict[str, Any] | None:
-    """What draws the pictures of a policy that sees, and how; None of one that does not."""
+def described_sight(policy: Policy, simulator: str = "rodent") -> dict[str, Any] | None:
+    """What draws the pictures of a policy that sees, and how: dm_control in its own way. None of one that does not."""
     sight = vision_settings(policy.sight)
+    if sight and simulator == "dm_control":
+        sight = replace(EXACT, every=sight.every)
     return describe_vision(sight) if sight else None
 
 

@@ -30,7 +30,7 @@ DESCRIPTION_FILE = "policy.json"
 CARD_FILE = "README.md"
 _FORMAT = 1
 # What an untrained network shares with the trained one, of what its card tells: the rest is of training.
-_KEPT = ("tasks", "privileged", "picture_every", "discount", "reward_scale", "value_mean", "value_std")
+_KEPT = ("tasks", "privileged", "picture_every", "antialias", "discount", "reward_scale", "value_mean", "value_std")
 
 
 @dataclass
@@ -73,8 +73,9 @@ class Policy:
 
     @property
     def sight(self) -> bool | VisionSettings:
-        """What an environment that it acts in is to be told of vision: that there be none, or how often it looks."""
-        return self.senses.sees and VisionSettings(every=self.facts.get("picture_every", 1))
+        """What an environment that it acts in is to be told of vision: that there be none, or how it looks."""
+        every, antialias = self.facts.get("picture_every", 1), self.facts.get("antialias", False)
+        return self.senses.sees and VisionSettings(every=every, antialias=antialias)
 
     def estimates(self, task: str) -> Estimates | None:
         """How its critic, given all that it reads, is read about a task; None where it has no estimate of it."""

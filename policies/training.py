@@ -339,8 +339,9 @@ class TrainingRun:
 
     @property
     def _sight(self) -> dict[str, Any]:
-        """How often it sees, and what drew the pictures that it learnt from."""
-        return {"picture_every": self.config.picture_every, "vision": describe_vision(self.config.sight)}
+        """How often and how it sees, and what drew the pictures that it learnt from."""
+        sight = self.config.sight
+        return {"picture_every": sight.every, "antialias": sight.antialias, "vision": describe_vision(sight)}
 
     def _evaluate(self) -> None:
         """Measure the mean action, unless that was done at this very step; a checkpoint is written before."""

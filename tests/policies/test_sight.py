@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from point_mass import LIMIT, PICTURE, PointMasses, make_point_masses
 from policies.checkpoint import Checkpoints
 from policies.collector import Collector
 from policies.config import TrainConfig
-from policies.evaluation import evaluate
+from policies.evaluation import described_sight, evaluate
 from policies.merel2020 import Merel2020Agent, Merel2020Settings
 from policies.observation import ObservationSpec
 from policies.play import play
@@ -23,7 +24,7 @@ from policies.rollout import Rollout
 from policies.run_folder import CHECKPOINTS
 from policies.training import train
 from rodent.errors import UsageError
-from rodent.vision import VisionSettings, describe_vision
+from rodent.vision import EXACT, VisionSettings, describe_vision
 
 ENVS, TIME = 4, 25
 SETTINGS = Merel2020Settings(channels=(4,), vision=5, proprioception=(8,), core=6, critic=(), policy=(7,))
@@ -123,22 +124,29 @@ def test_weights_of_an_agent_that_sees_are_no_start_for_one_that_does_not(small:
             )
 
 
-def test_pictures_come_at_the_rate_that_a_policy_was_trained_with(small: Any, tmp_path: Path) -> None:
+def test_pictures_come_as_often_and_as_smooth_as_a_policy_was_trained_with(small: Any, tmp_path: Path) -> None:
     asked = []
 
     def make(task: str, envs: int, physics: str, threads: int, aids: Any, **named: Any) -> PointMasses:
         asked.append(named["vision"])
         return make_point_masses(task, envs, physics, threads, aids, **named)
 
-    train(small(agent="merel2020", merel2020=SETTINGS, vision=True, picture_every=5, steps=128), make)
-    assert asked == [VisionSettings(every=5)]
+    train(small(agent="merel2020", merel2020=SETTINGS, vision=True, picture_every=5, antialias=True, steps=128), make)
+    assert asked == [VisionSettings(every=5, antialias=True)]
     policy = Policy.load(tmp_path / "run")
     drawn = policy.facts["vision"]
-    assert drawn == describe_vision(VisionSettings(every=5))
+    assert drawn == describe_vision(VisionSettings(every=5, antialias=True))
     card = (tmp_path / "run" / "policy" / "README.md").read_text()
-    assert f"a picture of 8x8 pixels drawn by {drawn['renderer']}, which stays for 5 steps," in card
+    assert f"a picture of 8x8 pixels drawn by {drawn['renderer']} with smooth edges, which stays for 5 steps," in card
     told = evaluate(policy, "run", episodes=2, make_env=make).to_json()
-    assert asked[1:] == [VisionSettings(every=5)] and told["vision"] == drawn
+    assert asked[1:] == [VisionSettings(every=5, antialias=True)] and told["vision"] == drawn
+
+
+def test_dm_controls_pictures_are_told_as_it_draws_them() -> None:
+    _, senses, agent = make()
+    policy = Policy(agent, SETTINGS, senses, ("a", "b"), {"picture_every": 3})
+    assert described_sight(policy) == describe_vision(VisionSettings(every=3))
+    assert described_sight(policy, "dm_control") == describe_vision(replace(EXACT, every=3))
 
 
 def test_an_agent_that_cannot_see_is_not_asked_to() -> None:
