@@ -11,7 +11,7 @@ senses alone, which tell what the gait does: a driver that leaps knows of a gap.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from writing import write_result
 from policies.policy import Policy
 from rodent.body import EGOCENTRIC_CAMERA
 from rodent.env import RodentVectorEnv
+from rodent.errors import UsageError
 from rodent.machine import describe_machine
 from rodent.physics import CONTROL_TIMESTEP
 from rodent.senses import PRIVILEGED
 from rodent.tasks.run_gaps import LOOKED_AT
-from rodent.vision import PICTURE, VisionSettings
+from rodent.vision import PICTURE, VisionSettings, vision_settings
 
 EVERY = 5  # control steps
 DISTANCES = (0.17, 0.25, 0.33, 0.41)  # m ahead of the torso
@@ -81,14 +82,19 @@ def in_view(env: RodentVectorEnv) -> NDArray[np.bool_]:
     return (there[..., 2] < 0) & (np.abs(there[..., :2]) < reach).all(-1)
 
 
+def _sight(student: Policy) -> VisionSettings:
+    """As it learnt to see, at a rate that is the same for all."""
+    sight = vision_settings(student.sight)
+    if sight is None:
+        raise UsageError("the policy sees nothing: give a student that was trained with --vision")
+    return replace(sight, every=EVERY)
+
+
 @torch.inference_mode()
 def look(flags: Flags) -> Seen:
     student, driver = Policy.load(flags.policy), Policy.load(flags.driver)
     untrained = student.untrained(0)
-    env = RodentVectorEnv(
-        "run-gaps", flags.rats, flags.physics, flags.threads, privileged=True,
-        vision=VisionSettings(every=EVERY),
-    )  # fmt: skip
+    env = RodentVectorEnv("run-gaps", flags.rats, flags.physics, flags.threads, privileged=True, vision=_sight(student))
     observation, _ = env.reset(seed=flags.seed)
     generator, state = torch.Generator().manual_seed(flags.seed), None
     kept: list[tuple[Any, ...]] = []
