@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from policies.agent import Agent
 from policies.distributed import ALONE, Ranks
+from policies.finite import NotFiniteError
 from policies.learner import take_gradients
 from policies.multitask import ONE_TASK, Tasks
 from policies.observation import Normaliser
@@ -155,15 +156,21 @@ class EncoderLessons:
         self.remembered += len(steps)
 
     def _learn(self, steps: dict[str, Tensor]) -> Tensor:
-        """A step of the optimiser on some steps, and (2, tasks) the sums of their errors and how many they are."""
+        """A step of the optimiser on some steps, and (2, tasks) the sums of their errors and how many they are.
+
+        Raises:
+            NotFiniteError: the loss or a gradient is not finite, on every rank. Then there is no step.
+        """
         observations, tasks = steps["observations"], steps["tasks"]
         said = self.readouts.features(self.agent.features(observations, steps.get("pictures")))
         errors = self.readouts.errors(said, observations, tasks)
         loss = (self.tasks.step_weights[tasks] * errors).sum() / self.settings.auxiliary_minibatch
         limits = [([*self.parameters.values()], self.settings.max_gradient)]
         numbers = take_gradients(loss, self.optimizer, self.parameters.values(), limits, self.ranks)
-        if torch.isfinite(numbers).all():  # else the loss proper, which reads the same numbers, tells of it
-            self.optimizer.step()
+        if not torch.isfinite(numbers).all():
+            arrays = {name: values.numpy() for name, values in steps.items()}
+            raise NotFiniteError("distill", arrays, self.settings.auxiliary_minibatch)
+        self.optimizer.step()
         of_task = torch.nn.functional.one_hot(tasks, len(self.tasks.names)).float()
         return torch.stack([errors.detach() @ of_task, of_task.sum(0)])
 

@@ -8,6 +8,7 @@ from typing import Any
 _TOLD = (
     "command",
     "learner",
+    "learners_before",
     "physics",
     "steps",
     "steps_before",

@@ -16,12 +16,21 @@ from rodent.errors import UsageError
 
 
 class NotFiniteError(UsageError):
-    """A loss or a gradient is not finite. No step was made from it."""
+    """A loss or a gradient is not finite. No step was made from it.
 
-    def __init__(self, message: str, batch: Minibatch) -> None:
-        super().__init__(message)
-        self.batch = batch
-        """What it was made of, this rank's part."""
+    Args:
+        learner: its name.
+        arrays: what the loss was made of, this rank's part.
+        width: how many sequences or steps that is, of all ranks.
+    """
+
+    def __init__(self, learner: str, arrays: Arrays, width: int) -> None:
+        super().__init__(
+            "the policy's numbers are no longer finite: go on from the last checkpoint with --resume, or from its "
+            f"policy with --init-from and a lower {learner}.rate"
+        )
+        self.arrays = arrays
+        self.width = width
 
 
 def arrays_of(batch: Minibatch) -> Arrays:

@@ -25,7 +25,7 @@ def take_weights(
     means: Mapping[str, Any],
     body: Body,
     make_env: MakeEnv,
-) -> int:
+) -> dict[str, Any]:
     """Give an agent the weights of `config.init_from`, or let it modulate that policy if it is made for that.
 
     Args:
@@ -37,22 +37,33 @@ def take_weights(
         make_env: makes the environments in which synergies are measured.
 
     Returns:
-        The environment steps of all the runs that led to that policy.
+        What the card of whatever goes on from that policy tells of it: `steps_before`, the environment steps of all the
+        runs that led to it; and of weights that go on learning also `learners_before`, and who taught them what
+        (`experts`, `learnt_to_tell`).
 
     Raises:
         UsageError: it is of another agent or size, sees and the run does not (or the reverse), or reads senses that the
             run does not have.
     """
     source = Policy.load(str(config.init_from))
+    steps: dict[str, Any] = {"steps_before": source.facts.get("steps", 0) + source.facts.get("steps_before", 0)}
     if isinstance(agent, ModulatedAgent) and source.agent.name == agent.runner.name:
         _copy_weights(config, source, agent.runner, senses, of_policy(senses))
         mirror = mirror_actions(body) if agent.symmetric else None
         agent.adopt(*measure_synergies(source, config.physics, make_env, config.threads, mirror))
     else:
-        student = "distill" in (config.learner, source.facts.get("learner"))
+        student = "distill" in (config.learner, *_learners(source))
         _copy_weights(config, source, agent, senses, senses, more=not student)
         keep_values(source, agent, means, config.task)
-    return int(source.facts.get("steps", 0) + source.facts.get("steps_before", 0))
+        taught = {name: source.facts[name] for name in ("experts", "learnt_to_tell") if name in source.facts}
+        steps |= {"learners_before": _learners(source)} | taught
+    return steps
+
+
+def _learners(source: Policy) -> list[str]:
+    """By what a policy learnt, in the order in which it began to."""
+    learners = [*source.facts.get("learners_before", []), source.facts.get("learner")]
+    return [name for name in dict.fromkeys(learners) if name]
 
 
 def _copy_weights(

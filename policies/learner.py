@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from policies.agent import Agent, Output
 from policies.distributed import ALONE, Ranks
-from policies.finite import NotFiniteError
+from policies.finite import NotFiniteError, arrays_of
 from policies.kickstart import expert_distance, expert_divergence
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
@@ -120,11 +120,7 @@ class Learner(ABC):
     def _check_finite(self, numbers: Tensor, batch: Minibatch) -> None:
         """Complain of numbers that are not finite, which all ranks have made of a minibatch and know."""
         if not torch.isfinite(numbers).all():
-            raise NotFiniteError(
-                "the policy's numbers are no longer finite: go on from the last checkpoint with --resume, or from its "
-                f"policy with --init-from and a lower {self.name}.rate",
-                batch,
-            )
+            raise NotFiniteError(self.name, arrays_of(batch), batch.width)
 
     def _summarise(self, figures: Sequence[dict[str, Tensor]]) -> dict[str, float]:
         """Means over minibatches of figures of which each rank has its part."""

@@ -30,7 +30,7 @@ from policies.environment import (
 )
 from policies.evaluation import Evaluation, evaluate
 from policies.experts import Experts, check_experts, load_experts
-from policies.finite import NotFiniteError, arrays_of, check_finite, keep_batch
+from policies.finite import NotFiniteError, check_finite, keep_batch
 from policies.initial_weights import take_weights
 from policies.metrics import Metrics
 from policies.observation import ObservationSpec
@@ -135,7 +135,7 @@ class TrainingRun:
         self.schedule = Schedule.of(config)
         self.checkpoints = Checkpoints(self.folder / CHECKPOINTS, config.keep)
         self.steps = 0  # of all environments together
-        self.steps_before = 0  # of the runs that led to the policy it began with
+        self.inherited: dict[str, Any] = {}  # facts of the policy that it began with, which stay true
         self.seconds = 0.0  # of wall time, over all sessions
         self.phase = 0  # index in the schedule
         self.evaluations: list[dict[str, Any]] = []  # the last ones, one a task, and `steps`, when it was
@@ -214,8 +214,8 @@ class TrainingRun:
         try:
             return self.learner.update(self.rollout, self.generator)
         except NotFiniteError as error:
-            parts = self.ranks.gather(arrays_of(error.batch))
-            facts = {"learner": self.learner.name, "steps": self.steps, "width": error.batch.width}
+            parts = self.ranks.gather(error.arrays)
+            facts = {"learner": self.learner.name, "steps": self.steps, "width": error.width}
             kept = self.ranks.first(lambda: keep_batch(self.folder / NOT_FINITE, parts, facts))
             raise UsageError(f"{error}; {kept}") from None
 
@@ -313,7 +313,7 @@ class TrainingRun:
         """What the agent begins with. Other ranks' processors might draw other last digits."""
         if self.config.init_from is not None:
             means = self.learner.value_facts()
-            self.steps_before = take_weights(self.config, self.agent, self.senses, means, self.env.body, self.make_env)
+            self.inherited = take_weights(self.config, self.agent, self.senses, means, self.env.body, self.make_env)
         return self.agent.state_dict()
 
     def _policy(self) -> Policy:
@@ -326,7 +326,7 @@ class TrainingRun:
             "physics": list(dict.fromkeys(phase.physics for phase in self.schedule.phases[: self.phase + 1])),
             "seed": self.seed,
             "steps": self.steps,
-            **({"steps_before": self.steps_before} if self.config.init_from else {}),
+            **self.inherited,
             "training_seconds": round(self.seconds, 1),
             "trained_on": name_machine(),
             "init_from": self.config.init_from,
@@ -420,7 +420,7 @@ class TrainingRun:
         facts = {
             "config": to_json(self.config),
             "steps": self.steps,
-            "steps_before": self.steps_before,
+            "inherited": self.inherited,
             "seconds": self.seconds,
             "phase": self.phase,
             "evaluations": self.evaluations,
@@ -446,7 +446,8 @@ class TrainingRun:
         self.collector.load_state_dict({key: own[key] for key in own if not key.startswith(f"{_OF_LEARNER}/")})
         self.generator.set_state(tensors("run")["generator"])
         self._log_std_before = tensors("run")["log_std_before"]
-        self.steps_before = facts.get("steps_before", 0)
+        before = {"steps_before": facts.get("steps_before", 0)} if self.config.init_from else {}
+        self.inherited = facts.get("inherited", before)  # older checkpoints told the steps alone
         self.seconds = facts["seconds"]
         self.evaluations = facts.get("evaluations", [])
 

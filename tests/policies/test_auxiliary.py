@@ -12,6 +12,7 @@ from two_tasks import TASKS
 from policies.agent import Agent
 from policies.auxiliary import EncoderLessons, PrivilegedReadouts
 from policies.distillation import DistillationSettings
+from policies.finite import NotFiniteError
 from policies.merel2020 import Merel2020Settings
 from policies.multitask import Tasks
 from policies.pictures import latest_pictures
@@ -96,3 +97,18 @@ def test_encoders_learn_from_steps_of_the_last_rollouts_as_their_pictures_were_n
             times.add((age, env, t))
     assert {(3, env, t) for env in range(4) for t in (0, 4, 8)} <= times  # each new picture before any other
     assert [ages.count(age) for age in range(4)] == [0, 2 * 4, 5 * 4, 5 * 4]
+
+
+@pytest.mark.parametrize("lost", [float("nan"), float("inf")])
+def test_encoders_whose_error_alone_is_not_finite_make_no_step_and_end_the_run(lost: float) -> None:
+    agent = make_agent("merel2020", 5, 2, SEEING, critic_size=3, picture_shape=(8, 8, 3))
+    readouts, rollout = PrivilegedReadouts(agent), seen(agent)
+    readouts.update(rollout)
+    settings = DistillationSettings(auxiliary=1.0, auxiliary_updates=1, auxiliary_minibatch=16)
+    lessons = EncoderLessons(agent, readouts, settings)
+    torch.nn.init.constant_(readouts.features.bias, lost)
+    before = {name: parameter.detach().clone() for name, parameter in agent.named_parameters()}
+    with pytest.raises(NotFiniteError, match=r"no longer finite: .* a lower distill\.rate$") as caught:
+        lessons.teach(rollout, torch.Generator().manual_seed(0))
+    assert all(torch.equal(parameter, before[name]) for name, parameter in agent.named_parameters())
+    assert caught.value.width == 16 and caught.value.arrays["pictures"].shape == (16, 8, 8, 3)

@@ -197,6 +197,14 @@ def test_a_student_comes_to_tell_what_its_expert_senses_by_its_features_and_its_
     assert not any("readout" in name for name in student.agent.state_dict())
     assert "| learnt to tell | privileged senses, read out of its encoders and policy (weight 10) |" in student.card()
     assert dict(student.senses.senses).keys() == {"position", "velocity", "cue"}
+    alone = {"expert": (), "learner": "ppo", "run_dir": tmp_path / "on", "init_from": str(tmp_path / "run")}
+    for steps in (512, 1024):
+        train(small(**common | alone | {"steps": steps}, resume=True), make_two_tasks)
+        on = Policy.load(tmp_path / "on")
+        for name in ("experts", "learnt_to_tell"):
+            assert on.facts[name] == student.facts[name]
+        assert (on.facts["learner"], on.facts["learners_before"]) == ("ppo", ["distill"])
+        assert "| learners before | distill |" in on.card()
     for steps in (1024, 2048):
         train(small(**common | {"steps": steps}, run_dir=tmp_path / "parts", resume=True), make_two_tasks)
     train(small(**common, run_dir=tmp_path / "whole"), make_two_tasks)
@@ -224,6 +232,9 @@ def test_a_student_that_would_read_more_than_its_file_names_is_one_clear_line(
         train(small(**on, privileged=True), make_two_tasks)
     assert "\n" not in str(caught.value)
     train(small(**on, privileged_critic=True), make_two_tasks)
+    further = {**on, "init_from": str(tmp_path / "on"), "run_dir": tmp_path / "further"}
+    with pytest.raises(UsageError, match=own):
+        train(small(**further, privileged=True), make_two_tasks)  # what goes on from what goes on from a student
     blind = policy("mlp", MLPSettings(hidden=(16,)))
     blind.senses = ObservationSpec(blind.senses.senses[:-1])
     blind.agent = make_agent("mlp", blind.senses.size, 2, MLPSettings(hidden=(16,)))

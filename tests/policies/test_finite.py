@@ -63,9 +63,9 @@ def test_a_loss_that_is_not_finite_ends_the_update_before_its_very_first_step(na
     with pytest.raises(NotFiniteError, match=rf"no longer finite: .* a lower {name}\.rate$") as caught:
         learner.update(rollout, torch.Generator().manual_seed(0))
     assert_unchanged(agent, before)
-    batch = caught.value.batch
-    assert batch.width == batch.returns.shape[1] == STEPS
-    assert not batch.returns.isfinite().all()
+    returns = caught.value.arrays["returns"]
+    assert caught.value.width == returns.shape[1] == STEPS
+    assert not np.isfinite(returns).all()
 
 
 @pytest.mark.parametrize("name", LEARNERS)
