@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.agent import Agent
+from policies.aggregate import Aggregate, minibatches
 from policies.auxiliary import EncoderLessons, PrivilegedReadouts
 from policies.distributed import ALONE, Ranks
 from policies.learner import Learner, Stateful
@@ -18,12 +19,15 @@ from policies.rollout import Minibatch, Rollout
 from policies.valuation import Valuation
 from rodent.errors import UsageError
 
+_AGGREGATE = "rollouts/"  # what a checkpoint calls what is remembered of them
+
 
 @dataclass(frozen=True)
 class DistillationSettings:
     """Settings of the `distill` learner."""
 
-    epochs: int = 2  # passes over each rollout
+    epochs: int = 2  # passes over as much as a rollout holds, after each
+    memory: int = 1  # last rollouts, from all of which is learnt; a checkpoint holds them too
     minibatch: int = 1024  # environment steps a minibatch, about
     gamma: float = 0.98  # discount a control step, of the critic
     lam: float = 0.95  # lambda of the critic's targets
@@ -45,9 +49,10 @@ class DistillationSettings:
         for name, value in asdict(self).items():
             if not 0 <= value < math.inf:
                 raise UsageError(f"distill.{name} must be finite and 0 or more, not {value}")
-        if min(self.epochs, self.minibatch) < 1:
+        if min(self.epochs, self.minibatch, self.memory) < 1:
             raise UsageError(
-                f"distill needs at least 1 epoch and 1 step a minibatch, not {self.epochs} and {self.minibatch}"
+                "distill needs at least 1 epoch, 1 step a minibatch and 1 rollout of memory, not "
+                f"{self.epochs}, {self.minibatch} and {self.memory}"
             )
         for name in ("auxiliary_updates", "auxiliary_minibatch", "auxiliary_steps"):
             if getattr(self, name) < 1:
@@ -69,6 +74,8 @@ class Distillation(Learner):
 
     Meanwhile the critic learns what the student's actions return, as under `ppo`, so that reinforcement learning alone
     can go on from the student.
+
+    With a `memory`, passes are over the last rollouts: the newest alone would be learnt by heart, and forgotten.
 
     With `auxiliary`, the student learns besides to tell the privileged senses (see `PrivilegedReadouts`): its policy in
     the same loss, and its encoders by themselves from a memory of single steps (see `EncoderLessons`).
@@ -94,6 +101,7 @@ class Distillation(Learner):
         groups = [{"params": network, "lr": settings.rate}, {"params": [agent.log_std], "lr": settings.spread_rate}]
         self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self.expert_weights = torch.ones(len(tasks.names))
+        self.aggregate = Aggregate(settings.memory)
 
     def value_facts(self) -> dict[str, float | list[float]]:
         return self.valuation.facts()
@@ -103,11 +111,16 @@ class Distillation(Learner):
         return {"learnt_to_tell": told} if self.lessons else {}
 
     def rank_state(self) -> dict[str, Tensor]:
-        return self.lessons.memory if self.lessons else {}
+        aggregate = {f"{_AGGREGATE}{name}": kept for name, kept in self.aggregate.held.items()}
+        return (self.lessons.memory if self.lessons else {}) | aggregate
 
     def load_rank_state(self, state: dict[str, Tensor]) -> None:
+        kept = {name: values.clone() for name, values in state.items()}
+        self.aggregate.held = {
+            name.removeprefix(_AGGREGATE): kept.pop(name) for name in state if name.startswith(_AGGREGATE)
+        }
         if self.lessons:
-            self.lessons.memory = {name: kept.clone() for name, kept in state.items()}
+            self.lessons.memory = kept
 
     def modules(self) -> dict[str, Stateful]:
         own: dict[str, Stateful] = {"valuation": self.valuation}
@@ -125,18 +138,19 @@ class Distillation(Learner):
             self.rate = rate
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
-        advantages, returns, valued = self.valuation.estimate(rollout)
+        _, returns, valued = self.valuation.estimate(rollout)
         if self.lessons:
             self.lessons.readouts.update(rollout)
             valued |= self.lessons.teach(rollout, generator)
-        recurrent = self.agent.recurrent
-        count = rollout.count_minibatches(self.settings.minibatch, recurrent)
+        recurrent, size = self.agent.recurrent, self.settings.minibatch
+        count = self.settings.epochs * rollout.count_minibatches(size, recurrent)
+        everything, targets = self.aggregate.add(rollout, self.valuation.unscale(returns, rollout.tasks))
+        targets = self.valuation.rescale(targets, everything.tasks)
         figures: list[dict[str, Tensor]] = []
-        for _ in range(self.settings.epochs):
-            for batch in rollout.minibatches(advantages, returns, count, recurrent, generator):
-                loss, figure = self._loss(batch)
-                figure["gradient_norm"] = self.ranks.part(self._descend(loss, batch))
-                figures.append(figure)
+        for batch in minibatches(everything, targets, count, size, recurrent, generator):
+            loss, figure = self._loss(batch)
+            figure["gradient_norm"] = self.ranks.part(self._descend(loss, batch))
+            figures.append(figure)
         return self._summarise(figures) | valued | {"rate": self.rate}
 
     def _loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -120,7 +120,7 @@ class Rollout:
 
     def count_minibatches(self, steps: int, whole_sequences: bool) -> int:
         """How many minibatches of about `steps` environment steps there are: 1 at least, and no more than sequences."""
-        most = self.share.total if whole_sequences else self._all_steps
+        most = self._all_sequences if whole_sequences else self._all_steps
         return min(most, max(1, round(self._all_steps / steps)))
 
     def minibatches(
@@ -136,7 +136,7 @@ class Rollout:
                 recurrent agents need; else shuffle single steps.
             generator: decides the shuffling.
         """
-        order = torch.randperm(self.share.total if whole_sequences else self._all_steps, generator=generator)
+        order = torch.randperm(self._all_sequences if whole_sequences else self._all_steps, generator=generator)
         for members in order.tensor_split(count):
             columns, index = self.share.own(members)
 
@@ -165,9 +165,14 @@ class Rollout:
             )
 
     @property
+    def _all_sequences(self) -> int:
+        """Environments, all ranks'; each as often as there are rollouts side by side (see `Aggregate`)."""
+        return self.rewards.shape[1] // self.share.size * self.share.total
+
+    @property
     def _all_steps(self) -> int:
         """Environment steps, all ranks'."""
-        return len(self.rewards) * self.share.total
+        return len(self.rewards) * self._all_sequences
 
 
 @dataclass

@@ -66,6 +66,14 @@ class Valuation(nn.Module):
             figures |= self.popart.figures(self._tasks)
         return advantages, targets, figures
 
+    def unscale(self, targets: Tensor, tasks: Tensor) -> Tensor:
+        """What the critic should say (time, envs), at the scale of returns, which stays as PopArt's statistics move."""
+        return self.popart.denormalise(targets, tasks) if self.popart else targets
+
+    def rescale(self, targets: Tensor, tasks: Tensor) -> Tensor:
+        """The inverse of `unscale`, by the statistics as they are now."""
+        return self.popart.normalise(targets, tasks) if self.popart else targets
+
     def facts(self) -> dict[str, float | list[float]]:
         """See `Learner.value_facts`."""
         scale = self._reward_scale * (1 - self._gamma)

@@ -390,6 +390,7 @@ def test_numbers_that_are_not_finite_end_a_student(small: Any, expert: str) -> N
         (KickstartSettings, {"weights": (-1.0,)}, "kickstart.weights must be finite and 0 or more"),
         (KickstartSettings, {"steps": 0}, "kickstart.steps must be 1 or more, not 0"),
         (DistillationSettings, {"epochs": 0}, "distill needs at least 1 epoch"),
+        (DistillationSettings, {"memory": 0}, "distill needs at least 1 epoch, 1 step a minibatch and 1 rollout"),
         (DistillationSettings, {"rate": 0.0}, "distill.rate must be above 0"),
         (DistillationSettings, {"gamma": 1.0}, "distill needs gamma below 1"),
         (DistillationSettings, {"popart": 2.0}, "distill.popart must be at most 1"),

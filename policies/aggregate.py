@@ -1,0 +1,89 @@
+"""What a student learns from: its last rollouts, side by side (the data set that DAgger aggregates)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from policies.rollout import Minibatch, Rollout
+
+_STATE = "initial_state/"
+_RETURNS = "returns"  # beside what a rollout holds
+
+
+class Aggregate:
+    """The last rollouts of this rank's environments, as one rollout of as many more environments.
+
+    Each is kept as it was experienced: hidden states are those of the network that acted. A rollout of another length
+    than the ones before, as in another phase, begins the memory anew.
+
+    Args:
+        size: how many rollouts are kept, 1 or more. With 1 nothing is: the newest is all there is to learn from.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.held: dict[str, Tensor] = {}
+        """(time, rollouts x envs, ...) of each field of `Rollout` that holds numbers, `returns` (the critic's targets,
+        at their own scale), hidden state (rollouts x envs, ...) as `initial_state/NAME`, and `count`, of all rollouts
+        that ever were."""
+
+    def add(self, rollout: Rollout, returns: Tensor) -> tuple[Rollout, Tensor]:
+        """Remember a rollout and its returns (time, envs) in place of the oldest; returns all that is remembered."""
+        if self.size == 1:
+            return rollout, returns
+        newest = _tensors_of(rollout) | {_RETURNS: returns}
+        if not self.held or len(self.held["rewards"]) != len(rollout.rewards):
+            self.held = {name: _room(name, value, self.size) for name, value in newest.items()}
+            self.held["count"] = torch.zeros((), dtype=torch.long)
+        envs, count = rollout.share.size, int(self.held["count"])
+        first = count % self.size * envs
+        for name, value in newest.items():
+            _of_envs(name, self.held[name], first, first + envs).copy_(value)
+        self.held["count"] += 1
+        filled = min(count + 1, self.size) * envs
+        seen = {name: _of_envs(name, self.held[name], 0, filled) for name in newest}
+        state = {name.removeprefix(_STATE): value for name, value in seen.items() if name.startswith(_STATE)}
+        targets = seen.pop(_RETURNS)
+        others: dict[str, Any] = {name: value for name, value in seen.items() if not name.startswith(_STATE)}
+        return replace(rollout, initial_state=state, **others), targets
+
+
+def minibatches(
+    rollout: Rollout, returns: Tensor, count: int, size: int, recurrent: bool, generator: torch.Generator
+) -> Iterator[Minibatch]:
+    """`count` minibatches of about `size` steps: passes over a rollout, each in another order, the last cut short.
+
+    Args:
+        rollout: what is learnt from.
+        returns: (time, envs), what its critic should have said.
+        count: how many minibatches.
+        size: environment steps of each, about.
+        recurrent: whether sequences stay whole.
+        generator: decides the order.
+    """
+    of_a_pass = rollout.count_minibatches(size, recurrent)
+    while count > 0:
+        for batch in rollout.minibatches(returns, returns, of_a_pass, recurrent, generator):
+            if count > 0:
+                yield batch
+            count -= 1
+
+
+def _tensors_of(rollout: Rollout) -> dict[str, Tensor]:
+    held = {field.name: getattr(rollout, field.name) for field in fields(rollout)}
+    tensors = {name: value for name, value in held.items() if isinstance(value, Tensor)}
+    return tensors | {f"{_STATE}{name}": value for name, value in rollout.initial_state.items()}
+
+
+def _of_envs(name: str, values: Tensor, first: int, end: int) -> Tensor:
+    return values[first:end] if name.startswith(_STATE) or name == "tasks" else values[:, first:end]
+
+
+def _room(name: str, value: Tensor, size: int) -> Tensor:
+    axis = 0 if name.startswith(_STATE) or name == "tasks" else 1
+    return value.new_zeros(*value.shape[:axis], size * value.shape[axis], *value.shape[axis + 1 :])
