@@ -14,7 +14,8 @@ nothing to hold where that is scheduled.
 `report` evaluates the mean action under `paper` and under `fast`: whole episodes of 30 s without aids, in this
 project's own environment and worlds of a seed that no run had before. It tells each seed's return, that of an untrained
 network as a floor, and V-MPO's return over PPO's; and copies each run's curve beside its table. It writes each row as
-it has it, does not evaluate anew what the table has already, and leaves rows of runs that are no longer there.
+it has it, does not evaluate anew what the table has already, and leaves rows of runs that are no longer there. Runs of
+another configuration than today's do not count.
 """
 
 import json
@@ -30,7 +31,7 @@ import tyro
 from numpy.typing import NDArray
 from writing import write_result
 
-from policies.config import EvaluationSettings, TrainConfig, load_yaml
+from policies.config import CONFIG_FILE, EvaluationSettings, TrainConfig, difference, load_yaml, to_json
 from policies.evaluation import evaluate
 from policies.metrics import METRICS_FILE, read_metrics
 from policies.policy import Policy
@@ -126,8 +127,11 @@ def _ended_runs() -> Iterator[tuple[Key, Policy]]:
         for learner in LEARNERS:
             for folder in sorted((RUNS / f"{agent}-{learner}").glob("seed-*/policy")):
                 seed = int(folder.parent.name.removeprefix("seed-"))
-                policy = Policy.load(folder)
-                if policy.facts["steps"] >= run_config(Train(agent, learner, seed)).steps:
+                policy, config = Policy.load(folder), run_config(Train(agent, learner, seed))
+                trained_by = load_yaml(folder.parent / CONFIG_FILE)
+                if other := difference(to_json(config), to_json(trained_by)):
+                    print(f"{folder.parent} is of another configuration, and left out: {other}")
+                elif policy.facts["steps"] >= config.steps:
                     yield (agent, learner, seed), policy
 
 

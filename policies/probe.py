@@ -126,11 +126,18 @@ def _make(
 ) -> Intervention:
     def choose(selection: Selection, what: str) -> tuple[int, ...] | None:
         chosen = None if selection is None else tuple(selection)
-        if chosen is not None and (not chosen or min(chosen) < 0):
-            raise UsageError(f"an intervention on {layer} needs at least one {what}, of 0 or more, not {chosen}")
-        return chosen
+        if chosen is not None and not (chosen and all(int(each) == each >= 0 for each in chosen)):
+            raise UsageError(
+                f"an intervention on {layer} needs at least one {what}, a whole number from 0, not {chosen}"
+            )
+        return chosen and tuple(map(int, chosen))
 
     chosen = choose(units, "unit"), choose(envs, "environment")
+    if start < 0 or (stop is not None and stop <= start):
+        raise UsageError(
+            f"an intervention on {layer} must begin at step 0 or later and last a step, "
+            f"not begin at {start}" + ("" if stop is None else f" and end before {stop}")
+        )
     return Intervention(layer, kind, torch.as_tensor(value), *chosen, start, stop)
 
 

@@ -1,10 +1,11 @@
 """The comparison of learners tells what each was given, and what its numbers are worth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from policies.config import difference, parse_arguments, to_json
+from policies.config import difference, parse_arguments, to_json, to_yaml
 from policies.policy import Policy
 from tests.benchmark import load
 
@@ -67,7 +68,7 @@ def test_a_ratio_has_an_interval_each_seeds_own_and_a_floor_under_either_physics
 
 
 def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_network(
-    script, tmp_path, monkeypatch: pytest.MonkeyPatch
+    script, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     asked: list[tuple[int | None, int, str]] = []
@@ -77,12 +78,16 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
         return type("Told", (), {"to_json": lambda self: {"mean_return": 9.0, "ci95": [8.0, 10.0], "returns": [9.0]}})()
 
     monkeypatch.setattr(script, "evaluate", evaluate)
-    for learner, steps in (("ppo", 400_000), ("vmpo", 1_000)):
-        policy = Policy.load("run")
+    for learner, seed, steps, rate in (("ppo", 4, 400_000, 3e-4), ("ppo", 5, 400_000, 1e-9), ("vmpo", 4, 1_000, 3e-4)):
+        policy, folder = Policy.load("run"), script._folder("mlp", learner, seed)
         policy.facts |= {"steps": steps, "training_seconds": 60.0}
-        policy.save(script._folder("mlp", learner, 4) / "policy")
-        (script._folder("mlp", learner, 4) / "metrics.csv").write_text("steps,std\n1,0.4\n2,0.2\n")
+        policy.save(folder / "policy")
+        config = script.run_config(script.Train("mlp", learner, seed))
+        config = replace(config, ppo=replace(config.ppo, rate=rate))  # seed 5 is of another configuration
+        (folder / "config.yaml").write_text(to_yaml(config))
+        (folder / "metrics.csv").write_text("steps,std\n1,0.4\n2,0.2\n")
     script.report(script.Report(episodes=1))
+    assert "seed-5 is of another configuration, and left out: ppo.rate is 1e-09 there" in capsys.readouterr().out
     script.report(script.Report(episodes=1))  # has nothing left to evaluate
     assert asked == [(None, 1000, "paper"), (None, 1000, "fast"), (4, 1000, "paper"), (4, 1000, "fast")]
     told = script.json.loads(script.RESULT.read_text())

@@ -115,7 +115,7 @@ def run_everything(rank: int, folder: Path) -> None:
         np.savez(folder / f"{name}-{rank}.npz", **weights)
     np.savez(folder / f"reductions-{rank}.npz", **reduce_numbers(ManyRanks()))
     stopped = configure("mlp-ppo", folder / "stopped", resume=True)
-    told = {"stopped": outcome(stopped, hurt_on_last_rank("stop"))}
+    told = {"stopped": outcome(stopped, hurt_on_a_rank("stop"))}
     if rank == 0:
         shutil.copy(stopped.folder / "metrics.csv", folder / "stopped" / "stopped.csv")
     told |= {
@@ -124,8 +124,8 @@ def run_everything(rank: int, folder: Path) -> None:
         "held": outcome(configure("mlp-ppo", folder), make_point_masses),
         "odd": outcome(configure("mlp-ppo", folder / "odd", envs=9), make_point_masses),
         "full": outcome(configure("mlp-ppo", folder / "full"), full_disk(folder / "full" / "mlp-ppo")),
-        "infinite": outcome(configure("mlp-ppo", folder / "infinite"), hurt_on_last_rank("poison")),
-        "infinite-vmpo": outcome(configure("mlp-vmpo", folder / "infinite"), hurt_on_last_rank("poison")),
+        "infinite": outcome(configure("mlp-ppo", folder / "infinite"), hurt_on_a_rank("poison")),
+        "infinite-vmpo": outcome(configure("mlp-vmpo", folder / "infinite"), hurt_on_a_rank("poison")),
     }
     try:
         ManyRanks().check_alike({"weight": torch.full((2,), float(rank))})
@@ -192,8 +192,8 @@ def full_disk(run: Path) -> MakeEnv:
     return make
 
 
-def hurt_on_last_rank(how: str) -> MakeEnv:
-    """Makes point masses of which the last rank's are hurt in their 20th step: `stop`, `kill` or `poison`."""
+def hurt_on_a_rank(how: str, rank: int = RANKS - 1) -> MakeEnv:
+    """Makes point masses of which those of a rank are hurt in their 20th step: `stop`, `kill` or `poison`."""
 
     class Hurt(PointMasses):
         taken = 0
@@ -201,7 +201,7 @@ def hurt_on_last_rank(how: str) -> MakeEnv:
         def step(self, actions: np.ndarray) -> Any:
             observation, reward, *rest = super().step(actions)
             self.taken += 1
-            if dist.get_rank() == RANKS - 1 and self.taken == 20:
+            if dist.get_rank() == rank and self.taken == 20:
                 if how == "poison":
                     reward = reward * np.nan
                 else:
@@ -211,11 +211,11 @@ def hurt_on_last_rank(how: str) -> MakeEnv:
     return lambda task, envs, physics, threads, aids, **named: Hurt(envs, physics, aids)
 
 
-if __name__ == "__main__":  # under torchrun: the last rank is killed in the first attempt
+if __name__ == "__main__":  # under torchrun: one rank is killed in the first attempt
     attempt = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     torch.set_num_threads(1)
     where = Path(sys.argv[1])
     (where / f"attempt-{attempt}-rank-{os.environ['RANK']}").touch()
-    make = make_counted if attempt else hurt_on_last_rank("kill")
+    make = make_counted if attempt else hurt_on_a_rank("kill", int(sys.argv[2]))
     train(replace(configure("merel2020-vmpo", where), resume=True), make)
     (where / f"taken-{os.environ['RANK']}").write_text(str(Counted.taken))

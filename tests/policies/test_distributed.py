@@ -152,14 +152,14 @@ def test_a_run_of_two_ranks_is_resumed_by_two_alone(together: Path) -> None:
         train(configure("mlp-ppo", together, resume=True), make_point_masses)
 
 
+@pytest.mark.parametrize("killed", [0, RANKS - 1])  # the first is the one that writes
 def test_a_killed_rank_is_restarted_and_the_run_goes_on_from_its_last_checkpoint(
-    together: Path, tmp_path: Path
+    together: Path, tmp_path: Path, killed: int
 ) -> None:
-    done = subprocess.run(
-        [*TORCHRUN, "--max-restarts", "1", many_ranks.__file__, tmp_path], capture_output=True, text=True, timeout=600
-    )
+    command = [*TORCHRUN, "--max-restarts", "1", many_ranks.__file__, str(tmp_path), str(killed)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert "rank 0 has lost another rank" in done.stderr
+    assert f"rank {RANKS - 1 - killed} has lost another rank" in done.stderr
     assert len(list(tmp_path.glob("attempt-*"))) == 2 * RANKS
     assert [(tmp_path / f"taken-{rank}").read_text() for rank in range(RANKS)] == [str(2 * OF_A_ROLLOUT)] * RANKS
     run = tmp_path / "merel2020-vmpo"

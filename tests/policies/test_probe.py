@@ -160,8 +160,12 @@ def test_a_trajectory_is_played_from_its_start_to_its_end() -> None:
     [
         (lambda: silence("cortex"), r"^the agent has no layer 'cortex': choose one of senses, encoder\.0, core\.c"),
         (lambda: silence("core.h", [3, 128]), r"^layer core\.h has no unit 128: its 128 units are 0 to 127$"),
-        (lambda: silence("core.h", [-1]), "needs at least one unit, of 0 or more"),
-        (lambda: silence("core.h", envs=[]), "needs at least one environment, of 0 or more"),
+        (lambda: silence("core.h", [-1]), "needs at least one unit, a whole number from 0, not"),
+        (lambda: silence("core.h", [1.5]), r"a whole number from 0, not \(1\.5,\)$"),  # type: ignore[list-item]
+        (lambda: silence("core.h", envs=[]), "needs at least one environment, a whole number from 0, not"),
+        (lambda: silence("core.h", start=-1), "must begin at step 0 or later and last a step, not begin at -1$"),
+        (lambda: clamp("core.h", 1.0, start=3, stop=3), "last a step, not begin at 3 and end before 3$"),
+        (lambda: replace("core.h", torch.zeros(0, 128)), "last a step, not begin at 0 and end before 0$"),
         (lambda: clamp("core.h", torch.zeros(3), [1, 2]), r"2 units of core\.h takes one value, 2, or 2 an environ"),
         (lambda: replace("core.h", torch.zeros(9, 5)), r"not values of shape \(5,\)"),
     ],
