@@ -6,7 +6,7 @@ Acting: 256 environments of `run` under `fast` without vision; everything that l
 environments while a rollout is collected, beside those steps, in the same iterations. Interventions: what is there for
 a probe's sake alone, beside the step of the agent that it is a part of: the activations' names, and handing each to a
 probe that gives it back (medians). The students: the training runs of
-`assets/configs/student.yaml` and `student-sees.yaml` in their first phase of `fast` and of `fast+paper` physics, and
+`assets/configs/student.yaml` and `student-leaps.yaml` in their first phase of `fast` and of `fast+paper` physics, and
 where their time goes; and the first with `merel2020` of the default size. They begin with random weights, and what
 they remember is full from the start. Each in a process of its own.
 """
@@ -190,8 +190,8 @@ def main(flags: Flags) -> None:
         measures: dict[str, Callable[[Flags], dict]] = {
             "acting": acting, "interventions": interventions, "student": student,
             "student_mixed": partial(student, physics=MIXED),
-            "seeing_student": partial(student, file="student-sees.yaml"),
-            "seeing_student_mixed": partial(student, physics=MIXED, file="student-sees.yaml"),
+            "seeing_student": partial(student, file="student-leaps.yaml"),
+            "seeing_student_mixed": partial(student, physics=MIXED, file="student-leaps.yaml"),
             "default_student": partial(student, sizes=Merel2020Settings()),
             "default_student_mixed": partial(student, physics=MIXED, sizes=Merel2020Settings()),
         }  # fmt: skip

@@ -47,13 +47,17 @@ _COMPARED = (
 )
 
 
+_AS_IN_DM_CONTROL = {"antialias": "smooth edges", "shadows": "shadows"}
+
+
 def _in_sight(facts: dict[str, Any]) -> str:
     if "picture" not in facts:
         return ""
     rows, columns, _ = facts["picture"][1]
     every, drawn_by = facts.get("picture_every", 1), facts.get("vision", {}).get("renderer")
     picture = f" and a picture of {columns}x{rows} pixels" + (f" drawn by {drawn_by}" if drawn_by else "")
-    picture += " with smooth edges" if facts.get("antialias") else ""
+    as_in_dm_control = [words for name, words in _AS_IN_DM_CONTROL.items() if facts.get(name)]
+    picture += f" with {' and '.join(as_in_dm_control)}" if as_in_dm_control else ""
     return picture + (f", which stays for {every} steps," if every > 1 else "")
 
 

@@ -29,7 +29,7 @@ from rodent.errors import UsageError
 from rodent.flags import parse_flags
 from rodent.physics import find_physics
 from rodent.tasks import TASKS, Task, make_task
-from rodent.vision import VisionSettings
+from rodent.vision import VisionSettings, training_vision
 
 CONFIG_FILE = "config.yaml"
 _NO_SUBCOMMANDS = (tyro.conf.AvoidSubcommands,)  # a phase's aids have flags where a file gives the phase some
@@ -122,7 +122,10 @@ class TrainConfig:
     privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
     vision: bool = False  # let the agent see, through the rat's eye
     picture_every: int = 1  # control steps from one picture to the next; in between the last one stays
-    antialias: bool = False  # let it see smooth edges, as dm_control draws them, at up to four times the cost a picture
+    antialias: bool = (
+        False  # let it see smooth edges, as in dm_control; such a picture takes four times as long to draw
+    )
+    shadows: bool = False  # let it see shadows, as in dm_control; they take as long again
     threads: int = 2  # of the simulation, of each rank
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
@@ -244,7 +247,7 @@ class TrainConfig:
     @property
     def sight(self) -> VisionSettings:
         """How rats see, where they do."""
-        return VisionSettings(every=self.picture_every, antialias=self.antialias)
+        return training_vision(self.picture_every, self.antialias, self.shadows)
 
     @property
     def agent_settings(self) -> Any:

@@ -23,14 +23,15 @@ from policies.probe import NOTHING, Probe
 from policies.registry import find_agent, make_agent_for
 from policies.storage import DamagedFileError, read_tensors, write_atomically, write_tensors
 from rodent.errors import UsageError
-from rodent.vision import VisionSettings
+from rodent.vision import VisionSettings, training_vision
 
 WEIGHTS_FILE = "policy.safetensors"
 DESCRIPTION_FILE = "policy.json"
 CARD_FILE = "README.md"
 _FORMAT = 1
+_SIGHT = {"picture_every": 1, "antialias": False, "shadows": False}  # how it sees, and how if it does not tell
 # What an untrained network shares with the trained one, of what its card tells: the rest is of training.
-_KEPT = ("tasks", "privileged", "picture_every", "antialias", "discount", "reward_scale", "value_mean", "value_std")
+_KEPT = ("tasks", "privileged", *_SIGHT, "discount", "reward_scale", "value_mean", "value_std")
 
 
 @dataclass
@@ -74,8 +75,8 @@ class Policy:
     @property
     def sight(self) -> bool | VisionSettings:
         """What an environment that it acts in is to be told of vision: that there be none, or how it looks."""
-        every, antialias = self.facts.get("picture_every", 1), self.facts.get("antialias", False)
-        return self.senses.sees and VisionSettings(every=every, antialias=antialias)
+        every, *as_in_dm_control = (self.facts.get(name, default) for name, default in _SIGHT.items())
+        return self.senses.sees and training_vision(every, *as_in_dm_control)
 
     def estimates(self, task: str) -> Estimates | None:
         """How its critic, given all that it reads, is read about a task; None where it has no estimate of it."""

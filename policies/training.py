@@ -341,7 +341,8 @@ class TrainingRun:
     def _sight(self) -> dict[str, Any]:
         """How often and how it sees, and what drew the pictures that it learnt from."""
         sight = self.config.sight
-        return {"picture_every": sight.every, "antialias": sight.antialias, "vision": describe_vision(sight)}
+        drawn = {"antialias": sight.antialias, "shadows": sight.shadows, "vision": describe_vision(sight)}
+        return {"picture_every": sight.every} | drawn
 
     def _evaluate(self) -> None:
         """Measure the mean action, unless that was done at this very step; a checkpoint is written before."""

@@ -39,17 +39,30 @@ class VisionSettings:
     every: int = 1  # control steps from one picture to the next; in between the last one stays
     shadows: bool = False  # whether lights cast them
     antialias: bool = False  # whether edges are smoothed
+    shadow_map: int | None = (
+        None  # pixels along each side of a lamp's shadow map: fewer are quicker (None: MuJoCo's own)
+    )
     terrain_step: int = 2  # the bowl is drawn from each such row and column of its elevations: 1, 2, 4, 5, 8, 10
     randomisation: Randomisation | None = None  # of lights, textures and colours, for each episode
 
     def __post_init__(self) -> None:
         if not isinstance(self.every, int) or self.every < 1:
             raise UsageError(f"vision's every must be an integer of at least 1 control step, not {self.every!r}")
+        if self.shadow_map is not None and (not isinstance(self.shadow_map, int) or self.shadow_map < 1):
+            raise UsageError(
+                f"vision's shadow_map must be None or an integer of at least 1 pixel, not {self.shadow_map!r}"
+            )
         if self.terrain_step not in (1, 2, 4, 5, 8, 10):
             raise UsageError(f"vision's terrain_step must be 1, 2, 4, 5, 8 or 10, not {self.terrain_step!r}")
 
 
 EXACT = VisionSettings(shadows=True, antialias=True, terrain_step=1)
+_COARSE = 512  # pixels of a shadow map: a picture with shadows takes half as long, and hardly looks otherwise
+
+
+def training_vision(every: int = 1, antialias: bool = False, shadows: bool = False) -> VisionSettings:
+    """How rats see in training, and a policy in our simulator that learnt so: as in dm_control, as far as is told."""
+    return VisionSettings(every, shadows, antialias, _COARSE if shadows else None)
 
 
 def vision_settings(vision: bool | VisionSettings) -> VisionSettings | None:
@@ -92,6 +105,8 @@ class Eyes:
         spec = task.stage((len(pool) or num_envs) if task.varies else 1, settings.terrain_step)
         if settings.randomisation:
             add_textures(spec)
+        if settings.shadow_map:
+            spec.visual.quality.shadowsize = settings.shadow_map
         self.stage = spec.compile()
         self.stage.geom_sameframe[:] = 0
         self._data = mujoco.MjData(self.stage)

@@ -24,7 +24,7 @@ from policies.rollout import Rollout
 from policies.run_folder import CHECKPOINTS
 from policies.training import train
 from rodent.errors import UsageError
-from rodent.vision import EXACT, VisionSettings, describe_vision
+from rodent.vision import EXACT, VisionSettings, describe_vision, training_vision
 
 ENVS, TIME = 4, 25
 SETTINGS = Merel2020Settings(channels=(4,), vision=5, proprioception=(8,), core=6, critic=(), policy=(7,))
@@ -131,15 +131,23 @@ def test_pictures_come_as_often_and_as_smooth_as_a_policy_was_trained_with(small
         asked.append(named["vision"])
         return make_point_masses(task, envs, physics, threads, aids, **named)
 
-    train(small(agent="merel2020", merel2020=SETTINGS, vision=True, picture_every=5, antialias=True, steps=128), make)
-    assert asked == [VisionSettings(every=5, antialias=True)]
+    train(
+        small(
+            agent="merel2020", merel2020=SETTINGS, vision=True, picture_every=5, antialias=True, shadows=True, steps=128
+        ),
+        make,
+    )
+    assert asked == [training_vision(5, True, True)]
     policy = Policy.load(tmp_path / "run")
     drawn = policy.facts["vision"]
-    assert drawn == describe_vision(VisionSettings(every=5, antialias=True))
+    assert drawn == describe_vision(training_vision(5, True, True))
     card = (tmp_path / "run" / "policy" / "README.md").read_text()
-    assert f"a picture of 8x8 pixels drawn by {drawn['renderer']} with smooth edges, which stays for 5 steps," in card
+    assert (
+        f"a picture of 8x8 pixels drawn by {drawn['renderer']} with smooth edges and shadows, which stays for 5 steps,"
+        in card
+    )
     told = evaluate(policy, "run", episodes=2, make_env=make).to_json()
-    assert asked[1:] == [VisionSettings(every=5, antialias=True)] and told["vision"] == drawn
+    assert asked[1:] == [training_vision(5, True, True)] and told["vision"] == drawn
 
 
 def test_dm_controls_pictures_are_told_as_it_draws_them() -> None:

@@ -19,7 +19,7 @@ from rodent.errors import UsageError
 from rodent.randomisation import Randomisation
 from rodent.rendering import Backend, probe
 from rodent.tasks import TASKS, episode_rng, make_task
-from rodent.vision import EXACT, PICTURE, Eyes, VisionSettings
+from rodent.vision import EXACT, PICTURE, Eyes, VisionSettings, training_vision
 
 RANDOM = VisionSettings(randomisation=Randomisation())
 UPRIGHT = [name for name in TASKS if name != "escape-bowl"]  # where each episode begins on all fours
@@ -209,6 +209,7 @@ def test_the_maze_is_the_one_that_dm_control_draws(episode):
     ("call", "message"),
     [
         (lambda: VisionSettings(every=0), "every must be an integer of at least 1"),
+        (lambda: VisionSettings(shadow_map=0), "shadow_map must be None or an integer of at least 1 pixel, not 0"),
         (lambda: VisionSettings(terrain_step=3), "terrain_step must be 1, 2, 4, 5, 8 or 10, not 3"),
         (lambda: Randomisation(lights=2), "lights must be a number from 0 to 1, not 2"),
         (lambda: Randomisation(colours="much"), "colours must be a number from 0 to 1, not 'much'"),
@@ -253,6 +254,16 @@ def test_opengl_draws_the_same_pictures_alone_and_together(task):
     assert np.array_equal(alone, together[0, 2]) and np.array_equal(film(many, 3, 2), together)
     one.close()
     many.close()
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("task", ["run-gaps", "maze-forage"])
+def test_quick_shadows_are_nearer_to_dm_controls_than_none(task):
+    exact, quick, none = (
+        film(RodentVectorEnv(task, 6, "fast", vision=settings), 6, 12).astype(float)
+        for settings in (EXACT, training_vision(1, True, True), training_vision(1, True))
+    )
+    assert np.abs(quick - exact).mean() < 0.6 * np.abs(none - exact).mean()
 
 
 @pytest.mark.gl
