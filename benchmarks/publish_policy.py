@@ -52,6 +52,7 @@ class Flags:
     name: tyro.conf.Positional[str]  # of the shipped policy
     episodes: int = 20
     seed: int = 1000  # of the worlds; training evaluates on seed 0
+    brief: bool = False  # leave out the published one's rows in our simulator, until the command is run without
     untrained_seed: int = 0  # of the weights of the untrained network
     expert: tuple[str, ...] = ()  # TASK=POLICY, or POLICY for its own tasks (default: those that the run learnt from)
     command: str | None = None  # what trained it, for the card
@@ -148,7 +149,7 @@ def main(flags: Flags) -> None:
         "machine": name_machine(),
         "versions": name_versions(),
         **({"renderer": probe().gl_renderer or probe().name} if policy.senses.sees else {}),
-        "evaluations": [*firsts[best], *own_rows(policy, OTHERS, flags)],
+        "evaluations": [*firsts[best], *own_rows(policy, () if flags.brief else OTHERS, flags)],
         "comparisons": comparisons(policy, flags),
         "known_failures": flags.known_failures,
         "curve": "curve.png",

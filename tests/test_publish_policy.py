@@ -1,5 +1,6 @@
 """A policy is published with what it earns in each of its tasks, beside its experts and an untrained network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,9 @@ def test_a_student_is_published_with_its_tasks_its_experts_and_an_untrained_netw
     script.comparisons(student(experts), flags)  # broken off, and begun anew: nothing is measured twice
     measured, assess = [], script.assess
     monkeypatch.setattr(script, "assess", lambda *told: measured.append(told) or assess(*told))
+    script.main(replace(flags, brief=True))
+    assert [(told[1], told[4]) for told in measured] == [("run", "fast"), ("two-tap", "fast")]
+    assert len(Policy.load(tmp_path / "shipped" / "student").facts["evaluations"]) == 2
     script.main(flags)
     assert len(measured) == 4  # the student's own
     monkeypatch.setattr(script, "assess", assess)
