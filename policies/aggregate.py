@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
@@ -67,11 +68,8 @@ def minibatches(
         generator: decides the order.
     """
     of_a_pass = rollout.count_minibatches(size, recurrent)
-    while count > 0:
-        for batch in rollout.minibatches(returns, returns, of_a_pass, recurrent, generator):
-            if count > 0:
-                yield batch
-            count -= 1
+    passes = (rollout.minibatches(returns, returns, of_a_pass, recurrent, generator) for _ in itertools.count())
+    yield from itertools.islice(itertools.chain.from_iterable(passes), count)
 
 
 def _tensors_of(rollout: Rollout) -> dict[str, Tensor]:

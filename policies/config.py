@@ -122,9 +122,7 @@ class TrainConfig:
     privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
     vision: bool = False  # let the agent see, through the rat's eye
     picture_every: int = 1  # control steps from one picture to the next; in between the last one stays
-    antialias: bool = (
-        False  # let it see smooth edges, as in dm_control; such a picture takes four times as long to draw
-    )
+    antialias: bool = False  # let it see smooth edges, as in dm_control; such a picture takes four times as long
     shadows: bool = False  # let it see shadows, as in dm_control; they take as long again
     threads: int = 2  # of the simulation, of each rank
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one

@@ -46,7 +46,7 @@ def take_weights(
             run does not have.
     """
     source = Policy.load(str(config.init_from))
-    steps: dict[str, Any] = {"steps_before": source.facts.get("steps", 0) + source.facts.get("steps_before", 0)}
+    known: dict[str, Any] = {"steps_before": source.facts.get("steps", 0) + source.facts.get("steps_before", 0)}
     if isinstance(agent, ModulatedAgent) and source.agent.name == agent.runner.name:
         _copy_weights(config, source, agent.runner, senses, of_policy(senses))
         mirror = mirror_actions(body) if agent.symmetric else None
@@ -56,8 +56,8 @@ def take_weights(
         _copy_weights(config, source, agent, senses, senses, more=not student)
         keep_values(source, agent, means, config.task)
         taught = {name: source.facts[name] for name in ("experts", "learnt_to_tell") if name in source.facts}
-        steps |= {"learners_before": _learners(source)} | taught
-    return steps
+        known |= {"learners_before": _learners(source)} | taught
+    return known
 
 
 def _learners(source: Policy) -> list[str]:

@@ -39,9 +39,7 @@ class VisionSettings:
     every: int = 1  # control steps from one picture to the next; in between the last one stays
     shadows: bool = False  # whether lights cast them
     antialias: bool = False  # whether edges are smoothed
-    shadow_map: int | None = (
-        None  # pixels along each side of a lamp's shadow map: fewer are quicker (None: MuJoCo's own)
-    )
+    shadow_map: int | None = None  # pixels along each side of a shadow map: fewer are quicker (None: MuJoCo's own)
     terrain_step: int = 2  # the bowl is drawn from each such row and column of its elevations: 1, 2, 4, 5, 8, 10
     randomisation: Randomisation | None = None  # of lights, textures and colours, for each episode
 
