@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from policies.rollout import Minibatch, Rollout
+from policies.rollout import STATE, Minibatch, Rollout, tensors_of
+from policies.storage import below
 
-_STATE = "initial_state/"
 _RETURNS = "returns"  # beside what a rollout holds
 
 
@@ -37,21 +37,20 @@ class Aggregate:
         """Remember a rollout and its returns (time, envs) in place of the oldest; returns all that is remembered."""
         if self.size == 1:
             return rollout, returns
-        newest = _tensors_of(rollout) | {_RETURNS: returns}
+        newest = tensors_of(rollout) | {_RETURNS: returns}
         if not self.held or len(self.held["rewards"]) != len(rollout.rewards):
             self.held = {name: _room(name, value, self.size) for name, value in newest.items()}
             self.held["count"] = torch.zeros((), dtype=torch.long)
         envs, count = rollout.share.size, int(self.held["count"])
         first = count % self.size * envs
         for name, value in newest.items():
-            _of_envs(name, self.held[name], first, first + envs).copy_(value)
+            self.held[name].narrow(_axis(name), first, envs).copy_(value)
         self.held["count"] += 1
         filled = min(count + 1, self.size) * envs
-        seen = {name: _of_envs(name, self.held[name], 0, filled) for name in newest}
-        state = {name.removeprefix(_STATE): value for name, value in seen.items() if name.startswith(_STATE)}
+        seen = {name: self.held[name].narrow(_axis(name), 0, filled) for name in newest}
         targets = seen.pop(_RETURNS)
-        others: dict[str, Any] = {name: value for name, value in seen.items() if not name.startswith(_STATE)}
-        return replace(rollout, initial_state=state, **others), targets
+        others: dict[str, Any] = {name: value for name, value in seen.items() if not name.startswith(STATE)}
+        return replace(rollout, initial_state=below(STATE, seen), **others), targets
 
 
 def minibatches(
@@ -67,21 +66,19 @@ def minibatches(
         recurrent: whether sequences stay whole.
         generator: decides the order.
     """
+    # Nobody reads advantages in what imitates: the returns stand where they would.
     of_a_pass = rollout.count_minibatches(size, recurrent)
     passes = (rollout.minibatches(returns, returns, of_a_pass, recurrent, generator) for _ in itertools.count())
     yield from itertools.islice(itertools.chain.from_iterable(passes), count)
 
 
-def _tensors_of(rollout: Rollout) -> dict[str, Tensor]:
-    held = {field.name: getattr(rollout, field.name) for field in fields(rollout)}
-    tensors = {name: value for name, value in held.items() if isinstance(value, Tensor)}
-    return tensors | {f"{_STATE}{name}": value for name, value in rollout.initial_state.items()}
-
-
-def _of_envs(name: str, values: Tensor, first: int, end: int) -> Tensor:
-    return values[first:end] if name.startswith(_STATE) or name == "tasks" else values[:, first:end]
+def _axis(name: str) -> int:
+    """The axis along which what is called so has environments."""
+    return 0 if name.startswith(STATE) or name == "tasks" else 1
 
 
 def _room(name: str, value: Tensor, size: int) -> Tensor:
-    axis = 0 if name.startswith(_STATE) or name == "tasks" else 1
-    return value.new_zeros(*value.shape[:axis], size * value.shape[axis], *value.shape[axis + 1 :])
+    """Zeros of the shape of a value, with room for `size` of it side by side."""
+    shape = list(value.shape)
+    shape[_axis(name)] *= size
+    return value.new_zeros(shape)

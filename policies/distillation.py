@@ -16,6 +16,7 @@ from policies.distributed import ALONE, Ranks
 from policies.learner import Learner, Stateful
 from policies.multitask import ONE_TASK, Tasks
 from policies.rollout import Minibatch, Rollout
+from policies.storage import below
 from policies.valuation import Valuation
 from rodent.errors import UsageError
 
@@ -116,11 +117,9 @@ class Distillation(Learner):
 
     def load_rank_state(self, state: dict[str, Tensor]) -> None:
         kept = {name: values.clone() for name, values in state.items()}
-        self.aggregate.held = {
-            name.removeprefix(_AGGREGATE): kept.pop(name) for name in state if name.startswith(_AGGREGATE)
-        }
+        self.aggregate.held = below(_AGGREGATE, kept)
         if self.lessons:
-            self.lessons.memory = kept
+            self.lessons.memory = {name: values for name, values in kept.items() if not name.startswith(_AGGREGATE)}
 
     def modules(self) -> dict[str, Stateful]:
         own: dict[str, Stateful] = {"valuation": self.valuation}

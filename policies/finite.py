@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from policies.rollout import Minibatch
+from policies.rollout import Minibatch, tensors_of
 from policies.storage import Arrays, write_tensors
 from rodent.errors import UsageError
 
@@ -34,11 +33,8 @@ class NotFiniteError(UsageError):
 
 
 def arrays_of(batch: Minibatch) -> Arrays:
-    """All that a minibatch holds, by the names of `Minibatch`; hidden state as `initial_state/NAME`."""
-    held = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    tensors = {name: value for name, value in held.items() if isinstance(value, Tensor)}
-    tensors |= {f"initial_state/{name}": value for name, value in batch.initial_state.items()}
-    return {name: value.numpy() for name, value in tensors.items()}
+    """See `tensors_of`."""
+    return {name: value.numpy() for name, value in tensors_of(batch).items()}
 
 
 def keep_batch(path: Path, parts: list[Arrays], facts: Mapping[str, Any]) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from policies.agent import Agent, AgentState, Output
 from policies.distributed import Share
+
+STATE = "initial_state/"  # what stands before the names of hidden state where a rollout's numbers lie side by side
 
 
 @dataclass
@@ -213,3 +215,10 @@ class Minibatch:
         if len(self.columns) == self.width:
             return values
         return values.new_zeros(len(values), self.width).index_copy(1, self.columns, values)
+
+
+def tensors_of(held: Rollout | Minibatch) -> dict[str, Tensor]:
+    """All numbers that it holds, by the names of its fields; hidden state as `initial_state/NAME`."""
+    values = {field.name: getattr(held, field.name) for field in fields(held)}
+    tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    return tensors | {f"{STATE}{name}": value for name, value in held.initial_state.items()}

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from rodent.errors import UsageError
 
 Arrays = dict[str, NDArray[Any]]
+T = TypeVar("T")
 
 
-def below(prefix: str, arrays: Arrays) -> Arrays:
-    """The arrays whose names begin with a prefix, without it."""
+def below(prefix: str, arrays: Mapping[str, T]) -> dict[str, T]:
+    """The arrays, or tensors, whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 

@@ -161,6 +161,7 @@ def test_a_trajectory_is_played_from_its_start_to_its_end() -> None:
         (lambda: silence("cortex"), r"^the agent has no layer 'cortex': choose one of senses, encoder\.0, core\.c"),
         (lambda: silence("core.h", [3, 128]), r"^layer core\.h has no unit 128: its 128 units are 0 to 127$"),
         (lambda: silence("core.h", [-1]), "needs at least one unit, a whole number from 0, not"),
+        # Half a unit is an error of types, too; whoever calls without them is told all the same.
         (lambda: silence("core.h", [1.5]), r"a whole number from 0, not \(1\.5,\)$"),  # type: ignore[list-item]
         (lambda: silence("core.h", envs=[]), "needs at least one environment, a whole number from 0, not"),
         (lambda: silence("core.h", start=-1), "must begin at step 0 or later and last a step, not begin at -1$"),
