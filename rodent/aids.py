@@ -18,6 +18,7 @@ from rodent.tasks.base import Start, Task
 _ON_BACK = -0.2  # world z of the torso's z axis
 _FALLEN_HEIGHT = 0.06  # m: high enough that no pose starts inside the floor
 _FALLEN_PITCH = 0.5  # rad, to either side
+_ROLLED_HEIGHT = 0.22  # m: clear of the floor with the snout straight down
 _FORWARD, _TO_THE_LEFT, _UP = np.eye(3)
 
 
@@ -30,6 +31,7 @@ class TrainingAids:
     end_on_back: bool = False  # end an episode (discount 0) when the rat lies on its back
     end_on_head_below: float | None = None  # m; the same when its head is lower: it has dived into a gap
     fallen_starts: float = 0.0  # share of episodes that start tumbled: rolled and pitched at random, in a random pose
+    rolled_starts: float = 0.0  # and of episodes that start in any orientation, in the rest pose, as in the bowl
     start_ahead: float = 0.0  # m; episodes start up to this far along world x, as nearer to a corridor's first gap
     start_offset: float = 0.0  # m; episodes start up to this far to either side
     start_yaw: float = 0.0  # rad; and turned by up to this much to either side, tumbled ones too
@@ -46,18 +48,22 @@ class TrainingAids:
             raise UsageError(f"episode_seconds must be at least {CONTROL_TIMESTEP}, not {self.episode_seconds}")
         if self.end_on_head_below is not None and not math.isfinite(self.end_on_head_below):
             raise UsageError(f"end_on_head_below must be finite, not {self.end_on_head_below}")
-        if not 0 <= self.fallen_starts <= 1:
-            raise UsageError(f"fallen_starts must lie in [0, 1], not {self.fallen_starts}")
+        for name in ("fallen_starts", "rolled_starts"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
+        if self.fallen_starts + self.rolled_starts > 1:
+            both = self.fallen_starts + self.rolled_starts
+            raise UsageError(f"fallen_starts and rolled_starts must add up to 1 at most, not to {both}")
         weights = ("upright", "upright_pelvis", "jerk", "backward", "effort", "approach", "reach")
         for name in (*weights, "start_ahead", "start_offset", "start_yaw"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
 
     def start(self, start: Start, body: Body, rng: np.random.Generator) -> Start:
-        """The task's own start, displaced and turned; with probability `fallen_starts` a tumbled one.
+        """The task's own start, displaced and turned; tumbled or rolled over with the probabilities of these aids.
 
-        A tumbled rat keeps its heading, which it does not sense: one that faced anywhere could not learn to get up
-        without turning round, and what its running earned would be chance.
+        A tumbled or rolled rat keeps its heading, which it does not sense: one that faced anywhere could not learn to
+        get up without turning round, and what its running earned would be chance.
         """
         qpos = start.qpos.copy()
         root = body.root_qpos
@@ -66,13 +72,17 @@ class TrainingAids:
             qpos[root] += rng.uniform(0, self.start_ahead)
         qpos[root + 1] += rng.uniform(-self.start_offset, self.start_offset)
         _rotate(orientation, _UP, rng.uniform(-self.start_yaw, self.start_yaw), of_world=True)
-        if rng.random() >= self.fallen_starts:
-            return Start(qpos, start.qvel)
-        qpos[root + 2] += _FALLEN_HEIGHT
-        _rotate(orientation, _TO_THE_LEFT, rng.uniform(-_FALLEN_PITCH, _FALLEN_PITCH))
-        _rotate(orientation, _FORWARD, rng.uniform(-math.pi, math.pi))
-        share = rng.uniform(0.2, 0.8, len(body.hinge_qpos))
-        qpos[body.hinge_qpos] = body.hinge_range[:, 0] + share * np.ptp(body.hinge_range, axis=1)
+        how = rng.random()
+        if how < self.fallen_starts:
+            qpos[root + 2] += _FALLEN_HEIGHT
+            _rotate(orientation, _TO_THE_LEFT, rng.uniform(-_FALLEN_PITCH, _FALLEN_PITCH))
+            _rotate(orientation, _FORWARD, rng.uniform(-math.pi, math.pi))
+            share = rng.uniform(0.2, 0.8, len(body.hinge_qpos))
+            qpos[body.hinge_qpos] = body.hinge_range[:, 0] + share * np.ptp(body.hinge_range, axis=1)
+        elif how < self.fallen_starts + self.rolled_starts:
+            qpos[root + 2] += _ROLLED_HEIGHT
+            _rotate(orientation, _TO_THE_LEFT, math.asin(rng.uniform(-1, 1)))
+            _rotate(orientation, _FORWARD, rng.uniform(-math.pi, math.pi))
         return Start(qpos, start.qvel)
 
     @property

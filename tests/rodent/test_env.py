@@ -1,6 +1,7 @@
 import warnings
 
 import gymnasium
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -239,6 +240,8 @@ def test_state_dict_continues_bit_for_bit_in_a_fresh_environment():
         (lambda: Run(target_velocity=0), r"target_velocity must be above 0"),
         (lambda: Run(pose_noise=5), r"pose_noise must lie in"),
         (lambda: TrainingAids(fallen_starts=2), r"fallen_starts must lie in"),
+        (lambda: TrainingAids(rolled_starts=-1), r"rolled_starts must lie in"),
+        (lambda: TrainingAids(fallen_starts=0.75, rolled_starts=0.5), r"must add up to 1 at most, not to 1.25"),
         (lambda: TrainingAids(jerk=-1), r"jerk must be finite and 0 or more"),
     ],
 )
@@ -382,3 +385,18 @@ def test_fallen_starts_are_tumbled_above_the_floor_and_stay_finite():
     for _ in range(50):
         observation, *_ = env.step(np.zeros((32, 38)))
     assert env.divergences == 0 and np.isfinite(stack(observation)).all()
+
+
+def test_rolled_starts_are_the_rest_pose_in_any_orientation_clear_of_the_floor():
+    env = RodentVectorEnv(Run(pose_noise=0.0), 64, aids=TrainingAids(rolled_starts=1.0))
+    observation, _ = env.reset(seed=0)
+    up = observation["walker/world_zaxis"]
+    assert abs(up.mean(0)).max() < 0.25 and up[:, 2].min() < -0.9 and up[:, 2].max() > 0.9
+    model = env.engine.model_of(0)
+    data = mujoco.MjData(model)
+    for qpos in env.qpos:
+        assert np.array_equal(qpos[7:], model.qpos0[7:])
+        data.qpos[:] = qpos
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_collision(model, data)
+        assert not data.ncon
