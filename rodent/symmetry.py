@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rodent.body import APPENDAGES, END_EFFECTORS, PREFIX, TOUCH_SENSORS, Body
+from rodent.relief import ACROSS, AHEAD
 from rodent.senses import PRIVILEGED
 
 _POLAR = (1.0, -1.0, 1.0)  # a vector in a frame whose y axis points sideways
 _PRIVILEGED_VECTORS = ("forward", "midline", "orb", "outward", "waypoint")
 _VECTORS = {f"{PREFIX}origin", *(f"{PRIVILEGED}{name}" for name in _PRIVILEGED_VECTORS)}  # in the torso's frame
+_RELIEF = f"{PRIVILEGED}relief"
 _AXIAL = (-1.0, 1.0, -1.0)  # a rotation about it
 
 
@@ -40,15 +42,17 @@ def mirror_senses(body: Body, sizes: Mapping[str, int] | None = None) -> Mirror:
     Args:
         body: tables of the rat.
         sizes: sizes by name of the senses, in their order (None: the rat's own, in dm_control's order). What is not the
-            rat's own is a vector in the torso's frame, or stays itself in a mirror.
+            rat's own is a vector in the torso's frame or the relief of the ground, or stays itself in a mirror.
     """
-    own = _mirrors_of_own_senses(body)
+    known = _mirrors_of_own_senses(body)
 
     def mirror(name: str, size: int) -> Mirror:
-        still = Mirror(np.arange(size), np.ones(size, np.float32))
-        return own.get(name) or (_vector(_POLAR) if name in _VECTORS else still)
+        if name in _VECTORS:
+            return _vector(_POLAR)
+        return _relief() if name == _RELIEF else Mirror(np.arange(size), np.ones(size, np.float32))
 
-    parts = [mirror(name, size) for name, size in sizes.items()] if sizes else list(own.values())
+    sizes = sizes or {name: len(part.index) for name, part in known.items()}
+    parts = [known.get(name) or mirror(name, size) for name, size in sizes.items()]
     starts = np.cumsum([0, *(len(part.index) for part in parts)])
     return Mirror(
         np.concatenate([part.index + start for part, start in zip(parts, starts[:-1], strict=True)]),
@@ -90,6 +94,11 @@ def _positions(bodies: Sequence[str]) -> Mirror:
 
 def _vector(sign: tuple[float, float, float]) -> Mirror:
     return Mirror(np.arange(3), np.array(sign, dtype=np.float32))
+
+
+def _relief() -> Mirror:
+    points = np.arange(len(ACROSS) * len(AHEAD)).reshape(len(ACROSS), len(AHEAD))
+    return Mirror(points[::-1].ravel(), np.ones(points.size, np.float32))
 
 
 def _sides(name: str) -> list[str]:

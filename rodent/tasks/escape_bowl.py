@@ -18,6 +18,7 @@ from torch import Tensor
 from rodent.arenas import compose_bowl
 from rodent.body import PREFIX, Body
 from rodent.engine import State
+from rodent.relief import POINTS, elevations, heights_around
 from rodent.senses import PRIVILEGED, Sense, in_torso_frame, speed_along
 from rodent.tasks.base import TIME_LIMIT, Look, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import SWITCH, Admissible, parameter
@@ -131,7 +132,13 @@ class EscapeBowl(Task):
         def outward(state: State) -> Tensor:
             return in_torso_frame(_outward(state, body), state, body)
 
-        return (Sense(f"{PRIVILEGED}outward", 3, "1", outward),)
+        def relief(state: State) -> Tensor:
+            return heights_around(state.memory["terrain"], TERRAIN_SIZE, state, body)
+
+        return Sense(f"{PRIVILEGED}outward", 3, "1", outward), Sense(f"{PRIVILEGED}relief", POINTS, "m", relief)
+
+    def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
+        return {"terrain": elevations(model)}
 
     def landmarks(self, body: Body) -> tuple[Sense, ...]:
         """distance_from_centre: of the head from the world's origin, which the reward counts."""

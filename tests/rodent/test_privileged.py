@@ -2,6 +2,7 @@
 
 import math
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from side_by_side import SideBySide
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
+from rodent.relief import ACROSS, AHEAD
 from rodent.tasks import TASKS
 from rodent.tasks.maze_forage import CELL_SIZE, ORB_HEIGHT
 from rodent.tasks.two_tap import NEAR, Phase
@@ -18,7 +20,7 @@ SENSES = {
     "run": {"forward": 3, "midline": 3},
     "run-gaps": {"floor_ahead": 26, "forward": 3, "midline": 3},
     "maze-forage": {"waypoint": 3},
-    "escape-bowl": {"outward": 3},
+    "escape-bowl": {"outward": 3, "relief": 77},
     "two-tap": {"orb": 3, "phase": 5, "waited": 1},
 }
 
@@ -109,6 +111,28 @@ def test_the_bowls_outward_direction_leads_away_from_the_origin():
     torso = env.engine.state.xpos[0, env.body.torso].numpy()
     outward = in_world(env, "outward") - torso
     np.testing.assert_allclose(outward, np.append(torso[:2], 0) / np.linalg.norm(torso[:2]), atol=1e-9)
+
+
+def test_the_relief_is_the_bowls_ground_around_the_torso_and_turns_with_the_rat():
+    env = RodentVectorEnv("escape-bowl", 1, privileged=True)
+    env.reset(seed=0)
+    yaw, state, torso = 2.1, env.engine.state, env.body.torso
+    state.qpos[0, :7] = torch.tensor([1.7, -1.1, 0.4, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)])
+    env.engine.forward(np.array([0]))
+    model, place = env.engine.model_of(0), state.xpos[0, torso].numpy()
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    ground = int(np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_HFIELD)[0])
+    forward, left = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
+    expected = []
+    for across in ACROSS.tolist():
+        for ahead in AHEAD.tolist():
+            above = np.append(place[:2] + ahead * forward + across * left, 5.0)
+            down = mujoco.mj_rayHfield(model, data, ground, above, np.array([0.0, 0.0, -1.0]), None)
+            expected.append(5.0 - down - place[2])
+    relief = env._observe()["privileged/relief"][0]
+    assert np.ptp(relief) > 0.05
+    np.testing.assert_allclose(relief, expected, atol=6e-3)  # a cell of 6 cm is two triangles
 
 
 def test_the_orb_and_the_phase_are_known():

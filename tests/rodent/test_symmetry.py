@@ -1,6 +1,7 @@
 import numpy as np
 
 from rodent.env import RodentVectorEnv
+from rodent.relief import ACROSS, AHEAD
 from rodent.symmetry import mirror_actions, mirror_by_names, mirror_senses
 from rodent.tasks.escape_bowl import EscapeBowl
 
@@ -55,3 +56,7 @@ def test_further_senses_have_their_mirror_image_in_their_alphabetical_place():
         assert mirror.sign[part].tolist() == [1, -1, 1] and mirror.index[part].tolist() == list(
             range(*part.indices(10**6))
         )
+    around = slice(starts["privileged/relief"], starts["privileged/relief"] + len(ACROSS) * len(AHEAD))
+    relief = np.arange(len(mirror.index))[around].reshape(len(ACROSS), len(AHEAD))
+    assert np.array_equal(mirror.index[around].reshape(relief.shape), relief[::-1])
+    assert (mirror.sign[around] == 1).all() and np.array_equal(ACROSS, -ACROSS.flip(0))
