@@ -6,9 +6,10 @@ Of a run of several seeds the one with the highest return is published (of sever
 maxima), and the card tells the returns of all. Whole episodes of the mean action in dm_control's own environment, of
 each of its tasks; of the published one also in ours under `paper`, of its mean and of its sampled actions, and at half
 the step, since a gait that needs its step is an artefact. Beside it, in the same worlds, stand the experts that taught
-it, the runner that it modulates, or an untrained network, of their mean action in dm_control's environment and of their
-sampled ones in ours. With learning curve, films, strips of their frames and the run's configuration beside it. Each
-evaluation is kept in the run folder as it is made, so that the same command goes on where it was broken off.
+it, the runner that it modulates, or an untrained network, and what `--control` names, of their mean action in
+dm_control's environment and of their sampled ones in ours. With learning curve, films, strips of their frames and the
+run's configuration beside it. Each evaluation is kept in the run folder as it is made, so that the same command goes on
+where it was broken off.
 
 A policy that sees needs OpenGL, since dm_control draws its pictures with nothing else.
 """
@@ -55,6 +56,7 @@ class Flags:
     brief: bool = False  # leave out the published one's rows in our simulator, until the command is run without
     untrained_seed: int = 0  # of the weights of the untrained network
     expert: tuple[str, ...] = ()  # TASK=POLICY, or POLICY for its own tasks (default: those that the run learnt from)
+    control: tuple[str, ...] = ()  # NAME=POLICY: who else stands beside it, and what the card calls that one
     command: str | None = None  # what trained it, for the card
     known_failures: str | None = None  # for the card
     film_seconds: float = 6.0
@@ -102,6 +104,9 @@ def beside(policy: Policy, task: str, flags: Flags) -> Iterator[tuple[dict[str, 
         yield {"runner": policy.facts["init_from"]}, Policy.load(policy.facts["init_from"])
     else:
         yield {"untrained_seed": flags.untrained_seed}, policy.untrained(flags.untrained_seed)
+    for each in flags.control:
+        name, _, other = each.partition("=")
+        yield {"control": name}, Policy.load(other)
 
 
 def share(rows: list[dict[str, Any]]) -> float:

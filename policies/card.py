@@ -154,6 +154,8 @@ def _actor(evaluation: dict[str, Any]) -> str:
     """Who acted; nothing for the policy itself."""
     if "expert" in evaluation:
         return f"expert {evaluation['expert']}"
+    if "control" in evaluation:
+        return str(evaluation["control"])
     if "runner" in evaluation:
         return f"runner {evaluation['runner']}, alone"
     return f"untrained, seed {evaluation['untrained_seed']}" if "untrained_seed" in evaluation else ""

@@ -92,6 +92,9 @@ def test_a_student_is_published_with_its_tasks_its_experts_and_an_untrained_netw
     assert beside == [
         (task, who, mean) for task in SHORT for who in (str(tmp_path / task), 3) for mean in (True, False)
     ]
+    with_control = replace(flags, control=(f"a twin={home}",))
+    (*_, named, twin) = [who for who, _ in script.beside(Policy.load(home), "run", with_control)]
+    assert (named, twin) == ({"untrained_seed": 3}, {"control": "a twin"})
     (fresh,) = [e for e in facts["comparisons"] if e["task"] == "run" and "untrained_seed" in e and e["deterministic"]]
     assert script.assess(Policy.load(home).untrained(3), "run", 2, 1000, "fast")["returns"] == fresh["returns"]
     for task in SHORT:

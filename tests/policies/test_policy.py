@@ -239,16 +239,18 @@ def test_a_card_tells_each_tasks_returns_and_movement_beside_experts_and_an_untr
         "comparisons": [
             EVALUATION | {"expert": "runner", "measures": {"speed": 0.9}},
             EVALUATION | {"runner": "run", "measures": {}},
+            EVALUATION | {"control": "one that sits", "measures": {}},
             EVALUATION | mazes | {"untrained_seed": 3, "deterministic": False, "measures": {"orbs": 0.0}},
         ],
         "film": {"run": "film-run.gif", "maze-forage": "film-maze-forage.gif"},
     }
     card = policy.card()
-    returns = card[card.index("## Returns") :].splitlines()[4:9]
+    returns = card[card.index("## Returns") :].splitlines()[4:10]
     assert [line.split(" | ")[:5] for line in returns] == [
         ["| this", "run", "dm_control", "paper", "mean"],
         ["| expert runner", "run", "dm_control", "paper", "mean"],
         ["| runner run, alone", "run", "dm_control", "paper", "mean"],
+        ["| one that sits", "run", "dm_control", "paper", "mean"],
         ["| this", "maze-forage", "dm_control", "paper", "mean"],
         ["| untrained, seed 3", "maze-forage", "dm_control", "paper", "sampled"],
     ]
