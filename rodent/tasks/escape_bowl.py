@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -49,6 +50,7 @@ class EscapeBowl(Task):
 
     time_limit: float = parameter(20.0, TIME_LIMIT)
     smoothness: float = parameter(0.5, Admissible(0, 1))  # bumps scale the ground by a random factor from this to 1
+    start_distance: float = parameter(0.0, Admissible(0, 4, "m"))  # of starts from the middle, at most
     cue: bool = parameter(False, SWITCH)  # add dm_control's `origin`, the bowl's middle in the torso's frame
 
     @property
@@ -96,11 +98,14 @@ class EscapeBowl(Task):
         return {"hfield_data": world.hfield_data.reshape(RESOLUTION, RESOLUTION)[::step, ::step].ravel()}
 
     def start(self, model: mujoco.MjModel, body: Body, rng: np.random.Generator) -> Start:
-        """A random orientation in the bowl's middle, raised until nothing touches anything."""
+        """A random orientation in the bowl's middle, or near it, raised until nothing touches anything."""
         orientation = rng.normal(size=4)
         data = mujoco.MjData(model)
         root = body.root_qpos
         data.qpos[root : root + 3] = 0
+        if self.start_distance:
+            away, angle = self.start_distance * math.sqrt(rng.random()), 2 * math.pi * rng.random()
+            data.qpos[root : root + 2] = away * math.cos(angle), away * math.sin(angle)
         data.qpos[root + 3 : root + 7] = orientation / np.linalg.norm(orientation)
         while _touches(model, data) and data.qpos[root + 2] < _HIGHEST_START:
             data.qpos[root + 2] += _LIFT

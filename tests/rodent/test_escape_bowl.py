@@ -29,6 +29,18 @@ def test_episodes_start_in_any_orientation_just_above_the_bumps():
     assert min(up) < -0.3 and max(up) > 0.3
 
 
+def test_training_may_start_anywhere_within_a_distance_of_the_middle_clear_of_the_ground():
+    env = RodentVectorEnv(EscapeBowl(start_distance=2.5), 48, pool=2)
+    env.reset(seed=0)
+    away = np.linalg.norm(env.qpos[:, :2], axis=1)
+    assert 2.0 < away.max() < 2.5 and 0.3 < np.mean(away < 2.5 / np.sqrt(2)) < 0.7  # as many to an area of one size
+    for i, qpos in enumerate(env.qpos):
+        data = mujoco.MjData(env.engine.model_of(i))
+        data.qpos[:] = qpos
+        mujoco.mj_forward(env.engine.model_of(i), data)
+        assert data.ncon == 0 and 0 < qpos[2] < 0.8
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.floats(0, 1), st.integers(0, 2**32))
 def test_any_admissible_smoothness_gives_a_bowl_to_start_in_clear_of_the_ground(smoothness, seed):
