@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator
+from torch import Tensor
 from writing import write_result
 
 from policies.policy import Policy
@@ -29,6 +29,7 @@ from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
 from rodent.physics import CONTROL_TIMESTEP
+from rodent.relief import elevations, height_at
 from rodent.tasks import make_task
 from rodent.tasks.escape_bowl import TERRAIN_SIZE, EscapeBowl
 
@@ -85,22 +86,14 @@ def bowl(flags: Flags, smoothness: float, upright: bool = False) -> RodentVector
     return env
 
 
-def ground_below(env: RodentVectorEnv) -> Callable[[], NDArray[np.float64]]:
-    """What tells the ground's height (envs,) under each torso, m; 0 on flat ground."""
-    grounds = []
-    for i in range(env.num_envs):
-        model = env.engine.model_of(i)
-        if model.nhfield:
-            rows, columns = int(model.hfield_nrow[0]), int(model.hfield_ncol[0])
-            heights = model.hfield_data[: rows * columns].reshape(rows, columns) * model.hfield_size[0, 2]
-            axes = [np.linspace(-TERRAIN_SIZE, TERRAIN_SIZE, count) for count in (rows, columns)]
-            grounds.append(RegularGridInterpolator(axes, heights, bounds_error=False, fill_value=0.0))
+def ground_below(env: RodentVectorEnv) -> Callable[[], Tensor]:
+    """What tells the ground's height (envs, 1) under each torso, m; 0 on flat ground."""
+    models = [env.engine.model_of(i) for i in range(env.num_envs)]
+    terrain = torch.from_numpy(np.stack([elevations(model) for model in models])) if models[0].nhfield else None
 
-    def below() -> NDArray[np.float64]:
-        places = env.engine.state.xpos[:, env.body.torso, :2].numpy()
-        if not grounds:
-            return np.zeros(len(places))
-        return np.concatenate([ground(place[None, ::-1]) for ground, place in zip(grounds, places, strict=True)])
+    def below() -> Tensor:
+        places = env.engine.state.xpos[:, [env.body.torso], :2]
+        return places.new_zeros(len(places), 1) if terrain is None else height_at(places, terrain, TERRAIN_SIZE)
 
     return below
 
@@ -115,7 +108,7 @@ def played(env: RodentVectorEnv, told: Told, flags: Flags) -> NDArray[np.float64
     for _ in range(round(flags.seconds * SECOND)):
         senses = policy.senses.flatten(observation).clone()
         if told == "above the ground":
-            senses[:, height] -= torch.from_numpy(below()[:, None]).to(senses.dtype)
+            senses[:, height] -= below().to(senses.dtype)
         elif told == "not at all":
             senses[:, height] = policy.agent.normaliser.mean[height].to(senses.dtype)
         observation, *_ = env.step(policy.agent.step(senses, {})[0].mean.clamp(-1, 1))

@@ -42,17 +42,17 @@ def heights_around(terrain: Tensor, half_side: float, state: State, body: Body) 
     left = torch.stack([-forward[:, 1], forward[:, 0]], dim=1)
     offsets = AHEAD[None, None, :, None] * forward[:, None, None] + ACROSS[None, :, None, None] * left[:, None, None]
     points = (torso[:, None, None, :2] + offsets).flatten(1, 2)  # (envs, POINTS, 2)
-    return _bilinear(terrain, points / half_side) - torso[:, 2:]
+    return height_at(points, terrain, half_side) - torso[:, 2:]
 
 
-def _bilinear(terrain: Tensor, points: Tensor) -> Tensor:
-    """Values (envs, n) of fields (envs, rows, columns) over [-1, 1] x [-1, 1] at points (envs, n, 2) of x and y.
+def height_at(points: Tensor, terrain: Tensor, half_side: float) -> Tensor:
+    """The ground's height (envs, n) at points (envs, n, 2) of world x and y, linear between those of `terrain`, m.
 
     torch's own `grid_sample` wants whole fields in the precision of the points, which takes ten times as long.
     """
     rows, columns = terrain.shape[1:]
     last = torch.tensor([columns - 1, rows - 1], dtype=points.dtype)
-    places = torch.minimum(((points + 1) / 2 * last).clamp(min=0), last)
+    places = torch.minimum(((points / half_side + 1) / 2 * last).clamp(min=0), last)
     low = torch.minimum(places.floor(), last - 1)
     share_x, share_y = (places - low).unbind(-1)
     column, row = low.long().unbind(-1)
