@@ -21,7 +21,7 @@ def elevations(model: mujoco.MjModel) -> NDArray[np.float16]:
     shape = (int(model.hfield_nrow[0]), int(model.hfield_ncol[0]))
     heights = model.hfield_data[: shape[0] * shape[1]].reshape(shape) * model.hfield_size[0, 2]
     heights += model.geom_pos[model.geom_type == mujoco.mjtGeom.mjGEOM_HFIELD, 2]
-    return heights.astype(np.float16)  # a quarter of what every environment would keep otherwise
+    return heights.astype(np.float16)  # half of what every environment would keep otherwise
 
 
 def heights_around(terrain: Tensor, half_side: float, state: State, body: Body) -> Tensor:
@@ -48,7 +48,7 @@ def heights_around(terrain: Tensor, half_side: float, state: State, body: Body) 
 def height_at(points: Tensor, terrain: Tensor, half_side: float) -> Tensor:
     """The ground's height (envs, n) at points (envs, n, 2) of world x and y, linear between those of `terrain`, m.
 
-    torch's own `grid_sample` wants whole fields in the precision of the points, which takes ten times as long.
+    torch's own `grid_sample` wants whole fields in the precision of the points, a copy of every one at each step.
     """
     rows, columns = terrain.shape[1:]
     last = torch.tensor([columns - 1, rows - 1], dtype=points.dtype)
