@@ -6,15 +6,16 @@ Of a run of several seeds the one with the highest return is published (of sever
 maxima), and the card tells the returns of all. Whole episodes of the mean action in dm_control's own environment, of
 each of its tasks; of the published one also in ours under `paper`, of its mean and of its sampled actions, and at half
 the step, since a gait that needs its step is an artefact. Beside it, in the same worlds, stand the experts that taught
-it, the runner that it modulates, or an untrained network, and what `--control` names, of their mean action in
-dm_control's environment and of their sampled ones in ours. With learning curve, films, strips of their frames and the
-run's configuration beside it. Each evaluation is kept in the run folder as it is made, so that the same command goes on
-where it was broken off.
+it, the runner that it modulates, or an untrained network, and what `--control` names, which is saved in `controls`
+beside it: their mean action in dm_control's environment and their sampled ones in ours. With learning curve, films,
+strips of their frames and the run's configuration beside it. Each evaluation is kept in the run folder as it is made,
+so that the same command goes on where it was broken off.
 
 A policy that sees needs OpenGL, since dm_control draws its pictures with nothing else.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from policies.experts import name_experts
 from policies.film import film_policy
 from policies.policy import Policy
 from policies.run_folder import seed_folders
+from rodent.errors import UsageError
 from rodent.machine import name_machine, name_versions
 from rodent.rendering import probe
 
@@ -56,7 +58,7 @@ class Flags:
     brief: bool = False  # leave out the published one's rows in our simulator, until the command is run without
     untrained_seed: int = 0  # of the weights of the untrained network
     expert: tuple[str, ...] = ()  # TASK=POLICY, or POLICY for its own tasks (default: those that the run learnt from)
-    control: tuple[str, ...] = ()  # NAME=POLICY: who else stands beside it, and what the card calls that one
+    control: tuple[str, ...] = ()  # NAME=POLICY: who else stands beside it; NAME of small letters, digits and hyphens
     command: str | None = None  # what trained it, for the card
     known_failures: str | None = None  # for the card
     film_seconds: float = 6.0
@@ -104,9 +106,16 @@ def beside(policy: Policy, task: str, flags: Flags) -> Iterator[tuple[dict[str, 
         yield {"runner": policy.facts["init_from"]}, Policy.load(policy.facts["init_from"])
     else:
         yield {"untrained_seed": flags.untrained_seed}, policy.untrained(flags.untrained_seed)
-    for each in flags.control:
-        name, _, other = each.partition("=")
-        yield {"control": name}, Policy.load(other)
+    for name, control in load_controls(flags.control).items():
+        yield {"control": name}, control
+
+
+def load_controls(told: tuple[str, ...]) -> dict[str, Policy]:
+    """The policies that `--control` names, by name, which is a folder's."""
+    named = [re.fullmatch("([a-z0-9-]+)=(.+)", each) for each in told]
+    if None in named:
+        raise UsageError(f"--control takes NAME=POLICY, as in sitter=runs/sitter, not {told[named.index(None)]!r}")
+    return {each[1]: Policy.load(each[2]) for each in named if each}
 
 
 def share(rows: list[dict[str, Any]]) -> float:
@@ -144,7 +153,7 @@ def draw_films(home: Path, tasks: list[str], flags: Flags) -> str | dict[str, st
 
 
 def main(flags: Flags) -> None:
-    policies = [Policy.load(folder) for folder in seed_folders(flags.run)]
+    policies, controls = [Policy.load(folder) for folder in seed_folders(flags.run)], load_controls(flags.control)
     firsts = [own_rows(policy, (CHOICE,), flags) for policy in policies]
     best = max(range(len(policies)), key=lambda i: share(firsts[i]))
     policy, home = policies[best], HOME / flags.name
@@ -160,6 +169,8 @@ def main(flags: Flags) -> None:
         "curve": "curve.png",
     }
     policy.save(home)
+    for name, control in controls.items():
+        control.save(home / "controls" / name)
     policy.facts["film"] = draw_films(home, policy.tasks, flags)
     policy.facts["filmed"] = f"the mean action in episode {flags.film_episode} of seed {flags.seed}, under paper"
     policy.save(home)

@@ -155,7 +155,7 @@ def _actor(evaluation: dict[str, Any]) -> str:
     if "expert" in evaluation:
         return f"expert {evaluation['expert']}"
     if "control" in evaluation:
-        return str(evaluation["control"])
+        return f"control {evaluation['control']}"
     if "runner" in evaluation:
         return f"runner {evaluation['runner']}, alone"
     return f"untrained, seed {evaluation['untrained_seed']}" if "untrained_seed" in evaluation else ""

@@ -15,6 +15,7 @@ from policies.policy import Policy
 from policies.registry import make_agent
 from policies.run_folder import POLICY
 from rodent.env import RodentVectorEnv
+from rodent.errors import UsageError
 from rodent.tasks.run import Run
 from rodent.tasks.two_tap import TwoTap
 from tests.benchmark import load
@@ -92,9 +93,9 @@ def test_a_student_is_published_with_its_tasks_its_experts_and_an_untrained_netw
     assert beside == [
         (task, who, mean) for task in SHORT for who in (str(tmp_path / task), 3) for mean in (True, False)
     ]
-    with_control = replace(flags, control=(f"a twin={home}",))
+    with_control = replace(flags, control=(f"twin={home}",))
     (*_, named, twin) = [who for who, _ in script.beside(Policy.load(home), "run", with_control)]
-    assert (named, twin) == ({"untrained_seed": 3}, {"control": "a twin"})
+    assert (named, twin) == ({"untrained_seed": 3}, {"control": "twin"})
     (fresh,) = [e for e in facts["comparisons"] if e["task"] == "run" and "untrained_seed" in e and e["deterministic"]]
     assert script.assess(Policy.load(home).untrained(3), "run", 2, 1000, "fast")["returns"] == fresh["returns"]
     for task in SHORT:
@@ -106,6 +107,23 @@ def test_a_student_is_published_with_its_tasks_its_experts_and_an_untrained_netw
     assert "It shows the mean action in episode 0 of seed 1000, under paper." in card
     assert facts["versions"]["torch"] == torch.__version__
     assert (home / "curve.png").is_file() and load_yaml(home / CONFIG_FILE).task == tuple(SHORT)
+
+
+def test_a_control_is_shipped_beside_the_policy_and_named_on_its_card(script, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(script, "HOME", tmp_path / "shipped")
+    for name in ("taught", "idler"):
+        save_expert(tmp_path / name / POLICY, "run")
+    taught = Policy.load(tmp_path / "taught" / POLICY)
+    taught.facts |= {"seed": 0, "steps": 128}
+    save_run(tmp_path / "taught", taught, TrainConfig(task="run", privileged=True))
+    flags = script.Flags(tmp_path / "taught", "expert", episodes=2, film_seconds=0.2, brief=True)
+    script.main(replace(flags, control=(f"idler={tmp_path / 'idler'}",)))
+    home = tmp_path / "shipped" / "expert"
+    assert Policy.load(home / "controls" / "idler").digest == Policy.load(tmp_path / "idler").digest
+    assert "| control idler | " in (home / "README.md").read_text()
+    for wrong in (str(tmp_path / "idler"), f"An idler={tmp_path / 'idler'}", "idler="):
+        with pytest.raises(UsageError, match="--control takes NAME=POLICY"):
+            script.main(replace(flags, control=(wrong,)))
 
 
 def row(task: str, value: float) -> dict:

@@ -25,7 +25,7 @@ def told_by_cards() -> Iterator[Any]:
             if expert not in (None, *shipped_policies()):  # another folder's policy need not be here
                 continue
             sees = "picture" in facts and expert is None
-            who = expert or (folder.name if fresh is None else f"untrained-{folder.name}")
+            who = told.get("control", expert) or (folder.name if fresh is None else f"untrained-{folder.name}")
             marks = [pytest.mark.slow, *([pytest.mark.gl] if sees else [])]
             yield pytest.param(folder, told, marks=marks, id="-".join((folder.name, *row(told), who)))
 
@@ -34,7 +34,10 @@ def row(told: dict[str, Any]) -> tuple[str, ...]:
     return told["task"], told["simulator"], told["physics"], "mean" if told["deterministic"] else "sampled"
 
 
-def actor(policy: Policy, told: dict[str, Any]) -> Policy:
+def actor(folder: Path, told: dict[str, Any]) -> Policy:
+    policy = Policy.load(folder)
+    if "control" in told:
+        return Policy.load(folder / "controls" / told["control"])
     if other := told.get("expert", told.get("runner")):
         return Policy.load(other)
     return policy.untrained(told["untrained_seed"]) if "untrained_seed" in told else policy
@@ -51,7 +54,7 @@ def told_of_the_like(facts: dict[str, Any]) -> bool:
 def test_a_shipped_policy_earns_what_its_card_says(folder: Path, told: dict[str, Any]):
     policy = Policy.load(folder)
     task, simulator, physics, _ = row(told)
-    who, episodes, seed = actor(policy, told), told["episodes"], told["seed"]
+    who, episodes, seed = actor(folder, told), told["episodes"], told["seed"]
     report = assess(who, task, episodes, seed, physics, simulator, told["deterministic"])
     if told_of_the_like(policy.facts):
         assert report["returns"] == told["returns"]

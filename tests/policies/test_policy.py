@@ -239,7 +239,7 @@ def test_a_card_tells_each_tasks_returns_and_movement_beside_experts_and_an_untr
         "comparisons": [
             EVALUATION | {"expert": "runner", "measures": {"speed": 0.9}},
             EVALUATION | {"runner": "run", "measures": {}},
-            EVALUATION | {"control": "one that sits", "measures": {}},
+            EVALUATION | {"control": "sitter", "measures": {}},
             EVALUATION | mazes | {"untrained_seed": 3, "deterministic": False, "measures": {"orbs": 0.0}},
         ],
         "film": {"run": "film-run.gif", "maze-forage": "film-maze-forage.gif"},
@@ -250,7 +250,7 @@ def test_a_card_tells_each_tasks_returns_and_movement_beside_experts_and_an_untr
         ["| this", "run", "dm_control", "paper", "mean"],
         ["| expert runner", "run", "dm_control", "paper", "mean"],
         ["| runner run, alone", "run", "dm_control", "paper", "mean"],
-        ["| one that sits", "run", "dm_control", "paper", "mean"],
+        ["| control sitter", "run", "dm_control", "paper", "mean"],
         ["| this", "maze-forage", "dm_control", "paper", "mean"],
         ["| untrained, seed 3", "maze-forage", "dm_control", "paper", "sampled"],
     ]
