@@ -12,7 +12,7 @@ COMPOSITION_ROOT = ROOT / "rodent" / "cli.py"
 # Inside `rodent`, each knows only what stands before it.
 ORDER = [
     "errors", "flags", "opengl", "registration", "__init__", "body", "physics", "arenas", "engine", "senses", "relief",
-    "tasks/parameters", "tasks/base", "tasks/run", "tasks/run_gaps", "tasks/escape_bowl", "tasks/two_tap",
+    "ways", "tasks/parameters", "tasks/base", "tasks/run", "tasks/run_gaps", "tasks/escape_bowl", "tasks/two_tap",
     "tasks/maze_forage", "tasks/__init__", "aids", "symmetry",
     "cameras", "painting", "ruler", "gl_painter", "warp_painter", "rendering", "scenes",
     "pool", "randomisation", "vision", "env", "dm_control_env",

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from side_by_side import SideBySide
 
 from rodent.aids import TrainingAids
@@ -13,6 +14,7 @@ from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
 from rodent.relief import ACROSS, AHEAD
 from rodent.tasks import TASKS
+from rodent.tasks.escape_bowl import EscapeBowl
 from rodent.tasks.maze_forage import CELL_SIZE, ORB_HEIGHT
 from rodent.tasks.two_tap import NEAR, Phase
 
@@ -20,7 +22,7 @@ SENSES = {
     "run": {"forward": 3, "midline": 3},
     "run-gaps": {"floor_ahead": 26, "forward": 3, "midline": 3},
     "maze-forage": {"waypoint": 3},
-    "escape-bowl": {"outward": 3, "relief": 77},
+    "escape-bowl": {"way_out": 3, "relief": 77},
     "two-tap": {"orb": 3, "phase": 5, "waited": 1},
 }
 
@@ -103,14 +105,65 @@ def test_following_the_waypoints_leads_to_every_orb_without_crossing_a_wall():
     assert remaining in (6, 9, 12) and memory["touched"].all()
 
 
-def test_the_bowls_outward_direction_leads_away_from_the_origin():
+def follow(env: RodentVectorEnv, place: torch.Tensor) -> list[np.ndarray]:
+    """World x, y of a point that goes by 3 cm a time where `way_out` says, from a place to beyond the rim."""
+    state, torso = env.engine.state, env.body.torso
+    points = [place.numpy()]
+    while np.linalg.norm(points[-1]) < 3.5:
+        state.xpos[0, torso, :2] = torch.from_numpy(points[-1])
+        way = in_world(env, "way_out")[:2] - points[-1]
+        points.append(points[-1] + 0.03 * way / np.linalg.norm(way))
+        assert len(points) < 300
+    return points
+
+
+def slopes(env: RodentVectorEnv, places: np.ndarray) -> np.ndarray:
+    """Of the ground in any direction, degrees, at 100 points of the way through places x and y."""
+    world = env.engine.model_of(0)
+    heights = world.hfield_data.reshape(201, 201) * world.hfield_size[0, 2]
+    steep = np.degrees(np.arctan(np.hypot(*np.gradient(heights, 0.06))))
+    spans = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    along = np.concatenate([[0], np.cumsum(spans)])
+    at = np.linspace(0, along[-1], 100)
+    x, y = (np.interp(at, along, places[:, axis]) for axis in (0, 1))
+    return ndimage.map_coordinates(steep, [(y + 6) / 0.06, (x + 6) / 0.06], order=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bowls_way_out_is_short_and_gentler_than_straight_ones(seed):
+    env = RodentVectorEnv("escape-bowl", 1, privileged=True)
+    env.reset(seed=seed)
+    way = np.array(follow(env, torch.zeros(2, dtype=torch.float64)))
+    assert 0.03 * len(way) < 1.3 * 3.5
+    angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    straight = [np.outer([0, 3.5], [np.cos(angle), np.sin(angle)]) for angle in angles]
+    of_way, of_straight = (np.array([slopes(env, each) for each in ways]) for ways in ([way], straight))
+    assert of_way.mean() < of_straight.mean(1).min()
+    assert np.quantile(of_way, 0.9) < 0.9 * np.quantile(of_straight, 0.9)
+
+
+def test_the_bowls_way_out_lies_on_the_ground():
     env = RodentVectorEnv("escape-bowl", 1, privileged=True)
     env.reset(seed=0)
-    env.engine.state.qpos[0, :3] = torch.tensor([3.0, -4.0, 1.0])
+    env.engine.state.qpos[0, :3] = torch.tensor([1.7, -1.1, 1.0])
     env.engine.forward(np.array([0]))
-    torso = env.engine.state.xpos[0, env.body.torso].numpy()
-    outward = in_world(env, "outward") - torso
-    np.testing.assert_allclose(outward, np.append(torso[:2], 0) / np.linalg.norm(torso[:2]), atol=1e-9)
+    world = env.engine.model_of(0)
+    data = mujoco.MjData(world)
+    mujoco.mj_kinematics(world, data)
+    ground = int(np.flatnonzero(world.geom_type == mujoco.mjtGeom.mjGEOM_HFIELD)[0])
+    x, y, z = in_world(env, "way_out")
+    assert 0.1 < math.dist((x, y), env.engine.state.xpos[0, env.body.torso, :2].tolist()) < 0.7
+    down = mujoco.mj_rayHfield(world, data, ground, np.array([x, y, 5.0]), np.array([0.0, 0.0, -1.0]), None)
+    assert z == pytest.approx(5.0 - down, abs=6e-3)
+
+
+def test_without_bumps_the_way_out_leads_away_from_the_middle():
+    env = RodentVectorEnv(EscapeBowl(smoothness=1.0), 1, privileged=True)
+    env.reset(seed=0)
+    way = np.array(follow(env, torch.tensor([0.6, -0.8], dtype=torch.float64)))
+    assert (np.diff(np.linalg.norm(way, axis=1)) > 0).all()
+    bearing = np.arctan2(way[:, 1], way[:, 0]) - np.arctan2(-0.8, 0.6)
+    assert np.abs(bearing).max() < 0.2
 
 
 def test_the_relief_is_the_bowls_ground_around_the_torso_and_turns_with_the_rat():
@@ -151,7 +204,7 @@ def test_the_orb_and_the_phase_are_known():
 def test_an_aid_pays_for_speed_towards_where_the_task_leads(name):
     env = RodentVectorEnv(name, 2, privileged=True, aids=TrainingAids(approach=0.5))
     env.reset(seed=1)
-    leads = {"maze-forage": "waypoint", "escape-bowl": "outward", "two-tap": "orb"}.get(name, "forward")
+    leads = {"maze-forage": "waypoint", "escape-bowl": "way_out", "two-tap": "orb"}.get(name, "forward")
     torso, root, state = env.body.torso, env.body.root_qpos, env.engine.state
     turned = state.xmat[:, torso].view(-1, 3, 3).numpy()
     towards = np.einsum("nij,nj->ni", turned, env._observe()[f"privileged/{leads}"])[:, :2]
