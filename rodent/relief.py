@@ -42,22 +42,23 @@ def heights_around(terrain: Tensor, half_side: float, state: State, body: Body) 
     left = torch.stack([-forward[:, 1], forward[:, 0]], dim=1)
     offsets = AHEAD[None, None, :, None] * forward[:, None, None] + ACROSS[None, :, None, None] * left[:, None, None]
     points = (torso[:, None, None, :2] + offsets).flatten(1, 2)  # (envs, POINTS, 2)
-    return height_at(points, terrain, half_side) - torso[:, 2:]
+    return field_at(points, terrain, half_side) - torso[:, 2:]
 
 
-def height_at(points: Tensor, terrain: Tensor, half_side: float) -> Tensor:
-    """The ground's height (envs, n) at points (envs, n, 2) of world x and y, linear between those of `terrain`, m.
+def field_at(points: Tensor, field: Tensor, half_side: float) -> Tensor:
+    """What a field over the ground is (envs, n) at points (envs, n, 2) of world x and y, m, linear between its places.
 
+    `field` is (envs, rows, columns), from one side of the ground to the other.
     torch's own `grid_sample` wants whole fields in the precision of the points, a copy of every one at each step.
     """
-    rows, columns = terrain.shape[1:]
+    rows, columns = field.shape[1:]
     last = torch.tensor([columns - 1, rows - 1], dtype=points.dtype)
     places = torch.minimum(((points / half_side + 1) / 2 * last).clamp(min=0), last)
     low = torch.minimum(places.floor(), last - 1)
     share_x, share_y = (places - low).unbind(-1)
     column, row = low.long().unbind(-1)
     at = row * columns + column
-    corners = [terrain.flatten(1).gather(1, at + step).to(points.dtype) for step in (0, 1, columns, columns + 1)]
+    corners = [field.flatten(1).gather(1, at + step).to(points.dtype) for step in (0, 1, columns, columns + 1)]
     lower = corners[0] + share_x * (corners[1] - corners[0])
     upper = corners[2] + share_x * (corners[3] - corners[2])
     return lower + share_y * (upper - lower)

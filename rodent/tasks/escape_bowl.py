@@ -19,11 +19,11 @@ from torch import Tensor
 from rodent.arenas import compose_bowl
 from rodent.body import PREFIX, Body
 from rodent.engine import State
-from rodent.relief import POINTS, elevations, height_at, heights_around
-from rodent.senses import PRIVILEGED, Sense, in_torso_frame, speed_along
+from rodent.relief import POINTS, elevations, heights_around
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame
 from rodent.tasks.base import TIME_LIMIT, Look, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import SWITCH, Admissible, parameter
-from rodent.ways import easiest_ways, next_place
+from rodent.ways import easing, toil
 
 if TYPE_CHECKING:
     from dm_control import composer
@@ -132,20 +132,23 @@ class EscapeBowl(Task):
         return (Sense(f"{PREFIX}origin", 3, "m", origin),)
 
     def progress(self, state: State, body: Body) -> Tensor:
-        return speed_along(_way_out(state, body), state, body)
+        """How fast the way out becomes less toilsome: the speed on level ground, more of it uphill."""
+        velocity = state.subtree_linvel[:, body.torso, :2]
+        return (velocity * _easing(state, body)).sum(1)
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def way_out(state: State) -> Tensor:
-            return in_torso_frame(_way_out(state, body), state, body)
+            direction = torch.nn.functional.normalize(_easing(state, body))
+            return in_torso_frame(torch.cat([direction, torch.zeros_like(direction[:, :1])], 1), state, body)
 
         def relief(state: State) -> Tensor:
             return heights_around(state.memory["terrain"], TERRAIN_SIZE, state, body)
 
-        return Sense(f"{PRIVILEGED}way_out", 3, "m", way_out), Sense(f"{PRIVILEGED}relief", POINTS, "m", relief)
+        return Sense(f"{PRIVILEGED}way_out", 3, "1", way_out), Sense(f"{PRIVILEGED}relief", POINTS, "m", relief)
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
         terrain = elevations(model)
-        return {"terrain": terrain, "ways": easiest_ways(terrain, TERRAIN_SIZE)}
+        return {"terrain": terrain, "toil": toil(terrain, TERRAIN_SIZE)}
 
     def landmarks(self, body: Body) -> tuple[Sense, ...]:
         """distance_from_centre: of the head from the world's origin, which the reward counts."""
@@ -156,12 +159,8 @@ class EscapeBowl(Task):
         return (Sense("distance_from_centre", 1, "m", distance_from_centre),)
 
 
-def _way_out(state: State, body: Body) -> Tensor:
-    """From the torso to the next place on the ground of the easiest way out, (envs, 3)."""
-    torso = state.xpos[:, body.torso]
-    place = next_place(torso[:, :2], state.memory["ways"], TERRAIN_SIZE)
-    height = height_at(place[:, None], state.memory["terrain"], TERRAIN_SIZE)
-    return torch.cat([place, height], 1) - torso
+def _easing(state: State, body: Body) -> Tensor:
+    return easing(state.xpos[:, body.torso, :2], state.memory["toil"], TERRAIN_SIZE)
 
 
 @cache

@@ -17,6 +17,7 @@ from rodent.tasks import TASKS
 from rodent.tasks.escape_bowl import EscapeBowl
 from rodent.tasks.maze_forage import CELL_SIZE, ORB_HEIGHT
 from rodent.tasks.two_tap import NEAR, Phase
+from rodent.ways import STEEP, easing, toil
 
 SENSES = {
     "run": {"forward": 3, "midline": 3},
@@ -105,16 +106,15 @@ def test_following_the_waypoints_leads_to_every_orb_without_crossing_a_wall():
     assert remaining in (6, 9, 12) and memory["touched"].all()
 
 
-def follow(env: RodentVectorEnv, place: torch.Tensor) -> list[np.ndarray]:
+def follow(env: RodentVectorEnv, place: torch.Tensor) -> np.ndarray:
     """World x, y of a point that goes by 3 cm a time where `way_out` says, from a place to beyond the rim."""
     state, torso = env.engine.state, env.body.torso
     points = [place.numpy()]
     while np.linalg.norm(points[-1]) < 3.5:
         state.xpos[0, torso, :2] = torch.from_numpy(points[-1])
-        way = in_world(env, "way_out")[:2] - points[-1]
-        points.append(points[-1] + 0.03 * way / np.linalg.norm(way))
-        assert len(points) < 300
-    return points
+        points.append(points[-1] + 0.03 * (in_world(env, "way_out")[:2] - points[-1]))
+        assert len(points) < 200
+    return np.array(points)
 
 
 def slopes(env: RodentVectorEnv, places: np.ndarray) -> np.ndarray:
@@ -133,37 +133,39 @@ def slopes(env: RodentVectorEnv, places: np.ndarray) -> np.ndarray:
 def test_the_bowls_way_out_is_short_and_gentler_than_straight_ones(seed):
     env = RodentVectorEnv("escape-bowl", 1, privileged=True)
     env.reset(seed=seed)
-    way = np.array(follow(env, torch.zeros(2, dtype=torch.float64)))
-    assert 0.03 * len(way) < 1.3 * 3.5
+    way = follow(env, torch.tensor([0.3, 0.0], dtype=torch.float64))
+    assert 0.03 * len(way) < 1.3 * 3.2
     angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    straight = [np.outer([0, 3.5], [np.cos(angle), np.sin(angle)]) for angle in angles]
+    straight = [np.outer([0.3, 3.5], [np.cos(angle), np.sin(angle)]) for angle in angles]
     of_way, of_straight = (np.array([slopes(env, each) for each in ways]) for ways in ([way], straight))
     assert of_way.mean() < of_straight.mean(1).min()
     assert np.quantile(of_way, 0.9) < 0.9 * np.quantile(of_straight, 0.9)
 
 
-def test_the_bowls_way_out_lies_on_the_ground():
-    env = RodentVectorEnv("escape-bowl", 1, privileged=True)
-    env.reset(seed=0)
-    env.engine.state.qpos[0, :3] = torch.tensor([1.7, -1.1, 1.0])
-    env.engine.forward(np.array([0]))
-    world = env.engine.model_of(0)
-    data = mujoco.MjData(world)
-    mujoco.mj_kinematics(world, data)
-    ground = int(np.flatnonzero(world.geom_type == mujoco.mjtGeom.mjGEOM_HFIELD)[0])
-    x, y, z = in_world(env, "way_out")
-    assert 0.1 < math.dist((x, y), env.engine.state.xpos[0, env.body.torso, :2].tolist()) < 0.7
-    down = mujoco.mj_rayHfield(world, data, ground, np.array([x, y, 5.0]), np.array([0.0, 0.0, -1.0]), None)
-    assert z == pytest.approx(5.0 - down, abs=6e-3)
-
-
 def test_without_bumps_the_way_out_leads_away_from_the_middle():
     env = RodentVectorEnv(EscapeBowl(smoothness=1.0), 1, privileged=True)
     env.reset(seed=0)
-    way = np.array(follow(env, torch.tensor([0.6, -0.8], dtype=torch.float64)))
+    way = follow(env, torch.tensor([0.6, -0.8], dtype=torch.float64))
     assert (np.diff(np.linalg.norm(way, axis=1)) > 0).all()
     bearing = np.arctan2(way[:, 1], way[:, 0]) - np.arctan2(-0.8, 0.6)
     assert np.abs(bearing).max() < 0.2
+
+
+def test_the_toil_of_level_ground_is_its_length_and_that_of_a_slope_more():
+    half_side, n = 3.0, 51
+    rows, columns = np.mgrid[-half_side : half_side : n * 1j, -half_side : half_side : n * 1j]
+    level = toil(np.zeros((n, n)), half_side)
+    assert level.shape == (26, 26)
+    from_middle = np.hypot(rows, columns)[::2, ::2]
+    inside = from_middle < 2.5
+    np.testing.assert_allclose(level[inside], half_side - 0.24 - from_middle[inside], atol=0.15)  # it ends at a place
+    slope = toil(STEEP * rows, half_side)
+    np.testing.assert_allclose(slope[inside], 2 * level[inside], rtol=0.1)
+    ridge = 2.0 * np.exp(-(((columns - 1) / 0.2) ** 2)) * (np.abs(rows) < 2)  # a wall to the right
+    around = toil(ridge, half_side)[13]  # places of y = 0 from left to right
+    assert around[15] > around[10] + 0.5  # 0.6 m from the middle, before the wall and on the other side
+    points = torch.tensor([[0.6, 0.0]], dtype=torch.float64)
+    assert easing(points, torch.from_numpy(toil(ridge, half_side))[None], half_side)[0, 0] < 0  # away from the wall
 
 
 def test_the_relief_is_the_bowls_ground_around_the_torso_and_turns_with_the_rat():
@@ -212,7 +214,10 @@ def test_an_aid_pays_for_speed_towards_where_the_task_leads(name):
     speeds = np.array([0.8, -0.3])
     state.qvel[:, root : root + 2] = torch.from_numpy(speeds[:, None] * towards)
     env.engine.forward(np.arange(2))
-    np.testing.assert_allclose(env.task.progress(state, env.body), speeds, atol=1e-9)
+    toil = (
+        easing(state.xpos[:, torso, :2], state.memory["toil"], 6.0).norm(dim=1).numpy() if name == "escape-bowl" else 1
+    )
+    np.testing.assert_allclose(env.task.progress(state, env.body), speeds * toil, atol=1e-9)
     assert "approach" in env.step(np.zeros((2, 38)))[-1]["shaping_terms"]
 
 
