@@ -20,7 +20,7 @@ from rodent.arenas import compose_bowl
 from rodent.body import PREFIX, Body
 from rodent.engine import State
 from rodent.relief import POINTS, elevations, heights_around
-from rodent.senses import PRIVILEGED, Sense, in_torso_frame
+from rodent.senses import PRIVILEGED, Sense, in_torso_frame, speed_along
 from rodent.tasks.base import TIME_LIMIT, Look, Path, Start, Task, physics_spec, scene_spec
 from rodent.tasks.parameters import SWITCH, Admissible, parameter
 from rodent.ways import easing, toil
@@ -132,19 +132,25 @@ class EscapeBowl(Task):
         return (Sense(f"{PREFIX}origin", 3, "m", origin),)
 
     def progress(self, state: State, body: Body) -> Tensor:
-        """How fast the way out becomes less toilsome: the speed on level ground, more of it uphill."""
-        velocity = state.subtree_linvel[:, body.torso, :2]
-        return (velocity * _easing(state, body)).sum(1)
+        return speed_along(_outward(state, body), state, body)
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
-        def way_out(state: State) -> Tensor:
-            direction = torch.nn.functional.normalize(_easing(state, body))
-            return in_torso_frame(torch.cat([direction, torch.zeros_like(direction[:, :1])], 1), state, body)
+        def outward(state: State) -> Tensor:
+            return in_torso_frame(_outward(state, body), state, body)
 
         def relief(state: State) -> Tensor:
             return heights_around(state.memory["terrain"], TERRAIN_SIZE, state, body)
 
-        return Sense(f"{PRIVILEGED}way_out", 3, "1", way_out), Sense(f"{PRIVILEGED}relief", POINTS, "m", relief)
+        def way_out(state: State) -> Tensor:
+            easier = easing(state.xpos[:, body.torso, :2], state.memory["toil"], TERRAIN_SIZE)
+            direction = torch.nn.functional.normalize(easier)
+            return in_torso_frame(torch.cat([direction, torch.zeros_like(direction[:, :1])], 1), state, body)
+
+        return (
+            Sense(f"{PRIVILEGED}outward", 3, "1", outward),
+            Sense(f"{PRIVILEGED}relief", POINTS, "m", relief),
+            Sense(f"{PRIVILEGED}way_out", 3, "1", way_out),
+        )
 
     def chart(self, model: mujoco.MjModel) -> dict[str, np.ndarray]:
         terrain = elevations(model)
@@ -159,8 +165,11 @@ class EscapeBowl(Task):
         return (Sense("distance_from_centre", 1, "m", distance_from_centre),)
 
 
-def _easing(state: State, body: Body) -> Tensor:
-    return easing(state.xpos[:, body.torso, :2], state.memory["toil"], TERRAIN_SIZE)
+def _outward(state: State, body: Body) -> Tensor:
+    """The horizontal direction (envs, 3) that leads from the bowl's middle to the torso."""
+    direction = state.xpos[:, body.torso].clone()
+    direction[:, 2] = 0
+    return direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-6)
 
 
 @cache

@@ -13,6 +13,7 @@ NOT_BIT_EQUAL = {
     "walker/origin": 1e-9,
     "privileged/midline": 1e-9,
     "privileged/waypoint": 1e-9,
+    "privileged/outward": 1e-9,
     "privileged/way_out": 1e-9,
     "privileged/orb": 1e-9,
 }

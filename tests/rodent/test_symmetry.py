@@ -51,7 +51,7 @@ def test_further_senses_have_their_mirror_image_in_their_alphabetical_place():
     mirror = mirror_senses(env.body, env.senses.sizes)
     assert len(mirror.index) == sum(env.senses.sizes.values())
     starts = dict(zip(env.senses.sizes, np.cumsum([0, *env.senses.sizes.values()]), strict=False))
-    for name in ("walker/origin", "privileged/way_out", "walker/world_zaxis"):
+    for name in ("walker/origin", "privileged/outward", "privileged/way_out", "walker/world_zaxis"):
         part = slice(starts[name], starts[name] + 3)
         assert mirror.sign[part].tolist() == [1, -1, 1] and mirror.index[part].tolist() == list(
             range(*part.indices(10**6))
