@@ -50,6 +50,7 @@ class Phase:
     physics: str | None = None  # preset (None: the run's); "fast+paper" gives each preset half of the environments
     rollout: int | None = None  # steps of each environment between updates (None: the run's); longer: larger batches
     action_std: float | None = None  # reached at the end of the phase, from what it was (None: learnt)
+    noise_persistence: float | None = None  # share of an action's noise that stays in the next (None: the run's)
     rate: float | None = None  # learning rate, held (None: the learner's own rule)
     aids: TrainingAids | None = None  # aids of this phase, all of them (None: the run's)
     # Parameters of the task that differ from its own in this phase, so that a curriculum may end at the task itself; of
@@ -78,6 +79,10 @@ class Phase:
             raise UsageError(f"a phase's rollout must be at least 1 step, not {self.rollout}")
         if self.action_std is not None and not 0 < self.action_std < math.inf:
             raise UsageError(f"a phase's action_std must be above 0 and finite, not {self.action_std}")
+        if self.noise_persistence is not None and not 0 <= self.noise_persistence < 1:
+            raise UsageError(
+                f"a phase's noise_persistence must be at least 0 and below 1, not {self.noise_persistence}"
+            )
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise UsageError(f"a phase's rate must be above 0 and finite, not {self.rate}")
 
@@ -264,9 +269,15 @@ class TrainConfig:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The schedule, every phase with its physics, rollout and aids filled in."""
+        """The schedule, every phase with its physics, rollout, persistence of noise and aids filled in."""
         return tuple(
-            replace(p, physics=p.physics or self.physics, rollout=p.rollout or self.rollout, aids=p.aids or self.aids)
+            replace(
+                p,
+                physics=p.physics or self.physics,
+                rollout=p.rollout or self.rollout,
+                noise_persistence=self.noise_persistence if p.noise_persistence is None else p.noise_persistence,
+                aids=p.aids or self.aids,
+            )
             for p in self.schedule or (Phase(),)
         )
 

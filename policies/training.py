@@ -256,21 +256,12 @@ class TrainingRun:
         seeds = self.share.of(training_seeds(self.seed, self.phase, self.config.envs))
         tasks = self.tasks.of(self.share)
         experts = Experts(self.experts, tasks, self.agent.action_size) if self.experts else None
-        return Collector(
-            self.env,
-            self.agent,
-            self.senses,
-            seeds,
-            self.generator,
-            tasks,
-            experts,
-            self.ranks,
-            self.config.noise_persistence,
-        )
+        return Collector(self.env, self.agent, self.senses, seeds, self.generator, tasks, experts, self.ranks)
 
     def _set_phase_rules(self) -> None:
         phase = self.schedule.phases[self.phase]
-        assert phase.rollout is not None
+        assert phase.rollout is not None and phase.noise_persistence is not None
+        self.collector.noise_persistence = phase.noise_persistence
         share, ids, taught = self.share, self.tasks.of(self.share).ids, bool(self.experts)
         self.rollout = Rollout.empty(phase.rollout, share.size, self.agent, share, ids, taught)
         self.learner.fix_rate(phase.rate)

@@ -52,6 +52,7 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
     [
         ("schedule: [{share: .inf}]", "a phase must have a finite share above 0"),
         ("schedule: [{action_std: .inf}]", "a phase's action_std must be above 0 and finite"),
+        ("schedule: [{noise_persistence: 1.0}]", "a phase's noise_persistence must be at least 0 and below 1, not 1.0"),
         ("schedule: [{rate: .nan}]", "a phase's rate must be above 0 and finite"),
         ("envz: 3", "unknown field envz: did you mean envs?"),
         ("ppo: {gama: 0.9}", "unknown field ppo.gama: did you mean gamma?"),

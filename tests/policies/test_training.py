@@ -11,11 +11,13 @@ import pytest
 import torch
 from point_mass import PointMasses, make_point_masses
 
+from policies.collector import Collector
 from policies.config import EvaluationSettings, Phase, TrainConfig
 from policies.lstm import LSTMSettings
 from policies.metrics import read_metrics
 from policies.mlp import MLPSettings
 from policies.policy import Policy
+from policies.rollout import Rollout
 from policies.run_folder import hold
 from policies.storage import read_tensors
 from policies.training import train
@@ -88,6 +90,20 @@ def test_a_longer_run_repeats_the_shorter_one_with_an_annealed_last_phase(small:
     assert rows[1]["std"] == pytest.approx(0.4, rel=0.05)
     assert rows[2]["std"] == pytest.approx(rows[1]["std"], rel=1e-3)
     assert rows[3]["std"] == pytest.approx(np.sqrt(rows[1]["std"] * 0.1), rel=1e-2)  # evenly in the logarithm
+
+
+def test_noise_persists_as_each_phase_says(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    persisted = []
+
+    def collect(self: Collector, rollout: Rollout) -> dict[str, float]:
+        persisted.append(self.noise_persistence)
+        return collect_as_ever(self, rollout)
+
+    collect_as_ever = Collector.collect
+    monkeypatch.setattr(Collector, "collect", collect)
+    schedule = (Phase(steps=256, noise_persistence=0.0), Phase(steps=256), Phase(steps=256, noise_persistence=0.8))
+    train(small(steps=768, noise_persistence=0.5, schedule=schedule), make_point_masses)
+    assert list(dict.fromkeys(persisted)) == [0.0, 0.5, 0.8]
 
 
 def test_a_new_physics_preset_rebuilds_the_environment(small: Any) -> None:
