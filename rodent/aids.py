@@ -18,6 +18,7 @@ from rodent.tasks.base import Start, Task
 _ON_BACK = -0.2  # world z of the torso's z axis
 _FALLEN_HEIGHT = 0.06  # m: high enough that no pose starts inside the floor
 _FALLEN_PITCH = 0.5  # rad, to either side
+_RIGHTED_HEIGHT = 0.08  # m: clear of a slope of the ground, too
 _ROLLED_HEIGHT = 0.22  # m: clear of the floor with the snout straight down
 _FORWARD, _TO_THE_LEFT, _UP = np.eye(3)
 
@@ -32,6 +33,7 @@ class TrainingAids:
     end_on_head_below: float | None = None  # m; the same when its head is lower: it has dived into a gap
     fallen_starts: float = 0.0  # share of episodes that start tumbled: rolled and pitched at random, in a random pose
     rolled_starts: float = 0.0  # and of episodes that start in any orientation, in the rest pose, as in the bowl
+    righted_starts: float = 0.0  # and upright, in the rest pose, where the task begins in any orientation
     start_ahead: float = 0.0  # m; episodes start up to this far along world x, as nearer to a corridor's first gap
     start_offset: float = 0.0  # m; episodes start up to this far to either side
     start_yaw: float = 0.0  # rad; and turned by up to this much to either side, tumbled ones too
@@ -48,19 +50,19 @@ class TrainingAids:
             raise UsageError(f"episode_seconds must be at least {CONTROL_TIMESTEP}, not {self.episode_seconds}")
         if self.end_on_head_below is not None and not math.isfinite(self.end_on_head_below):
             raise UsageError(f"end_on_head_below must be finite, not {self.end_on_head_below}")
-        for name in ("fallen_starts", "rolled_starts"):
+        starts = ("fallen_starts", "rolled_starts", "righted_starts")
+        for name in starts:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
-        if self.fallen_starts + self.rolled_starts > 1:
-            both = self.fallen_starts + self.rolled_starts
-            raise UsageError(f"fallen_starts and rolled_starts must add up to 1 at most, not to {both}")
+        if (total := sum(getattr(self, name) for name in starts)) > 1:
+            raise UsageError(f"{starts[0]}, {starts[1]} and {starts[2]} must add up to 1 at most, not to {total}")
         weights = ("upright", "upright_pelvis", "jerk", "backward", "effort", "approach", "reach")
         for name in (*weights, "start_ahead", "start_offset", "start_yaw"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
 
     def start(self, start: Start, body: Body, rng: np.random.Generator) -> Start:
-        """The task's own start, displaced and turned; tumbled or rolled over with the probabilities of these aids.
+        """The task's own start, displaced and turned; tumbled, rolled over or righted with these aids' probabilities.
 
         A tumbled or rolled rat keeps its heading, which it does not sense: one that faced anywhere could not learn to
         get up without turning round, and what its running earned would be chance.
@@ -83,6 +85,10 @@ class TrainingAids:
             qpos[root + 2] += _ROLLED_HEIGHT
             _rotate(orientation, _TO_THE_LEFT, math.asin(rng.uniform(-1, 1)))
             _rotate(orientation, _FORWARD, rng.uniform(-math.pi, math.pi))
+        elif how < self.fallen_starts + self.rolled_starts + self.righted_starts:
+            qpos[root + 2] += _RIGHTED_HEIGHT
+            heading = math.atan2(*_forward(orientation)[1::-1])
+            orientation[:] = math.cos(heading / 2), 0, 0, math.sin(heading / 2)
         return Start(qpos, start.qvel)
 
     @property
@@ -144,6 +150,13 @@ class TrainingAids:
         if self.end_on_head_below is not None:
             causes["head_low"] = state.site_xpos[:, body.head_site, 2] < self.end_on_head_below
         return causes
+
+
+def _forward(quaternion: np.ndarray) -> np.ndarray:
+    """Where an orientation's x axis points in the world, (3,)."""
+    forward = np.zeros(3)
+    mujoco.mju_rotVecQuat(forward, _FORWARD, quaternion)
+    return forward
 
 
 def _rotate(quaternion: np.ndarray, axis: np.ndarray, angle: float, of_world: bool = False) -> None:

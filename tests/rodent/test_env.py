@@ -15,6 +15,7 @@ from rodent.errors import UsageError
 from rodent.physics import Physics
 from rodent.registration import ENVIRONMENTS
 from rodent.tasks import TASKS
+from rodent.tasks.escape_bowl import EscapeBowl
 from rodent.tasks.run import Run
 
 SHORT = Run(time_limit=0.1)  # five control steps
@@ -241,6 +242,7 @@ def test_state_dict_continues_bit_for_bit_in_a_fresh_environment():
         (lambda: Run(pose_noise=5), r"pose_noise must lie in"),
         (lambda: TrainingAids(fallen_starts=2), r"fallen_starts must lie in"),
         (lambda: TrainingAids(rolled_starts=-1), r"rolled_starts must lie in"),
+        (lambda: TrainingAids(righted_starts=2), r"righted_starts must lie in"),
         (lambda: TrainingAids(fallen_starts=0.75, rolled_starts=0.5), r"must add up to 1 at most, not to 1.25"),
         (lambda: TrainingAids(jerk=-1), r"jerk must be finite and 0 or more"),
     ],
@@ -400,3 +402,20 @@ def test_rolled_starts_are_the_rest_pose_in_any_orientation_clear_of_the_floor()
         mujoco.mj_kinematics(model, data)
         mujoco.mj_collision(model, data)
         assert not data.ncon
+
+
+def test_righted_starts_are_upright_on_a_slope_with_the_heading_that_the_task_gave():
+    bowl = EscapeBowl(start_distance=2.0)
+    own, righted = (RodentVectorEnv(bowl, 32, aids=TrainingAids(righted_starts=share)) for share in (0.0, 1.0))
+    for env in (own, righted):
+        env.reset(seed=3)
+    root = own.body.root_qpos
+    before, after = own.engine.state.qpos[:, root : root + 7], righted.engine.state.qpos[:, root : root + 7]
+    assert torch.equal(before[:, :2], after[:, :2])
+    w, x, y, z = before[:, 3:].unbind(1)
+    given = torch.atan2(2 * (x * y + w * z), 1 - 2 * (y**2 + z**2))
+    expected = torch.stack([(given / 2).cos(), 0 * w, 0 * w, (given / 2).sin()], 1)
+    torch.testing.assert_close(after[:, 3:].abs(), expected.abs())
+    assert (righted.engine.state.xmat[:, righted.body.torso, 8] > 0.95).all()
+    depths = [righted.engine.data(i).contact.dist.min(initial=0.0) for i in range(32)]
+    assert np.mean(np.array(depths) < 0) < 0.2 and min(depths) > -0.02
