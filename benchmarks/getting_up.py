@@ -29,7 +29,7 @@ from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
 from rodent.physics import CONTROL_TIMESTEP
-from rodent.relief import elevations, height_at
+from rodent.relief import elevations, field_at
 from rodent.tasks import make_task
 from rodent.tasks.escape_bowl import TERRAIN_SIZE, EscapeBowl
 
@@ -93,7 +93,7 @@ def ground_below(env: RodentVectorEnv) -> Callable[[], Tensor]:
 
     def below() -> Tensor:
         places = env.engine.state.xpos[:, [env.body.torso], :2]
-        return places.new_zeros(len(places), 1) if terrain is None else height_at(places, terrain, TERRAIN_SIZE)
+        return places.new_zeros(len(places), 1) if terrain is None else field_at(places, terrain, TERRAIN_SIZE)
 
     return below
 
