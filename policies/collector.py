@@ -36,10 +36,13 @@ class Collector:
         tasks: of these environments; None where they all have one.
         experts: say what they would do wherever the agent gets to.
         ranks: have as many environments each, which the figures are of, too.
-        noise_persistence: rho; each action has rho times the last one's noise on top of its own, so that what is tried
-            lasts for longer than a control step, and all the noise has the standard deviation of its own over
-            sqrt(1 - rho^2) (correlated exploration: Wawrzynski 2015; Hollenstein et al. 2024). Learners see the action
-            without what was carried over, which to them is a part of the world, so that their policy gradient is exact.
+
+    Attributes:
+        noise_persistence: rho, 0 unless it is set; each action has rho times the last one's noise on top of its own, so
+            that what is tried lasts for longer than a control step, and all the noise has the standard deviation of its
+            own over sqrt(1 - rho^2) (correlated exploration: Wawrzynski 2015; Hollenstein et al. 2024). Learners see
+            the action without what was carried over, which to them is a part of the world, so that their policy
+            gradient is exact.
     """
 
     def __init__(
@@ -52,7 +55,6 @@ class Collector:
         tasks: Tasks | None = None,
         experts: Experts | None = None,
         ranks: Ranks = ALONE,
-        noise_persistence: float = 0.0,
     ) -> None:
         self.env = env
         self.agent = agent
@@ -61,7 +63,7 @@ class Collector:
         self.tasks = tasks or replace(ONE_TASK, ids=torch.zeros(env.num_envs, dtype=torch.long))
         self.experts = experts
         self.ranks = ranks
-        self.noise_persistence = noise_persistence
+        self.noise_persistence = 0.0
         # Noise of earlier steps, on top of the next action.
         self._carried = torch.zeros(env.num_envs, agent.command_size)
         self._share = ranks.share(ranks.count * env.num_envs)

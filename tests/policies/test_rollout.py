@@ -62,9 +62,9 @@ def test_noise_that_persists_is_carried_from_action_to_action_until_the_episode_
     senses = ObservationSpec.of(env.single_observation_space)
     agent = make_agent("mlp", senses.size, 2, AGENTS["mlp"].settings_type(initial_std=0.05))
     rollout = Rollout.empty(TIME, ENVS, agent)
-    Collector(env, agent, senses, [1, 2, 3, 4], torch.Generator().manual_seed(0), noise_persistence=0.5).collect(
-        rollout
-    )
+    collector = Collector(env, agent, senses, [1, 2, 3, 4], torch.Generator().manual_seed(0))
+    collector.noise_persistence = 0.5
+    collector.collect(rollout)
     own, executed = rollout.actions - rollout.means, torch.from_numpy(np.stack(env.heard)) - rollout.means
     assert rollout.starts[1:].any()
     carried = torch.zeros(ENVS, 2)
