@@ -44,6 +44,7 @@ class TrainingAids:
     effort: float = 0.0  # weight against the mean square action
     approach: float = 0.0  # weight of the speed (m/s) towards where the task leads, for training with privileged senses
     reach: float = 0.0  # weight of how much nearer (0 to 1) a paw comes to what it should touch; privileged, too
+    haste: float = 0.0  # weight against the time (s) by which a touch comes too soon
 
     def __post_init__(self) -> None:
         if self.episode_seconds is not None and not CONTROL_TIMESTEP <= self.episode_seconds < math.inf:
@@ -56,7 +57,7 @@ class TrainingAids:
                 raise UsageError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
         if (total := sum(getattr(self, name) for name in starts)) > 1:
             raise UsageError(f"{starts[0]}, {starts[1]} and {starts[2]} must add up to 1 at most, not to {total}")
-        weights = ("upright", "upright_pelvis", "jerk", "backward", "effort", "approach", "reach")
+        weights = ("upright", "upright_pelvis", "jerk", "backward", "effort", "approach", "reach", "haste")
         for name in (*weights, "start_ahead", "start_offset", "start_yaw"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be finite and 0 or more, not {getattr(self, name)}")
@@ -140,6 +141,8 @@ class TrainingAids:
             terms["approach"] = self.approach * task.progress(state, body)
         if before is not None:
             terms["reach"] = self.reach * task.nearness(state, body) - before
+        if self.haste:
+            terms["haste"] = -self.haste * task.haste(state)
         return terms
 
     def terminated(self, state: State, body: Body) -> dict[str, Tensor]:

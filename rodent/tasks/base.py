@@ -220,6 +220,10 @@ class Task(ABC):
         del body
         return torch.zeros_like(state.time)
 
+    def haste(self, state: State) -> Tensor:
+        """By how many seconds (envs,) a touch of the last control step came too soon, for training aids; mostly 0."""
+        return torch.zeros_like(state.time)
+
     def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
         """What came of some episodes, at least one, in the task's own terms; None for what cannot be estimated."""
         del body, paths

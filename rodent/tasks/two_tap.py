@@ -244,6 +244,12 @@ class TwoTap(Task):
         distance = (hands - memory["orb"][:, None]).norm(dim=-1).amin(1)
         return torch.where(open_ | (memory["phase"] == Phase.UNTAPPED), (-distance / NEAR).exp(), 1.0)
 
+    def haste(self, state: State) -> Tensor:
+        memory = state.memory
+        now = (memory["phase"] == Phase.TAPPED_TOO_SOON) & (memory["seen_phase"] == Phase.TAPPED_ONCE)
+        waited = memory["second_time"] - memory["first_time"]
+        return torch.where(now, memory["interval"] - memory["tolerance"] - waited, 0.0)
+
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def orb(state: State) -> Tensor:
             return in_torso_frame(state.memory["orb"] - state.xpos[:, body.torso], state, body)

@@ -12,6 +12,7 @@ from side_by_side import SideBySide
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
+from rodent.physics import CONTROL_TIMESTEP
 from rodent.relief import ACROSS, AHEAD
 from rodent.tasks import TASKS
 from rodent.tasks.escape_bowl import EscapeBowl
@@ -276,6 +277,19 @@ def test_a_tap_is_paid_the_rest_of_the_way_and_a_new_orb_costs_nothing():
     assert env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["reach"] == pytest.approx(0.5 * (1 - before))
     memory["due"][:] = True
     assert abs(env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["reach"]) < 0.05
+
+
+@pytest.mark.parametrize(("waited", "early"), [(0.3, 0.4), (0.69, 0.01), (0.72, 0), (0.85, 0)])
+def test_haste_costs_by_how_much_a_second_tap_came_too_soon_once(waited, early):
+    env = RodentVectorEnv("two-tap", 1, "fast", aids=TrainingAids(haste=10.0))
+    env.reset(seed=0)
+    memory = env.engine.state.memory
+    memory["orb"][:] = 9.0  # out of reach: no touch but the made one
+    memory["phase"][:] = int(Phase.TAPPED_ONCE)
+    memory["touched"][:], memory["touched_again"][:] = True, True
+    memory["first_time"][:] = CONTROL_TIMESTEP - waited
+    paid = [env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["haste"].item() for _ in range(3)]
+    assert paid == pytest.approx([-10 * early, 0, 0])
 
 
 def test_where_nothing_is_to_be_touched_nothing_is_paid_for_coming_nearer():
