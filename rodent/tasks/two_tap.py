@@ -150,6 +150,7 @@ class TwoTap(Task):
             "renewed": np.array(False),  # a new orb came before the last control step
             "first_tap": np.array(False),  # rewarded in the last control step
             "second_tap": np.array(False),
+            "awaited": np.array(True),  # by the end of this control step a tap would be good
         }
 
     def prepare(self, state: State) -> None:
@@ -163,7 +164,12 @@ class TwoTap(Task):
         memory["phase"][due] = int(Phase.UNTAPPED)
         for name in ("touched", "touched_again", "timed_out", "due"):
             memory[name][due] = False
+        for name in ("first_tap", "second_tap"):
+            memory[name][:] = False
         memory["renewed"].copy_(due)
+        waited = state.time + CONTROL_TIMESTEP - memory["first_time"]
+        open_ = (memory["phase"] == Phase.TAPPED_ONCE) & (waited >= memory["interval"] - memory["tolerance"])
+        memory["awaited"].copy_(open_ | (memory["phase"] == Phase.UNTAPPED))
         state.model["geom_pos"][:, -1] = memory["orb"]
 
     def advance(self, state: State) -> Tensor:
@@ -236,13 +242,15 @@ class TwoTap(Task):
         return speed_along(offset, state, body) * (offset[:, :2].norm(dim=1) > REACH)
 
     def nearness(self, state: State, body: Body) -> Tensor:
-        """Of a hand to the orb; 1 while a tap would be too soon, or when the orb has no more to give."""
+        """Of a hand to the orb; 1 after a good tap, and where none would be good at the end of the control step.
+
+        It is decided as a step begins where none would be: that a tap falls due, or its window ends, changes nothing.
+        """
         memory = state.memory
-        waited = state.time - memory["first_time"]
-        open_ = (memory["phase"] == Phase.TAPPED_ONCE) & (waited >= memory["interval"] - memory["tolerance"])
         hands = state.xpos[:, torch.from_numpy(body.paws[:2])]
         distance = (hands - memory["orb"][:, None]).norm(dim=-1).amin(1)
-        return torch.where(open_ | (memory["phase"] == Phase.UNTAPPED), (-distance / NEAR).exp(), 1.0)
+        tapped = memory["first_tap"] | memory["second_tap"]
+        return torch.where(memory["awaited"] & ~tapped, (-distance / NEAR).exp(), 1.0)
 
     def haste(self, state: State) -> Tensor:
         memory = state.memory

@@ -250,6 +250,7 @@ def test_a_hand_can_come_nearer_to_the_orb_while_a_tap_is_due(phase, waited, due
     state.memory["phase"][:] = int(phase)
     state.memory["first_time"].copy_(state.time - waited)
     state.memory["orb"].copy_(state.xpos[:, hands[1]] + torch.tensor([[0.05, 0, 0], [0, 0, 1]]))
+    env.task.prepare(state)
     near, far = env.task.nearness(state, env.body).tolist()
     nearest = (state.xpos[:, hands] - state.memory["orb"][:, None]).norm(dim=-1).amin(1)
     assert near == pytest.approx(math.exp(-float(nearest[0]) / NEAR) if due else 1)
@@ -277,6 +278,19 @@ def test_a_tap_is_paid_the_rest_of_the_way_and_a_new_orb_costs_nothing():
     assert env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["reach"] == pytest.approx(0.5 * (1 - before))
     memory["due"][:] = True
     assert abs(env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["reach"]) < 0.05
+
+
+@pytest.mark.parametrize(("waited", "becomes"), [(0.68, Phase.TAPPED_ONCE), (0.9, Phase.NO_SECOND_TAP)])
+def test_that_a_tap_falls_due_or_is_missed_is_not_paid(waited, becomes):
+    env = RodentVectorEnv("two-tap", 1, "fast", privileged=True, aids=TrainingAids(reach=0.5))
+    env.reset(seed=0)
+    memory = env.engine.state.memory
+    memory["orb"][:] = 9.0  # far
+    memory["phase"][:] = int(Phase.TAPPED_ONCE)
+    memory["first_time"][:] = -waited
+    for _ in range(3):
+        assert env.step(np.zeros((1, 38)))[-1]["shaping_terms"]["reach"] == pytest.approx(0, abs=1e-6)
+    assert memory["phase"] == becomes
 
 
 @pytest.mark.parametrize(("waited", "early"), [(0.3, 0.4), (0.69, 0.01), (0.72, 0), (0.85, 0)])
