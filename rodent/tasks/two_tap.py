@@ -168,7 +168,7 @@ class TwoTap(Task):
             memory[name][:] = False
         memory["renewed"].copy_(due)
         waited = state.time + CONTROL_TIMESTEP - memory["first_time"]
-        open_ = (memory["phase"] == Phase.TAPPED_ONCE) & (waited >= memory["interval"] - memory["tolerance"])
+        open_ = (memory["phase"] == Phase.TAPPED_ONCE) & (waited >= _earliest(memory))
         memory["awaited"].copy_(open_ | (memory["phase"] == Phase.UNTAPPED))
         state.model["geom_pos"][:, -1] = memory["orb"]
 
@@ -188,7 +188,7 @@ class TwoTap(Task):
         phase = memory["phase"].clone()
         once, over = phase == Phase.TAPPED_ONCE, phase >= Phase.TAPPED_TWICE
         waited, timed_out = now - memory["first_time"], memory["timed_out"].clone()
-        earliest, latest = (memory["interval"] - memory["tolerance"], memory["interval"] + memory["tolerance"])
+        earliest, latest = _earliest(memory), memory["interval"] + memory["tolerance"]
 
         first = (phase == Phase.UNTAPPED) & memory["touched"]
         second = once & memory["touched_again"]
@@ -256,7 +256,7 @@ class TwoTap(Task):
         memory = state.memory
         now = (memory["phase"] == Phase.TAPPED_TOO_SOON) & (memory["seen_phase"] == Phase.TAPPED_ONCE)
         waited = memory["second_time"] - memory["first_time"]
-        return torch.where(now, memory["interval"] - memory["tolerance"] - waited, 0.0)
+        return torch.where(now, _earliest(memory) - waited, 0.0)
 
     def privileged(self, body: Body) -> tuple[Sense, ...]:
         def orb(state: State) -> Tensor:
@@ -299,6 +299,11 @@ def _count_taps(rewards: np.ndarray, window: float) -> tuple[int, int]:
         else:
             firsts, first_at = firsts + 1, at
     return firsts, seconds
+
+
+def _earliest(memory: Memory) -> Tensor:
+    """How long after the first tap, s, a second one is not too soon any more, (envs,)."""
+    return memory["interval"] - memory["tolerance"]
 
 
 def _notice_touches(state: State) -> None:
