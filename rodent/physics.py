@@ -62,6 +62,8 @@ PRESETS: dict[str, Physics] = {
     for preset in (
         Physics("paper", 0.001),
         Physics("fast", 0.002, _IMPLICITFAST, _PYRAMIDAL, noslip_iterations=0, self_collision=False),
+        # Who learns to get up under `fast` moves limbs through the trunk and lies under `paper`: docs/decisions/0027.
+        Physics("fast-self-collision", 0.002, _IMPLICITFAST, _PYRAMIDAL, noslip_iterations=0),
         # `paper` at half its step: a gait that needs its step is an artefact there too, so cards report this one.
         Physics("paper-half-step", 0.0005),
     )

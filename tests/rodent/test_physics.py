@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 import pytest
@@ -38,6 +40,25 @@ def test_without_self_collision_the_rat_touches_the_floor_alone():
         contacts += [tuple(pair) for pair in env.engine.data(0).contact.geom]
     assert contacts
     assert all((a in rat) != (b in rat) for a, b in contacts)
+
+
+def test_self_collision_is_all_in_which_the_two_fast_presets_differ():
+    fast, touching = PRESETS["fast"], PRESETS["fast-self-collision"]
+    assert replace(touching, name="fast", self_collision=False) == fast
+    folded = _contacts_of_a_folded_rat("fast-self-collision")
+    assert any(a and b for a, b in folded), "limbs rest on the trunk"
+    assert not any(a and b for a, b in _contacts_of_a_folded_rat("fast"))
+
+
+def _contacts_of_a_folded_rat(physics):
+    """Of each contact within a second of bent limbs: whether either geom is the rat's."""
+    env = RodentVectorEnv("run", physics=physics)
+    env.reset(seed=0)
+    rat, contacts = set(env.body.geoms), []
+    for _ in range(50):
+        env.step(np.ones((1, 38)))
+        contacts += [(a in rat, b in rat) for a, b in env.engine.data(0).contact.geom]
+    return contacts
 
 
 def test_half_the_papers_step_falls_the_same_way():
