@@ -116,15 +116,19 @@ def played(env: RodentVectorEnv, told: Told, flags: Flags) -> NDArray[np.float64
     return np.array(places)
 
 
+def upright(env: RodentVectorEnv) -> NDArray[np.bool_]:
+    """Which rats (envs,) have both torso and pelvis upright."""
+    return (env.engine.state.xmat[:, [env.body.torso, env.body.pelvis], 8].amin(1) > UPRIGHT).numpy()
+
+
 def row(name: str, env: RodentVectorEnv, told: Told, flags: Flags) -> dict[str, Any]:
     """How many rats are upright, and run, in the end, and how far they have come."""
     places = played(env, told, flags)
     last = np.linalg.norm(places[-1] - places[-1 - SECOND], axis=1) / (SECOND * CONTROL_TIMESTEP)
     state = env.engine.state
-    up = state.xmat[:, [env.body.torso, env.body.pelvis], 8].amin(1).numpy()
     found = {
         "runs": round(float((last > RUNNING).mean()), 3),
-        "upright": round(float((up > UPRIGHT).mean()), 3),
+        "upright": round(float(upright(env).mean()), 3),
         "m_per_s": round(float(last.mean()), 3),
         "m_from_the_origin": round(float(state.xpos[:, env.body.torso, :2].norm(dim=1).mean()), 2),
     }

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from getting_up import SECOND, upright
 from writing import write_result
 
 from policies.policy import Policy
 from rodent.aids import TrainingAids
 from rodent.env import RodentVectorEnv
 from rodent.machine import describe_machine
-from rodent.physics import CONTROL_TIMESTEP, PRESETS
+from rodent.physics import PRESETS
 
-UPRIGHT = 0.5  # of the z axes of torso and pelvis along the world's
 STILL = 0.01  # m; of the torso's way in the last half second
-HALF_SECOND = round(0.5 / CONTROL_TIMESTEP)  # control steps
+HALF_SECOND = SECOND // 2  # control steps
 BARE = replace(PRESETS["paper"], name="paper-no-self-collision", self_collision=False)
 PRESETS[BARE.name] = BARE
 
@@ -48,21 +48,20 @@ def row(policy: Policy, physics: str, flags: Flags) -> dict[str, Any]:
     env = RodentVectorEnv("escape-bowl", flags.rats, physics, 1, privileged=True, pool=32, aids=aids)
     observation, _ = env.reset(seed=flags.seed)
     state, generator, begun = None, torch.Generator(), time.process_time()
-    upright, places = [], []
-    for _ in range(round(flags.seconds / CONTROL_TIMESTEP)):
+    ups, places = [], []
+    for _ in range(round(flags.seconds * SECOND)):
         action, state = policy.act(observation, state, deterministic=True, generator=generator)
         observation, *_ = env.step(action)
-        simulated = env.engine.state
-        upright.append((simulated.xmat[:, [env.body.torso, env.body.pelvis], 8].amin(1) > UPRIGHT).numpy().copy())
-        places.append(simulated.xpos[:, env.body.torso].numpy().copy())
+        ups.append(upright(env))
+        places.append(env.engine.state.xpos[:, env.body.torso].numpy().copy())
     seconds = time.process_time() - begun
-    down = ~upright[-1]
+    down = ~ups[-1]
     still = np.linalg.norm(places[-1] - places[-1 - HALF_SECOND], axis=1) < STILL
     found = {
-        "upright": round(float(upright[-1].mean()), 3),
-        "ever_upright": round(float(np.any(upright, axis=0).mean()), 3),
+        "upright": round(float(ups[-1].mean()), 3),
+        "ever_upright": round(float(np.any(ups, axis=0).mean()), 3),
         "down_and_still": round(float((still & down).mean()), 3),
-        "steps_per_core_second": round(flags.rats * len(upright) / seconds),
+        "steps_per_core_second": round(flags.rats * len(ups) / seconds),
     }
     print(physics, found, flush=True)
     return {"physics": physics, **found}

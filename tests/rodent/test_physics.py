@@ -31,32 +31,27 @@ def test_a_control_step_lasts_twenty_milliseconds_in_every_preset(name):
 
 
 def test_without_self_collision_the_rat_touches_the_floor_alone():
-    env = RodentVectorEnv("run", physics="fast")
-    env.reset(seed=0)
-    rng, rat = np.random.default_rng(0), set(env.body.geoms)
-    contacts = []
-    for _ in range(50):
-        env.step(rng.uniform(-1, 1, (1, 38)))
-        contacts += [tuple(pair) for pair in env.engine.data(0).contact.geom]
+    rng = np.random.default_rng(0)
+    contacts = _contacts("fast", rng.uniform(-1, 1, (50, 1, 38)))
     assert contacts
-    assert all((a in rat) != (b in rat) for a, b in contacts)
+    assert all(a != b for a, b in contacts)
 
 
 def test_self_collision_is_all_in_which_the_two_fast_presets_differ():
     fast, touching = PRESETS["fast"], PRESETS["fast-self-collision"]
     assert replace(touching, name="fast", self_collision=False) == fast
-    folded = _contacts_of_a_folded_rat("fast-self-collision")
-    assert any(a and b for a, b in folded), "limbs rest on the trunk"
-    assert not any(a and b for a, b in _contacts_of_a_folded_rat("fast"))
+    bent = np.ones((50, 1, 38))
+    assert any(a and b for a, b in _contacts("fast-self-collision", bent)), "limbs rest on the trunk"
+    assert not any(a and b for a, b in _contacts("fast", bent))
 
 
-def _contacts_of_a_folded_rat(physics):
-    """Of each contact within a second of bent limbs: whether either geom is the rat's."""
+def _contacts(physics, actions):
+    """Of each contact after each action: whether its two geoms are the rat's."""
     env = RodentVectorEnv("run", physics=physics)
     env.reset(seed=0)
     rat, contacts = set(env.body.geoms), []
-    for _ in range(50):
-        env.step(np.ones((1, 38)))
+    for action in actions:
+        env.step(action)
         contacts += [(a in rat, b in rat) for a, b in env.engine.data(0).contact.geom]
     return contacts
 
