@@ -176,7 +176,7 @@ def main(flags: Flags) -> None:
     policy.save(home)
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
     (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
-    draw_curves([flags.run], home / "curve.png")
+    draw_curves([flags.run], home / "curve.png", chain=True)
 
 
 if __name__ == "__main__":

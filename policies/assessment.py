@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from policies.evaluation import Evaluation, described_sight
+from policies.evaluation import Evaluation, bootstrap_ci95, described_sight
 from policies.play import play
 from policies.policy import Policy
 from rodent.body import describe
 from rodent.errors import UsageError
-from rodent.measures import mean_measures, measure_episode
+from rodent.measures import measure_episode, tally_measures
 from rodent.physics import find_physics
 from rodent.tasks import Path, episode_rng, make_task
 
@@ -34,7 +34,7 @@ def assess(
     Returns:
         The object that `rodent evaluate --json` prints, but for the policy's name. `measures` are the task's outcomes
         (see `outcomes` of each task) and means over episodes of how the rat moved (see `measure_episode`), None for
-        what could never be estimated.
+        what could never be estimated; `measures_ci95` their 95 % intervals, bootstrapped over the episodes.
     """
     if episodes < 1:
         raise UsageError(f"the number of episodes must be at least 1, not {episodes}")
@@ -61,5 +61,14 @@ def assess(
         measure_episode(path.model, body, path.qpos, episode.actions)
         for path, episode in zip(paths, played, strict=True)
     ]
-    measures = task.outcomes(body, paths) | mean_measures(moved)
-    return evaluation.to_json() | {"simulator": simulator, "measures": measures}
+    measures = _estimate(task.outcomes(body, paths) | tally_measures(moved))
+    return evaluation.to_json() | {"simulator": simulator} | measures
+
+
+def _estimate(tallies: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """`measures` and `measures_ci95` of `assess`, from (episodes, 2) each: how much, and out of how many."""
+    known = {name: tally.astype(float).T for name, tally in tallies.items() if tally[:, 1].any()}
+    return {
+        "measures": {name: float(np.divide(*known[name].sum(1))) if name in known else None for name in tallies},
+        "measures_ci95": {name: list(bootstrap_ci95(*tally)) for name, tally in known.items()},
+    }

@@ -10,9 +10,11 @@ _TOLD = (
     "learner",
     "learners_before",
     "physics",
+    "physics_before",
     "steps",
     "steps_before",
     "training_seconds",
+    "training_seconds_before",
     "trained_on",
     "machine",
     "versions",
@@ -169,7 +171,7 @@ def _measures(evaluations: dict[str, list[dict[str, Any]]]) -> list[str]:
         measured = [e for e in each if e.get("measures")]
         titles = [(_actor(e), e.get("simulator", "rodent"), e["physics"], _action(e)) for e in measured]
         names = list(dict.fromkeys(name for e in measured for name in e["measures"]))
-        rows = [[name, *(_measure(e["measures"].get(name)) for e in measured)] for name in names]
+        rows = [[name, *(_measure(e, name) for e in measured)] for name in names]
         walks |= "stride_hz" in names
         if rows:
             lines += ["", f"### {task}", ""] if len(evaluations) > 1 else []
@@ -177,8 +179,11 @@ def _measures(evaluations: dict[str, list[dict[str, Any]]]) -> list[str]:
     return [*lines[lines[:1] == [""] :], *(["", _REAL] if walks else [])]
 
 
-def _measure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+def _measure(evaluation: dict[str, Any], name: str) -> str:
+    if (value := evaluation["measures"].get(name)) is None:
+        return "-"
+    bounds = evaluation.get("measures_ci95", {}).get(name)  # cards of before had none
+    return f"{value:.3g}" + (f" ({bounds[0]:.3g} to {bounds[1]:.3g})" if bounds else "")
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

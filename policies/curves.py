@@ -49,21 +49,24 @@ class Curve:
     """(points,), lower end of the mean's 95 % t-interval over seeds; NaN for a single seed."""
     high: NDArray[np.float64]
     """(points,), upper end."""
+    began: float = 0.0
+    """Steps of what led to the run, where that is drawn before it."""
 
 
-def draw_curves(runs: Sequence[Path], output: Path) -> list[Curve]:
+def draw_curves(runs: Sequence[Path], output: Path, chain: bool = False) -> list[Curve]:
     """Draw the curves of run folders to a picture, or write their numbers to CSV.
 
     Args:
         runs: run folders, of one seed or of several; those that share a configuration are taken together.
         output: its suffix says what it will be, .png, .svg or .csv.
+        chain: before each run those of the same tasks that led to it, as far as their folders are there (`init_from`).
 
     Raises:
         UsageError: a folder holds no run or nothing measured yet; the output is of no known kind or cannot be written.
     """
     if output.suffix not in FORMATS:
         raise UsageError(f"cannot write curves to {output}: its name must end in {', '.join(FORMATS)}")
-    curves = read_curves(runs)
+    curves = read_curves(runs, chain)
     content = _as_csv(curves) if output.suffix == ".csv" else _as_picture(curves, output.suffix[1:])
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -73,30 +76,36 @@ def draw_curves(runs: Sequence[Path], output: Path) -> list[Curve]:
     return curves
 
 
-def read_curves(runs: Sequence[Path]) -> list[Curve]:
+def read_curves(runs: Sequence[Path], chain: bool = False) -> list[Curve]:
     """The curves of run folders: of reward and early ends in training, and of evaluations where there are any.
+
+    Where no episode of a run ended early, it has no curve of that.
 
     Raises:
         UsageError: see `draw_curves`.
     """
     groups: dict[str, list[list[dict[str, float]]]] = {}
+    began: dict[str, float] = {}
     labels: dict[str, str] = {}
     measures: dict[str, list[str]] = {}
     for run in runs:
         for folder in seed_folders(run):
             config, rows = _read_run(folder)
+            before = _read_before(config) if chain else []
+            rows = _joined(before, rows)
             owners = [""] if len(config.task) == 1 else [f"{task}." for task in config.task]
             for owner in owners:
                 _count_early_ends(rows, owner, share=1 / len(owners))
             key = str({name: value for name, value in to_json(config).items() if name not in CHANGEABLE | {"seeds"}})
             groups.setdefault(key, []).append(rows)
             labels.setdefault(key, run.resolve().name)
+            began.setdefault(key, before[-1]["steps"] if before else 0.0)
             measures[key] = [owner + measure for owner in owners for measure in _LABELS]
     return [
         curve
         for key, group in groups.items()
         for measure in measures[key]
-        if (curve := _curve(labels[key], measure, group)) is not None
+        if (curve := _curve(labels[key], measure, group, began[key])) is not None
     ]
 
 
@@ -112,15 +121,30 @@ def _read_run(folder: Path) -> tuple[TrainConfig, list[dict[str, float]]]:
     return load_yaml(folder / CONFIG_FILE), rows
 
 
+def _read_before(config: TrainConfig) -> list[dict[str, float]]:
+    """The rows of the runs of the same tasks that a run began with, first things first."""
+    source = Path(config.init_from or "")
+    if config.init_from is None or not all((source / name).is_file() for name in (CONFIG_FILE, METRICS_FILE)):
+        return []
+    before, rows = _read_run(source)
+    return _joined(_read_before(before), rows) if before.task == config.task else []
+
+
+def _joined(before: list[dict[str, float]], rows: list[dict[str, float]]) -> list[dict[str, float]]:
+    spent = {name: before[-1][name] for name in ("steps", "seconds")} if before else {}
+    return before + [row | {name: row[name] + value for name, value in spent.items()} for row in rows]
+
+
 def _count_early_ends(rows: list[dict[str, float]], owner: str, share: float) -> None:
     """Add to the last row of each span of a run how many episodes something other than time ended, per 1,000 steps.
 
     The steps are those of the task itself, which has a share of the environments.
     """
-    causes = [name for name in rows[0] if name.startswith(f"{owner}ended.") and not name.endswith(".time_limit")]
-    if not causes:
+    names = dict.fromkeys(name for row in rows for name in row)
+    causes = [name for name in names if name.startswith(f"{owner}ended.") and not name.endswith(".time_limit")]
+    counted = [row for row in rows if any(cause in row for cause in causes)]
+    if not any(row.get(cause) for row in counted for cause in causes):
         return
-    counted = [row for row in rows if causes[0] in row]
     span, ends, begun = counted[-1]["steps"] / _COUNTED, 0.0, 0.0
     for row in counted:
         ends += sum(row.get(cause, 0.0) for cause in causes)
@@ -129,7 +153,7 @@ def _count_early_ends(rows: list[dict[str, float]], owner: str, share: float) ->
             ends, begun = 0.0, row["steps"]
 
 
-def _curve(label: str, measure: str, runs: list[list[dict[str, float]]]) -> Curve | None:
+def _curve(label: str, measure: str, runs: list[list[dict[str, float]]], began: float) -> Curve | None:
     tables = [np.array([(r["steps"], r["seconds"] / 60, r[measure]) for r in rows if measure in r]) for rows in runs]
     if not all(len(table) for table in tables):
         return None
@@ -142,7 +166,7 @@ def _curve(label: str, measure: str, runs: list[list[dict[str, float]]]) -> Curv
     if len(tables) > 1:
         half = stats.t.ppf(0.975, len(tables) - 1) * stats.sem(values, axis=0)
     mean = values.mean(axis=0)
-    return Curve(label, measure, len(tables), steps, minutes, mean, mean - half, mean + half)
+    return Curve(label, measure, len(tables), steps, minutes, mean, mean - half, mean + half, began)
 
 
 def _as_csv(curves: Sequence[Curve]) -> str:
@@ -175,6 +199,8 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
         label = f"{curve.label} ({seeds}, {curve.minutes[-1]:.0f} min)"
         (line,) = axes.plot(curve.steps / 1e6, curve.mean, marker=marker, markersize=4, label=label)
         axes.fill_between(curve.steps / 1e6, curve.low, curve.high, color=line.get_color(), alpha=0.2, linewidth=0)
+        if curve.began:
+            axes.axvline(curve.began / 1e6, color=line.get_color(), linewidth=0.8, linestyle=":")
     axes.set_xlabel("environment steps (millions)")
     axes.set_ylabel(_LABELS[measure] + (f"\n({task})" if task else ""))
     axes.set_ylim(bottom=0)

@@ -121,9 +121,19 @@ def described_sight(policy: Policy, simulator: str = "rodent") -> dict[str, Any]
     return describe_vision(sight) if sight else None
 
 
-def bootstrap_ci95(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % percentile-bootstrap interval of the mean of (n,) values; the same numbers give the same interval."""
-    rng = np.random.default_rng(0)
-    means = rng.choice(values, (_RESAMPLES, len(values))).mean(axis=1)
+def bootstrap_ci95(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> tuple[float, float]:
+    """95 % percentile-bootstrap interval of a mean; the same numbers give the same interval.
+
+    Args:
+        values: (n,), of episodes.
+        weights: (n,), by whose sum that of the values is divided (None: ones); not all are 0. Resamples in which all
+            of them are tell nothing and are left out.
+    """
+    drawn = np.random.default_rng(0).choice(len(values), (_RESAMPLES, len(values)))
+    if weights is None:
+        means = values[drawn].mean(axis=1)
+    else:
+        sums = weights[drawn].sum(axis=1)
+        means = values[drawn].sum(axis=1)[sums > 0] / sums[sums > 0]
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)

@@ -37,16 +37,16 @@ def take_weights(
         make_env: makes the environments in which synergies are measured.
 
     Returns:
-        What the card of whatever goes on from that policy tells of it: `steps_before`, the environment steps of all the
-        runs that led to it; and of weights that go on learning also `learners_before`, and who taught them what
-        (`experts`, `learnt_to_tell`).
+        What the card of whatever goes on from that policy tells of all the runs that led to it: `steps_before`, their
+        environment steps, `training_seconds_before` and `physics_before`; and of weights that go on learning also
+        `learners_before`, and who taught them what (`experts`, `learnt_to_tell`).
 
     Raises:
         UsageError: it is of another agent or size, sees and the run does not (or the reverse), or reads senses that the
             run does not have.
     """
     source = Policy.load(str(config.init_from))
-    known: dict[str, Any] = {"steps_before": source.facts.get("steps", 0) + source.facts.get("steps_before", 0)}
+    known = _spent(source)
     if isinstance(agent, ModulatedAgent) and source.agent.name == agent.runner.name:
         _copy_weights(config, source, agent.runner, senses, of_policy(senses))
         mirror = mirror_actions(body) if agent.symmetric else None
@@ -58,6 +58,16 @@ def take_weights(
         taught = {name: source.facts[name] for name in ("experts", "learnt_to_tell") if name in source.facts}
         known |= {"learners_before": _learners(source)} | taught
     return known
+
+
+def _spent(source: Policy) -> dict[str, Any]:
+    """What a policy cost, and all that led to it."""
+    facts = source.facts
+    return {
+        "steps_before": facts.get("steps", 0) + facts.get("steps_before", 0),
+        "training_seconds_before": round(facts.get("training_seconds", 0) + facts.get("training_seconds_before", 0), 1),
+        "physics_before": list(dict.fromkeys([*facts.get("physics_before", []), *facts.get("physics", [])])),
+    }
 
 
 def _learners(source: Policy) -> list[str]:

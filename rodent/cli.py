@@ -130,6 +130,7 @@ class CurvesFlags:
 
     runs: Positional[tuple[Path, ...]]  # run folders
     output: Annotated[Path, arg(aliases=["-o"])] = Path("curves.png")  # .png, .svg or .csv
+    chain: bool = False  # draw before each run those of the same task that led to it (init_from)
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ def evaluate(arguments: list[str]) -> None:
     print(f"  return {report['mean_return']:.1f} [{low:.1f}, {high:.1f}] of {report['max_return']:.0f}")
     print("  endings " + ", ".join(f"{cause} {count}" for cause, count in report["endings"].items()))
     for name, value in report["measures"].items():
-        print(f"  {name} " + ("not estimable" if value is None else f"{value:.3g}"))
+        bounds = report["measures_ci95"].get(name)
+        print(f"  {name} " + (f"{value:.3g} [{bounds[0]:.3g}, {bounds[1]:.3g}]" if bounds else "not estimable"))
 
 
 def render(arguments: list[str]) -> None:
@@ -304,7 +306,7 @@ def curves(arguments: list[str]) -> None:
 
     if not flags.runs:
         raise UsageError("no run to draw: give at least one run folder")
-    draw_curves(flags.runs, flags.output)
+    draw_curves(flags.runs, flags.output, flags.chain)
     print(flags.output)
 
 

@@ -71,13 +71,15 @@ def measure_episode(model: mujoco.MjModel, body: Body, qpos: Array, actions: Arr
     }
 
 
-def mean_measures(episodes: list[dict[str, float | None]]) -> dict[str, float | None]:
-    """The mean over the episodes in which a measure could be estimated, None where it never could."""
-    means: dict[str, float | None] = {}
-    for name in episodes[0]:
-        known = [value for episode in episodes if (value := episode[name]) is not None]
-        means[name] = float(np.mean(known)) if known else None
-    return means
+def tally_measures(episodes: list[dict[str, float | None]]) -> dict[str, Array]:
+    """Measures of episodes as tasks tell their outcomes: by name (episodes, 2), the value and 1, or 0 and 0 for None.
+
+    The ratio of the sums is the mean over the episodes in which a measure could be estimated.
+    """
+    return {
+        name: np.array([(0.0, 0.0) if (value := each[name]) is None else (value, 1.0) for each in episodes])
+        for name in episodes[0]
+    }
 
 
 def _kinematics(model: mujoco.MjModel, body: Body, qpos: Array) -> tuple[Array, NDArray[np.bool_], Array]:

@@ -224,8 +224,11 @@ class Task(ABC):
         """By how many seconds (envs,) a touch of the last control step came too soon, for training aids; mostly 0."""
         return torch.zeros_like(state.time)
 
-    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
-        """What came of some episodes, at least one, in the task's own terms; None for what cannot be estimated."""
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, np.ndarray]:
+        """What came of some episodes, in the task's own terms: by name (episodes, 2), how much and out of how many.
+
+        The outcome is the ratio of their sums over the episodes, and cannot be estimated if the second is zero.
+        """
         del body, paths
         return {}
 

@@ -118,9 +118,9 @@ class EscapeBowl(Task):
         upright = _linear_tolerance(state.xmat[:, torch.tensor([body.torso, body.pelvis]), 8], UPRIGHT, 1 + UPRIGHT)
         return {"upright_escape": upright.amin(1) * escape}
 
-    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, np.ndarray]:
         """escaped_fraction: share of episodes in which the head got as far from the world's origin as the rim is."""
-        return {"escaped_fraction": float(np.mean([_farthest(path, body) >= RIM for path in paths]))}
+        return {"escaped_fraction": np.array([(_farthest(path, body) >= RIM, 1) for path in paths])}
 
     def cues(self, body: Body) -> tuple[Sense, ...]:
         if not self.cue:

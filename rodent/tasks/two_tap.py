@@ -220,20 +220,20 @@ class TwoTap(Task):
             "second_tap": TAP_REWARD * memory["second_tap"].double(),
         }
 
-    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, float | None]:
+    def outcomes(self, body: Body, paths: Sequence[Path]) -> dict[str, np.ndarray]:
         """What the rewards tell of the taps.
 
         first_taps: mean number an episode; second_tap_fraction: second taps in their window per first tap, over all
-        episodes, None where nothing was tapped. Both are None where the parameters let another orb be tapped for the
-        first time while the window could still be open, so that the two cannot be told apart.
+        episodes. Neither can be estimated where the parameters let another orb be tapped for the first time while the
+        window could still be open, so that the two cannot be told apart.
         """
         window = bounds(self.touch_interval)[1] + bounds(self.interval_tolerance)[1]
         if DEBOUNCE + self.failure_timeout <= window:
-            return {"first_taps": None, "second_tap_fraction": None}
-        firsts, seconds = np.sum([_count_taps(path.rewards, window) for path in paths], axis=0)
+            return dict.fromkeys(("first_taps", "second_tap_fraction"), np.zeros((len(paths), 2)))
+        firsts, seconds = np.array([_count_taps(path.rewards, window) for path in paths]).T
         return {
-            "first_taps": float(firsts / len(paths)),
-            "second_tap_fraction": float(seconds / firsts) if firsts else None,
+            "first_taps": np.stack([firsts, np.ones(len(paths))], axis=1),
+            "second_tap_fraction": np.stack([seconds, firsts], axis=1),
         }
 
     def progress(self, state: State, body: Body) -> Tensor:

@@ -59,6 +59,30 @@ def test_early_ends_of_a_task_are_counted_in_its_own_steps(tmp_path: Path) -> No
     assert ends == {"run.early_ends": 2, "two-tap.early_ends": 6}  # each task has 500 of the thousand steps of a row
 
 
+def test_a_run_in_which_nothing_ended_early_has_no_curve_of_that(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", 0, 1.0)
+    rows = [f"{100 * i},{60 * i},1,0,1" for i in range(1, 401)]
+    (run / "metrics.csv").write_text("\n".join(["steps,seconds,reward,ended.fell,ended.time_limit", *rows]) + "\n")
+    assert [curve.measure for curve in read_curves([run])] == ["reward"]
+
+
+def test_what_led_to_a_run_stands_before_it_as_far_as_it_is_there_and_of_its_task(tmp_path: Path) -> None:
+    runner = write_run(tmp_path / "runner", 0, 9.0)
+    first = write_run(tmp_path / "first", 0, 1.0, task="two-tap", init_from=str(runner))
+    second = write_run(tmp_path / "second", 0, 2.0, task="two-tap", init_from=str(first))
+    last = write_run(tmp_path / "last", 0, 3.0, task="two-tap", init_from=str(second))
+    alone, curve = (read_curves([last], chain)[0] for chain in (False, True))
+    assert (len(alone.steps), alone.began, curve.began) == (10, 0, 2000)
+    np.testing.assert_allclose(curve.steps, 100 * np.arange(1, 31))
+    np.testing.assert_allclose(
+        curve.minutes, np.concatenate([np.arange(1, 11), 10.5 + np.arange(1, 11), 21 + np.arange(1, 11)])
+    )
+    np.testing.assert_allclose(curve.mean, np.concatenate([s * np.arange(1, 11) for s in (1, 2, 3)]))
+    draw_curves([last], tmp_path / "curves.png", chain=True)
+    (first / "metrics.csv").unlink()
+    assert read_curves([last], chain=True)[0].began == 1000
+
+
 def test_a_single_seed_has_no_interval(tmp_path: Path) -> None:
     (curve, _) = read_curves([write_run(tmp_path / "a", 0, 1.0)])
     assert np.isnan(curve.low).all()

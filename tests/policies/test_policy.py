@@ -211,7 +211,7 @@ def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
     policy.facts |= {
         "command": "rodent train --config run.yaml --seeds 0 1",
         "seeds": {"seed 0:": 1210.4, "seed 1:": 1100.0},
-        "evaluations": [EVALUATION],
+        "evaluations": [EVALUATION | {"measures_ci95": {"speed": [0.71234, 0.9]}}],
         "known_failures": "It falls at walls.",
         "curve": "curve.png",
     }
@@ -221,7 +221,7 @@ def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
         "| seeds | seed 0: 1210.4; seed 1: 1100.0 |",
         "| run | dm_control | paper | mean | 20 | 1210.4 | 1180.0 to 1240.0 | 1500 |",
         "| measure | dm_control, paper, mean |",
-        "| speed | 0.8 |",
+        "| speed | 0.8 (0.712 to 0.9) |",
         "| stride_hz | - |",
         "It falls at walls.",
         "![Learning curve](curve.png)",

@@ -267,8 +267,13 @@ def test_a_run_starts_from_the_weights_of_a_policy(small: Any, tmp_path: Path) -
     assert (new.facts["steps"], new.facts["steps_before"]) == (128, 512) and "steps_before" not in old.facts
     again = replace(run, steps=256, resume=True, run_dir=tmp_path / "new")
     train(again, make_point_masses)
-    train(small(run_dir=tmp_path / "newer", init_from=str(tmp_path / "new"), steps=1), make_point_masses)
-    assert Policy.load(tmp_path / "newer").facts["steps_before"] == 512 + 256
+    newer = small(run_dir=tmp_path / "newer", init_from=str(tmp_path / "new"), steps=1, physics="paper")
+    train(newer, make_point_masses)
+    chain = [Policy.load(tmp_path / name).facts for name in ("old", "new", "newer")]
+    assert chain[-1]["steps_before"] == 512 + 256
+    spent = sum(facts["training_seconds"] for facts in chain[:2])
+    assert chain[-1]["training_seconds_before"] == pytest.approx(spent, abs=0.11) and spent > 0
+    assert chain[-1]["physics_before"] == chain[0]["physics"]
 
 
 def test_weights_of_another_network_are_refused(small: Any, tmp_path: Path) -> None:

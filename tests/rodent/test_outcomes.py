@@ -20,7 +20,11 @@ def a_path(task, places=None, rewards=None):
 
 
 def outcomes(task, *paths):
-    return task.outcomes(describe(paths[0].model), paths)
+    """Pooled over the episodes; None where there was nothing to take a share of."""
+    tallies = task.outcomes(describe(paths[0].model), paths)
+    assert {tally.shape for tally in tallies.values()} <= {(len(paths), 2)}
+    sums = {name: tally.sum(0) for name, tally in tallies.items()}
+    return {name: much / of if of else None for name, (much, of) in sums.items()}
 
 
 def taps(*seconds):

@@ -1,0 +1,37 @@
+"""What the cards of experts tell of the runs that led to them, held against the configurations of these runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from policies.config import TrainConfig, load_yaml
+from policies.policy import Policy
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = {
+    path.stem: path
+    for home in ("assets/configs", "benchmarks/results/*-trials")
+    for path in ROOT.glob(f"{home}/*.yaml")
+}
+
+
+def chain_of(source: str) -> tuple[list[TrainConfig], Policy]:
+    """The configurations that led to what a run begins with, the last first, and the policy in the box before them."""
+    configs = []
+    while (run := re.fullmatch("runs/(.+)", source)) is not None:
+        configs.append(load_yaml(CONFIGS[run[1]]))
+        source = str(configs[-1].init_from)
+    return configs, Policy.load(source if "/" not in source else str(ROOT / source))
+
+
+@pytest.mark.parametrize("name", ["run-gaps-expert", "escape-bowl-expert", "two-tap-expert"])
+def test_the_steps_that_a_card_counts_are_those_of_the_configurations_in_the_box(name: str) -> None:
+    facts = Policy.load(name).facts
+    before, runner = chain_of(facts["init_from"])
+    assert facts["steps_before"] == sum(config.steps for config in before) + runner.facts["steps"]
+    assert all(list(config.task) == facts["tasks"] for config in before)
+    last = [load_yaml(path) for path in (ROOT / "assets" / "configs").glob("*.yaml")]
+    assert any(config.init_from == facts["init_from"] and 0 <= facts["steps"] - config.steps < 8192 for config in last)
