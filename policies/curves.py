@@ -79,7 +79,7 @@ def draw_curves(runs: Sequence[Path], output: Path, chain: bool = False) -> list
 def read_curves(runs: Sequence[Path], chain: bool = False) -> list[Curve]:
     """The curves of run folders: of reward and early ends in training, and of evaluations where there are any.
 
-    Where no episode of a run ended early, it has no curve of that.
+    Where no episode of any seed ended early, there is no curve of that.
 
     Raises:
         UsageError: see `draw_curves`.
@@ -106,6 +106,7 @@ def read_curves(runs: Sequence[Path], chain: bool = False) -> list[Curve]:
         for key, group in groups.items()
         for measure in measures[key]
         if (curve := _curve(labels[key], measure, group, began[key])) is not None
+        and (curve.mean.any() or not measure.endswith("early_ends"))
     ]
 
 
@@ -142,9 +143,9 @@ def _count_early_ends(rows: list[dict[str, float]], owner: str, share: float) ->
     """
     names = dict.fromkeys(name for row in rows for name in row)
     causes = [name for name in names if name.startswith(f"{owner}ended.") and not name.endswith(".time_limit")]
-    counted = [row for row in rows if any(cause in row for cause in causes)]
-    if not any(row.get(cause) for row in counted for cause in causes):
+    if not causes:
         return
+    counted = [row for row in rows if any(cause in row for cause in causes)]
     span, ends, begun = counted[-1]["steps"] / _COUNTED, 0.0, 0.0
     for row in counted:
         ends += sum(row.get(cause, 0.0) for cause in causes)

@@ -59,11 +59,14 @@ def test_early_ends_of_a_task_are_counted_in_its_own_steps(tmp_path: Path) -> No
     assert ends == {"run.early_ends": 2, "two-tap.early_ends": 6}  # each task has 500 of the thousand steps of a row
 
 
-def test_a_run_in_which_nothing_ended_early_has_no_curve_of_that(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "a", 0, 1.0)
-    rows = [f"{100 * i},{60 * i},1,0,1" for i in range(1, 401)]
-    (run / "metrics.csv").write_text("\n".join(["steps,seconds,reward,ended.fell,ended.time_limit", *rows]) + "\n")
-    assert [curve.measure for curve in read_curves([run])] == ["reward"]
+def test_a_run_in_which_nothing_ended_early_has_no_curve_of_that_unless_another_seed_has(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "a" / f"seed-{seed}", seed, 1.0) for seed in (0, 1)]
+    for run, falls in zip(runs, (0, 1), strict=True):
+        rows = [f"{100 * i},{60 * i},1,{falls},1" for i in range(1, 401)]
+        (run / "metrics.csv").write_text("\n".join(["steps,seconds,reward,ended.fell,ended.time_limit", *rows]) + "\n")
+    assert [curve.measure for curve in read_curves(runs[:1])] == ["reward"]
+    both = read_curves([tmp_path / "a"])
+    assert [(curve.measure, curve.seeds, curve.mean[0]) for curve in both] == [("reward", 2, 1), ("early_ends", 2, 5)]
 
 
 def test_what_led_to_a_run_stands_before_it_as_far_as_it_is_there_and_of_its_task(tmp_path: Path) -> None:
