@@ -27,7 +27,7 @@ def chain_of(source: str) -> tuple[list[TrainConfig], Policy]:
     return configs, Policy.load(source if "/" not in source else str(ROOT / source))
 
 
-@pytest.mark.parametrize("name", ["run-gaps-expert", "escape-bowl-expert", "two-tap-expert"])
+@pytest.mark.parametrize("name", ["run-gaps-expert", "maze-forage-expert", "escape-bowl-expert", "two-tap-expert"])
 def test_the_steps_that_a_card_counts_are_those_of_the_configurations_in_the_box(name: str) -> None:
     facts = Policy.load(name).facts
     before, runner = chain_of(facts["init_from"])
