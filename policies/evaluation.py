@@ -129,11 +129,9 @@ def bootstrap_ci95(values: NDArray[np.float64], weights: NDArray[np.float64] | N
         weights: (n,), by whose sum that of the values is divided (None: ones); not all are 0. Resamples in which all
             of them are tell nothing and are left out.
     """
+    weights = np.ones(len(values)) if weights is None else weights
     drawn = np.random.default_rng(0).choice(len(values), (_RESAMPLES, len(values)))
-    if weights is None:
-        means = values[drawn].mean(axis=1)
-    else:
-        sums = weights[drawn].sum(axis=1)
-        means = values[drawn].sum(axis=1)[sums > 0] / sums[sums > 0]
-    low, high = np.percentile(means, [2.5, 97.5])
+    sums = weights[drawn].sum(axis=1)
+    telling = sums > 0
+    low, high = np.percentile(values[drawn].sum(axis=1)[telling] / sums[telling], [2.5, 97.5])
     return float(low), float(high)
