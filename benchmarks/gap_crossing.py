@@ -70,7 +70,9 @@ def row(name: str, flags: Flags) -> dict[str, Any]:
     ways = [np.ptp(episode.qpos[[0, -1], root]) / len(episode.rewards) for episode in episodes]
     widths, crossed = np.concatenate([met_gaps(task, flags.seed, episode) for episode in episodes]).T
     bins = np.digitize(widths, EDGES[1:-1])
+    options = [f"--{each} {getattr(flags, each)}" for each in ("episodes", "steps", "seed", "physics")]
     return {
+        "command": f"python benchmarks/gap_crossing.py {name} {' '.join(options)}",
         "policy": name,
         "physics": flags.physics,
         "machine": describe_machine(),
@@ -89,9 +91,7 @@ def main(flags: Flags) -> None:
     for name in flags.policies:
         told = rows[name, flags.physics] = row(name, flags)
         print(name, *(f"{c}/{m}" for c, m in zip(told["crossed"], told["met"], strict=True)), flush=True)
-    command = f"python benchmarks/gap_crossing.py {' '.join(flags.policies)} --physics {flags.physics}"
-    result = {"command": command, "widths_m": EDGES.round(3).tolist(), "rows": list(rows.values())}
-    write_result(flags.output, result)
+    write_result(flags.output, {"widths_m": EDGES.round(3).tolist(), "rows": list(rows.values())})
 
 
 if __name__ == "__main__":

@@ -118,6 +118,11 @@ def load_controls(told: tuple[str, ...]) -> dict[str, Policy]:
     return {each[1]: Policy.load(each[2]) for each in named if each}
 
 
+def of_control(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """What was measured of a control beside a policy, for its own card."""
+    return [{key: row[key] for key in row if key != "control"} for row in rows if row.get("control") == name]
+
+
 def share(rows: list[dict[str, Any]]) -> float:
     """The mean over tasks of the return as a share of the maximum."""
     return float(np.mean([row["mean_return"] / row["max_return"] for row in rows]))
@@ -170,6 +175,7 @@ def main(flags: Flags) -> None:
     }
     policy.save(home)
     for name, control in controls.items():
+        control.facts["evaluations"] = of_control(policy.facts["comparisons"], name)
         control.save(home / "controls" / name)
     policy.facts["film"] = draw_films(home, policy.tasks, flags)
     policy.facts["filmed"] = f"the mean action in episode {flags.film_episode} of seed {flags.seed}, under paper"

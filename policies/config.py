@@ -133,6 +133,8 @@ class TrainConfig:
     learner_threads: int = 1  # of torch while it learns; more help on an idle machine and harm on a busy one
     schedule: tuple[Phase, ...] = ()  # phases, one after the other (none: one phase over the whole run)
     init_from: str | None = None  # policy (folder, run folder or name) whose weights to start from
+    # Senses of that policy, by name, and what the run reads in the place of each, with the weights of that one.
+    init_senses: Annotated[dict[str, str], tyro.conf.Suppress] = field(default_factory=dict)
     run_dir: Path | None = None  # run folder (None: runs/<task>-<agent>, and -<learner> where that is not ppo)
     resume: bool = False  # go on from the newest checkpoint of the run folder, if it has any
     overwrite: bool = False  # delete the run that the run folder holds
@@ -193,6 +195,8 @@ class TrainConfig:
             )
         if self.vision and not find_agent(self.agent).sees:
             raise UsageError(f"agent {self.agent} can't see: leave out --vision, or give --agent merel2020")
+        if self.init_senses and self.init_from is None:
+            raise UsageError("init_senses name senses of the policy to start from: give init_from as well")
         if self.resume and self.overwrite:
             raise UsageError("--resume keeps the run that --overwrite deletes: give one of them")
         if len({phase.steps is None for phase in self.schedule}) > 1:

@@ -12,7 +12,7 @@ from policies.modulated import ModulatedAgent
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.synergies import measure_synergies
-from policies.transfer import copy_weights, keep_values, of_policy
+from policies.transfer import copy_weights, keep_values, of_policy, rename_senses
 from rodent.body import Body
 from rodent.errors import UsageError
 from rodent.symmetry import mirror_actions
@@ -46,6 +46,7 @@ def take_weights(
             run does not have.
     """
     source = Policy.load(str(config.init_from))
+    source.senses = rename_senses(source.senses, config.init_senses)
     known = _spent(source)
     if isinstance(agent, ModulatedAgent) and source.agent.name == agent.runner.name:
         _copy_weights(config, source, agent.runner, senses, of_policy(senses))

@@ -12,6 +12,7 @@ from torch import Tensor
 from policies.agent import Agent
 from policies.observation import ObservationSpec
 from policies.policy import Policy
+from rodent.errors import UsageError
 
 STATISTICS = ("normaliser.mean", "normaliser.variance", "normaliser.count")
 
@@ -56,6 +57,28 @@ def _copy(source: Agent, read: ObservationSpec, agent: Agent, senses: Observatio
 def of_policy(senses: ObservationSpec) -> ObservationSpec:
     """Without what only the critic reads."""
     return replace(senses, critic_senses=())
+
+
+def rename_senses(senses: ObservationSpec, names: Mapping[str, str]) -> ObservationSpec:
+    """What a policy reads, with other senses in the place of some, so that `copy_weights` lets these take over.
+
+    Args:
+        senses: what the policy reads.
+        names: of some of them, and of those that take their places.
+
+    Raises:
+        UsageError: the policy does not read one of them, or reads one that is to take a place.
+    """
+    known = dict(senses.senses + senses.critic_senses)
+    if strangers := [name for name in names if name not in known]:
+        raise UsageError(f"init_senses name {strangers[0]}, and the policy reads {', '.join(known)}")
+    if twice := [name for name in names.values() if name in known or [*names.values()].count(name) > 1]:
+        raise UsageError(f"init_senses would have {twice[0]} read twice")
+
+    def rename(group: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+        return tuple((names.get(name, name), size) for name, size in group)
+
+    return replace(senses, senses=rename(senses.senses), critic_senses=rename(senses.critic_senses))
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from rodent.relief import ACROSS, AHEAD
 from rodent.senses import PRIVILEGED
 
 _POLAR = (1.0, -1.0, 1.0)  # a vector in a frame whose y axis points sideways
-_PRIVILEGED_VECTORS = ("forward", "midline", "orb", "outward", "way_out", "waypoint")
+_PRIVILEGED_VECTORS = ("forward", "midline", "orb", "orb_from_side", "outward", "way_out", "waypoint")
 _VECTORS = {f"{PREFIX}origin", *(f"{PRIVILEGED}{name}" for name in _PRIVILEGED_VECTORS)}  # in the torso's frame
 _RELIEF = f"{PRIVILEGED}relief"
 _AXIAL = (-1.0, 1.0, -1.0)  # a rotation about it

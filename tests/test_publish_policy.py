@@ -119,7 +119,11 @@ def test_a_control_is_shipped_beside_the_policy_and_named_on_its_card(script, tm
     flags = script.Flags(tmp_path / "taught", "expert", episodes=2, film_seconds=0.2, brief=True)
     script.main(replace(flags, control=(f"idler={tmp_path / 'idler'}",)))
     home = tmp_path / "shipped" / "expert"
-    assert Policy.load(home / "controls" / "idler").digest == Policy.load(tmp_path / "idler").digest
+    control = Policy.load(home / "controls" / "idler")
+    assert control.digest == Policy.load(tmp_path / "idler").digest
+    beside = [row for row in Policy.load(home).facts["comparisons"] if "control" in row]
+    assert [{"control": "idler"} | row for row in control.facts["evaluations"]] == beside
+    assert len(beside) == len(script.COMPARED)
     assert "| control idler | " in (home / "README.md").read_text()
     for wrong in (str(tmp_path / "idler"), f"An idler={tmp_path / 'idler'}", "idler="):
         with pytest.raises(UsageError, match="--control takes NAME=POLICY"):

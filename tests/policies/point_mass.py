@@ -46,7 +46,14 @@ class PointMasses:
         self.position = np.zeros((num_envs, DIMENSIONS))
         self.velocity = np.zeros((num_envs, DIMENSIONS))
         self.sign = np.zeros(num_envs)
+        self.names: dict[str, str] = {}
         self.closed = False
+
+    def rename(self, sense: str, name: str) -> None:
+        """Offer a sense under another name."""
+        self.names[sense] = name
+        spaces = self.single_observation_space.spaces
+        spaces[name] = spaces.pop(sense)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[dict[str, np.ndarray], dict]:
         if seed is not None:
@@ -114,6 +121,7 @@ class PointMasses:
     def _observe(self) -> dict[str, np.ndarray]:
         shown = np.where((self.steps == 0) & self.cue, self.sign, 0.0)[:, None]
         senses = {"position": self.position.copy(), "velocity": self.velocity.copy(), "cue": shown}
+        senses = {self.names.get(name, name): value for name, value in senses.items()}
         return senses | ({PICTURE: self._draw()} if self.vision else {})
 
     def _draw(self) -> np.ndarray:

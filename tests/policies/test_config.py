@@ -98,6 +98,7 @@ def test_numbers_that_yaml_takes_for_text_are_read(tmp_path: Path) -> None:
         ({"seeds": ()}, "seeds must be different integers"),
         ({"seeds": (1, 1)}, "seeds must be different integers"),
         ({"resume": True, "overwrite": True}, "give one of them"),
+        ({"init_senses": {"a": "b"}}, "init_senses name senses of the policy to start from: give init_from as well"),
         ({"aids": TrainingAids(approach=1.0)}, "aids.approach needs what privileged senses know"),
         ({"task_aids": {"run": TrainingAids(reach=1.0)}}, "aids.reach needs what privileged senses know"),
     ],

@@ -276,6 +276,25 @@ def test_a_run_starts_from_the_weights_of_a_policy(small: Any, tmp_path: Path) -
     assert chain[-1]["physics_before"] == chain[0]["physics"]
 
 
+def test_another_sense_may_take_the_place_of_one_that_the_policy_read(small: Any, tmp_path: Path) -> None:
+    def make_placed(*args: Any, **named: Any) -> PointMasses:
+        env = make_point_masses(*args, **named)
+        env.rename("position", "place")
+        return env
+
+    train(small(run_dir=tmp_path / "old"), make_point_masses)
+    run = small(run_dir=tmp_path / "new", init_from=str(tmp_path / "old"), steps=1, schedule=(Phase(rate=1e-12),))
+    with pytest.raises(UsageError, match="position is missing"):
+        train(run, make_placed)
+    placed = replace(run, init_senses={"position": "place"}, overwrite=True)
+    train(placed, make_placed)
+    old, new = Policy.load(tmp_path / "old"), Policy.load(tmp_path / "new")
+    columns = [[*policy.senses.units(name)] for policy, name in ((old, "position"), (new, "place"))]
+    theirs, ours = (p.agent.actor[0].weight[:, i] for p, i in zip((old, new), columns, strict=True))
+    torch.testing.assert_close(ours, theirs, atol=1e-8, rtol=0)
+    train(replace(placed, steps=256, overwrite=False, resume=True), make_placed)
+
+
 def test_weights_of_another_network_are_refused(small: Any, tmp_path: Path) -> None:
     train(small(run_dir=tmp_path / "old"), make_point_masses)
     new = {"run_dir": tmp_path / "new", "init_from": str(tmp_path / "old")}

@@ -16,6 +16,7 @@ NOT_BIT_EQUAL = {
     "privileged/outward": 1e-9,
     "privileged/way_out": 1e-9,
     "privileged/orb": 1e-9,
+    "privileged/orb_from_side": 1e-9,
 }
 # np.linalg.norm sums three squares by BLAS, and np.exp is another code than torch's.
 REWARD_TOLERANCE = {"escape-bowl": 1e-14, "two-tap": 1e-14}

@@ -25,7 +25,7 @@ SENSES = {
     "run-gaps": {"floor_ahead": 26, "forward": 3, "midline": 3},
     "maze-forage": {"waypoint": 3},
     "escape-bowl": {"outward": 3, "relief": 77, "way_out": 3},
-    "two-tap": {"orb": 3, "phase": 5, "waited": 1},
+    "two-tap": {"orb": 3, "orb_from_side": 3, "phase": 5, "waited": 1},
 }
 
 
@@ -211,6 +211,16 @@ def test_the_orb_and_the_phase_are_known():
     observation = env._observe()
     assert observation["privileged/phase"][0].tolist() == [0, 1, 0, 0, 0]
     assert observation["privileged/waited"][0, 0] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(("left", "told"), [(0.2, 0.17), (0.01, -0.02), (-0.01, 0.02), (-0.2, -0.17)])
+def test_the_orb_is_known_from_the_side_on_which_it_is(left, told):
+    env = RodentVectorEnv("two-tap", 1, privileged=True)
+    env.reset(seed=0)
+    state, torso = env.engine.state, env.body.torso
+    axes = state.xmat[0, torso].view(3, 3)
+    state.memory["orb"][0] = state.xpos[0, torso] + axes @ torch.tensor([0.3, left, 0.1], dtype=torch.float64)
+    np.testing.assert_allclose(env._observe()["privileged/orb_from_side"][0], [0.3, told, 0.1], atol=1e-9)
 
 
 @pytest.mark.parametrize("name", TASKS)
