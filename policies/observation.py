@@ -165,17 +165,20 @@ class ObservationSpec:
 
         Args:
             offered: a spec, or the sizes of senses alone by name, which says nothing of pictures.
-            more: whether more may be offered. A picture that the policy doesn't see may always be.
+            more: whether more may be offered. By a spec, a picture that the policy doesn't see and privileged senses
+                that a task had not when it was trained may always be.
 
         Raises:
             UsageError: a sense is missing, is not known here, or has another size; or the policy sees and can't here.
         """
+        whole = isinstance(offered, ObservationSpec)
         if isinstance(offered, ObservationSpec) and self.picture and offered.picture != self.picture:
             raise UsageError(_blind(*self.picture))
         there = dict(offered.senses) if isinstance(offered, ObservationSpec) else dict(offered)
         here = dict(self.senses)
         faults = [f"{name} is missing" for name in here if name not in there]
-        faults += [f"{name} is not one the policy knows" for name in there if name not in here and not more]
+        strangers = [name for name in there if name not in here and not (whole and name.startswith(PRIVILEGED))]
+        faults += [f"{name} is not one the policy knows" for name in strangers if not more]
         faults += [
             f"{name} has {there[name]} numbers where the policy reads {size}"
             for name, size in self.senses

@@ -53,6 +53,13 @@ def test_senses_that_do_not_fit_are_named(offered: dict[str, int], message: str)
             SPEC.flatten({name: np.zeros((2, size)) for name, size in offered.items()})
 
 
+def test_an_expert_acts_where_its_task_has_got_another_privileged_sense() -> None:
+    offered = {"joints": 3, "privileged/orb": 3, "touch": 1}
+    SPEC.check(ObservationSpec(tuple(offered.items())))
+    with pytest.raises(UsageError, match="privileged/orb is not one the policy knows"):
+        SPEC.check(offered)
+
+
 def test_senses_of_unequal_batches_are_refused() -> None:
     with pytest.raises(UsageError, match=r"shape \(n, d\)"):
         SPEC.flatten({"touch": np.zeros((2, 1)), "joints": np.zeros((3, 3))})
