@@ -171,14 +171,15 @@ class ObservationSpec:
         Raises:
             UsageError: a sense is missing, is not known here, or has another size; or the policy sees and can't here.
         """
-        whole = isinstance(offered, ObservationSpec)
-        if isinstance(offered, ObservationSpec) and self.picture and offered.picture != self.picture:
-            raise UsageError(_blind(*self.picture))
-        there = dict(offered.senses) if isinstance(offered, ObservationSpec) else dict(offered)
         here = dict(self.senses)
+        if isinstance(offered, ObservationSpec):
+            if self.picture and offered.picture != self.picture:
+                raise UsageError(_blind(*self.picture))
+            there = {name: size for name, size in offered.senses if name in here or not name.startswith(PRIVILEGED)}
+        else:
+            there = dict(offered)
         faults = [f"{name} is missing" for name in here if name not in there]
-        strangers = [name for name in there if name not in here and not (whole and name.startswith(PRIVILEGED))]
-        faults += [f"{name} is not one the policy knows" for name in strangers if not more]
+        faults += [f"{name} is not one the policy knows" for name in there if name not in here and not more]
         faults += [
             f"{name} has {there[name]} numbers where the policy reads {size}"
             for name, size in self.senses
