@@ -71,9 +71,7 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
     folders = []
     with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop, ExitStack() as folder_held:
         config = ranks.first(lambda: _prepared(config, ranks, folder_held))
-        several = len(config.seeds) > 1
-        for seed in config.seeds:
-            folder = config.folder / f"seed-{seed}" if several else config.folder
+        for seed, folder in zip(config.seeds, _folders(config), strict=True):
             folders.append(folder)
             run = TrainingRun(replace(config, seeds=(seed,), run_dir=folder), make_env, ranks)
             run.go(stop)
@@ -97,7 +95,7 @@ def _check_memory(config: TrainConfig, ranks: Ranks) -> None:
 def _prepared(config: TrainConfig, ranks: Ranks, folder_held: ExitStack) -> TrainConfig:
     """A configuration whose run folder is there and held; complains before it is made, or an old run deleted."""
     _check_memory(config, ranks)
-    if config.init_from is not None:
+    if config.init_from is not None and _begins(config):
         Policy.load(config.init_from)
     experts = load_experts(config.expert, config.task)
     if config.learner == "distill" and (without := [task for task in config.task if task not in experts]):
@@ -109,6 +107,17 @@ def _prepared(config: TrainConfig, ranks: Ranks, folder_held: ExitStack) -> Trai
         with disk_errors(config.folder):
             write_atomically(config.folder / CONFIG_FILE, to_yaml(config))
     return config
+
+
+def _folders(config: TrainConfig) -> list[Path]:
+    """The run folder of each seed."""
+    return [config.folder / f"seed-{seed}" for seed in config.seeds] if len(config.seeds) > 1 else [config.folder]
+
+
+def _begins(config: TrainConfig) -> bool:
+    """Whether a seed begins. One that resumes needs no `init_from`, which may be on another machine."""
+    begun = [Checkpoints(folder / CHECKPOINTS, config.keep).files() for folder in _folders(config)]
+    return not (config.resume and all(begun))
 
 
 class TrainingRun:

@@ -276,6 +276,19 @@ def test_a_run_starts_from_the_weights_of_a_policy(small: Any, tmp_path: Path) -
     assert chain[-1]["physics_before"] == chain[0]["physics"]
 
 
+def test_a_run_resumes_where_the_policy_that_it_began_with_is_no_longer_there(small: Any, tmp_path: Path) -> None:
+    train(small(run_dir=tmp_path / "old"), make_point_masses)
+    new = small(run_dir=tmp_path / "new", init_from=str(tmp_path / "old"))
+    train(new, make_point_masses)
+    (tmp_path / "old").rename(tmp_path / "elsewhere")
+    train(replace(new, steps=1024, resume=True), make_point_masses)
+    facts = Policy.load(tmp_path / "new").facts
+    assert (facts["steps"], facts["steps_before"], facts["init_from"]) == (1024, 512, str(tmp_path / "old"))
+    two_seeds = replace(new, run_dir=tmp_path / "seeds", seeds=(0, 1), resume=True)
+    with pytest.raises(UsageError, match=r"no policy at .*old"):
+        train(two_seeds, make_point_masses)
+
+
 def test_another_sense_may_take_the_place_of_one_that_the_policy_read(small: Any, tmp_path: Path) -> None:
     def make_placed(*args: Any, **named: Any) -> PointMasses:
         env = make_point_masses(*args, **named)
