@@ -58,6 +58,7 @@ def test_a_shipped_policy_earns_what_its_card_says(folder: Path, told: dict[str,
     report = assess(who, task, episodes, seed, physics, simulator, told["deterministic"])
     if told_of_the_like(policy.facts):
         assert report["returns"] == told["returns"]
+        assert {name: report["measures"][name] for name in told["measures"]} == told["measures"]
     else:  # the last bit of a sum may differ, and with it whole episodes
         variances = [np.var(e["returns"], ddof=1) / e["episodes"] for e in (told, report)]
         assert abs(report["mean_return"] - told["mean_return"]) <= 3 * np.sqrt(sum(variances))

@@ -1,4 +1,4 @@
-"""What the cards of experts tell of the runs that led to them, held against the configurations of these runs."""
+"""What the cards of experts tell: of the runs that led to them, by their configurations, and of what was asked."""
 
 from __future__ import annotations
 
@@ -28,10 +28,28 @@ def chain_of(source: str) -> tuple[list[TrainConfig], Policy]:
 
 
 @pytest.mark.parametrize("name", ["run-gaps-expert", "maze-forage-expert", "escape-bowl-expert", "two-tap-expert"])
-def test_the_steps_that_a_card_counts_are_those_of_the_configurations_in_the_box(name: str) -> None:
+def test_what_a_card_tells_of_the_runs_before_is_what_the_configurations_in_the_box_do(name: str) -> None:
     facts = Policy.load(name).facts
     before, runner = chain_of(facts["init_from"])
     assert facts["steps_before"] == sum(config.steps for config in before) + runner.facts["steps"]
+    physics = {phase.physics for config in before for phase in config.phases} | {*runner.facts["physics"]}
+    assert {*facts["physics_before"]} == physics
     assert all(list(config.task) == facts["tasks"] for config in before)
     last = [load_yaml(path) for path in (ROOT / "assets" / "configs").glob("*.yaml")]
     assert any(config.init_from == facts["init_from"] and 0 <= facts["steps"] - config.steps < 8192 for config in last)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("run-gaps-expert", {"mean_return": 400}),
+        ("maze-forage-expert", {"mean_return": 100}),
+        ("escape-bowl-expert", {"escaped_fraction": 0.5}),
+        ("two-tap-expert", {"first_taps": 3, "second_tap_fraction": 0.5}),
+    ],
+)
+def test_a_card_has_what_was_asked_in_dm_controls_environment(name: str, asked: dict[str, float]) -> None:
+    told = Policy.load(name).facts["evaluations"][0]
+    setting = [told[key] for key in ("simulator", "physics", "deterministic", "episodes")]
+    assert setting == ["dm_control", "paper", True, 20]
+    assert all((told | told["measures"])[key] >= least for key, least in asked.items())

@@ -1,0 +1,49 @@
+"""`tools/train_chain.sh` with a stand-in for `rodent`, which notes what it is asked for."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHAIN = Path(__file__).parents[1] / "tools" / "train_chain.sh"
+
+
+@pytest.fixture
+def start(tmp_path: Path):
+    def start(body: str, *names: str) -> "subprocess.Popen[bytes]":
+        stand_in = tmp_path / "rodent"
+        stand_in.write_text(f'#!/usr/bin/env bash\necho "$*" >> {tmp_path}/asked\n{body}\n')
+        stand_in.chmod(0o755)
+        env = os.environ | {"RODENT": str(stand_in)}
+        return subprocess.Popen(["bash", CHAIN, *names], env=env, start_new_session=True)
+
+    return start
+
+
+def asked(folder: Path) -> list[str]:
+    return (folder / "asked").read_text().splitlines()
+
+
+def test_each_configuration_is_trained_in_the_folder_that_the_next_begins_with(start, tmp_path: Path):
+    assert start("", "two-tap-expert", "two-tap-waits").wait() == 0
+    assert asked(tmp_path) == [
+        f"train --config assets/configs/{name}.yaml --run-dir runs/{name} --threads 1 --resume"
+        for name in ("two-tap-expert", "two-tap-waits")
+    ]
+
+
+def test_nothing_begins_with_a_run_that_failed(start, tmp_path: Path):
+    assert start("exit 2", "two-tap-expert", "two-tap-waits").wait() == 2
+    assert len(asked(tmp_path)) == 1
+
+
+def test_nothing_begins_with_a_run_that_was_asked_to_end_and_did_so_in_good_order(start, tmp_path: Path):
+    waiting = f"trap 'exit 0' INT; touch {tmp_path}/waits; while true; do sleep 0.05; done"
+    chain = start(waiting, "two-tap-expert", "two-tap-waits")
+    while not (tmp_path / "waits").exists():
+        assert chain.poll() is None
+    os.killpg(chain.pid, signal.SIGINT)
+    assert chain.wait() == 130
+    assert len(asked(tmp_path)) == 1
