@@ -46,6 +46,10 @@ OTHERS: tuple[Setting, ...] = (
 )
 COMPARED: tuple[Setting, ...] = (CHOICE, ("rodent", "paper", False))  # for whoever stands beside it
 MEASURED = "measured.json"  # in the run folder
+CHAINED = (
+    "Its own run begins at the dotted line. Before it are those that led to it, which had other physics, noise and "
+    "starts, so that their rewards are not to be compared."
+)
 HOME = Path(__file__).parents[1] / "assets" / "policies"
 
 
@@ -179,10 +183,11 @@ def main(flags: Flags) -> None:
         control.save(home / "controls" / name)
     policy.facts["film"] = draw_films(home, policy.tasks, flags)
     policy.facts["filmed"] = f"the mean action in episode {flags.film_episode} of seed {flags.seed}, under paper"
+    chained = any(curve.began for curve in draw_curves([flags.run], home / "curve.png", chain=True))
+    policy.facts["curve_shows"] = CHAINED if chained else None
     policy.save(home)
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
     (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
-    draw_curves([flags.run], home / "curve.png", chain=True)
 
 
 if __name__ == "__main__":

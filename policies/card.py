@@ -95,6 +95,7 @@ def write_card(facts: dict[str, Any], parameters: int, learnt: int) -> str:
         lines += ["", "## Known failures", "", facts["known_failures"]]
     if facts.get("curve"):
         lines += ["", "## Learning curve", "", f"![Learning curve]({facts['curve']})"]
+        lines += ["", facts["curve_shows"]] if facts.get("curve_shows") else []
     if film := facts.get("film"):
         films = {f"Film, {task}": file for task, file in film.items()} if isinstance(film, dict) else {"Film": film}
         lines += ["", "## Film", "", *(f"![{title}]({file})" for title, file in films.items())]

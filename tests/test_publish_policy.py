@@ -106,6 +106,7 @@ def test_a_student_is_published_with_its_tasks_its_experts_and_an_untrained_netw
         assert (home / f"film-{task}.gif").is_file() and (home / f"strip-{task}.png").is_file()
     assert "It shows the mean action in episode 0 of seed 1000, under paper." in card
     assert facts["versions"]["torch"] == torch.__version__
+    assert facts["curve_shows"] is None  # no run led to this one
     assert (home / "curve.png").is_file() and load_yaml(home / CONFIG_FILE).task == tuple(SHORT)
 
 

@@ -214,6 +214,7 @@ def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
         "evaluations": [EVALUATION | {"measures_ci95": {"speed": [0.71234, 0.9]}}],
         "known_failures": "It falls at walls.",
         "curve": "curve.png",
+        "curve_shows": "Its own run begins at the dotted line.",
     }
     card = policy.card()
     for line in (
@@ -225,6 +226,7 @@ def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
         "| stride_hz | - |",
         "It falls at walls.",
         "![Learning curve](curve.png)",
+        "Its own run begins at the dotted line.",
     ):
         assert line in card.splitlines(), line
     assert "## Film" not in card
