@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 REACH = 0.1  # m; so near the torso, along the ground, that a hand can be on the orb
 NEAR = 0.1  # m; over which a hand's nearness to the orb falls to 1/e
 ASIDE = 0.03  # m; a raised hand is so far from the midline, and a rat that noses an orb has it between its hands
+FAR = 2.0  # m; an orb that is farther is sensed as from so far, since a rat that seldom met one so far lies down
 DEBOUNCE = 0.2  # s; a touch so soon after the first one is not a second one
 TAP_REWARD = 25.0
 _ORB = "target_0_0/geom"  # the model's last geom
@@ -265,7 +266,8 @@ class TwoTap(Task):
 
         def orb_from_side(state: State) -> Tensor:
             offset = orb(state)
-            return torch.stack([offset[:, 0], offset[:, 1] - ASIDE * offset[:, 1].sign(), offset[:, 2]], dim=1)
+            aside = torch.stack([offset[:, 0], offset[:, 1] - ASIDE * offset[:, 1].sign(), offset[:, 2]], dim=1)
+            return aside * (FAR / aside.norm(dim=1, keepdim=True)).clamp(max=1)
 
         def phase(state: State) -> Tensor:
             return torch.nn.functional.one_hot(state.memory["phase"], len(Phase)).double()
@@ -276,7 +278,7 @@ class TwoTap(Task):
 
         return (
             Sense(f"{PRIVILEGED}orb", 3, "m", orb),
-            Sense(f"{PRIVILEGED}orb_from_side", 3, "m, from 3 cm to that side of the midline", orb_from_side),
+            Sense(f"{PRIVILEGED}orb_from_side", 3, "m, 2 at most, from 3 cm to its side of the midline", orb_from_side),
             Sense(f"{PRIVILEGED}phase", len(Phase), "1 for the present phase, 0 for others", phase),
             Sense(f"{PRIVILEGED}waited", 1, "s since the first tap", waited),
         )

@@ -223,6 +223,15 @@ def test_the_orb_is_known_from_the_side_on_which_it_is(left, told):
     np.testing.assert_allclose(env._observe()["privileged/orb_from_side"][0], [0.3, told, 0.1], atol=1e-9)
 
 
+def test_an_orb_that_is_farther_than_two_metres_is_known_as_at_two():
+    env = RodentVectorEnv("two-tap", 1, privileged=True)
+    env.reset(seed=0)
+    state, torso = env.engine.state, env.body.torso
+    axes = state.xmat[0, torso].view(3, 3)
+    state.memory["orb"][0] = state.xpos[0, torso] + axes @ torch.tensor([2.4, 1.83, 0.0], dtype=torch.float64)
+    np.testing.assert_allclose(env._observe()["privileged/orb_from_side"][0], [1.6, 1.2, 0.0], atol=1e-9)
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_an_aid_pays_for_speed_towards_where_the_task_leads(name):
     env = RodentVectorEnv(name, 2, privileged=True, aids=TrainingAids(approach=0.5))
