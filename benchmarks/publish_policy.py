@@ -107,7 +107,8 @@ def beside(policy: Policy, task: str, flags: Flags) -> Iterator[tuple[dict[str, 
     if expert := name_experts(flags.expert or policy.facts.get("experts", [])).get(task):
         yield {"expert": expert}, Policy.load(expert)
     if policy.agent.PARTS:  # without its runner it would be another architecture
-        yield {"runner": policy.facts["init_from"]}, Policy.load(policy.facts["init_from"])
+        runner = policy.facts.get("runner", policy.facts["init_from"])
+        yield {"runner": runner}, Policy.load(runner)
     else:
         yield {"untrained_seed": flags.untrained_seed}, policy.untrained(flags.untrained_seed)
     for name, control in load_controls(flags.control).items():

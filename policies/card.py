@@ -23,6 +23,7 @@ _TOLD = (
     "seeds",
     "untrained_seed",
     "init_from",
+    "runner",
     "experts",
     "learnt_to_tell",
     "privileged",

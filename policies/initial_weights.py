@@ -17,6 +17,8 @@ from rodent.body import Body
 from rodent.errors import UsageError
 from rodent.symmetry import mirror_actions
 
+_LASTING = ("experts", "learnt_to_tell", "runner")  # facts of a policy that stay true of what goes on from it
+
 
 def take_weights(
     config: TrainConfig,
@@ -39,7 +41,7 @@ def take_weights(
     Returns:
         What the card of whatever goes on from that policy tells of all the runs that led to it: `steps_before`, their
         environment steps, `training_seconds_before` and `physics_before`; and of weights that go on learning also
-        `learners_before`, and who taught them what (`experts`, `learnt_to_tell`).
+        `learners_before`, who taught them what (`experts`, `learnt_to_tell`), and whom they modulate (`runner`).
 
     Raises:
         UsageError: it is of another agent or size, sees and the run does not (or the reverse), or reads senses that the
@@ -52,11 +54,14 @@ def take_weights(
         _copy_weights(config, source, agent.runner, senses, of_policy(senses))
         mirror = mirror_actions(body) if agent.symmetric else None
         agent.adopt(*measure_synergies(source, config.physics, make_env, config.threads, mirror))
+        known |= {"runner": config.init_from}
     else:
         student = "distill" in (config.learner, *_learners(source))
         _copy_weights(config, source, agent, senses, senses, more=not student)
         keep_values(source, agent, means, config.task)
-        taught = {name: source.facts[name] for name in ("experts", "learnt_to_tell") if name in source.facts}
+        taught = {name: source.facts[name] for name in _LASTING if name in source.facts}
+        if isinstance(agent, ModulatedAgent):
+            taught.setdefault("runner", source.facts.get("init_from"))  # the first ones told no more
         known |= {"learners_before": _learners(source)} | taught
     return known
 

@@ -220,7 +220,9 @@ def test_training_goes_on_from_a_modulated_policy_with_its_runner(small: Any, tm
     still = (Phase(rate=1e-12, steps=1),)
     run = tmp_path / "run"
     train(small(agent="modulated", init_from=str(run), run_dir=tmp_path / "on", schedule=still), make_point_masses)
-    ours, theirs = (Policy.load(tmp_path / folder).agent.state_dict() for folder in ("run", "on"))
+    first, second = (Policy.load(tmp_path / folder) for folder in ("run", "on"))
+    assert first.facts["runner"] == second.facts["runner"] == str(tmp_path / "runner")
+    ours, theirs = first.agent.state_dict(), second.agent.state_dict()
     for name in ours:
         if not name.startswith(("normaliser.", "critic.")):  # the critic has a rate of its own
             torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-9, msg=name)
