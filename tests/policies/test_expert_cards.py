@@ -45,7 +45,7 @@ def test_what_a_card_tells_of_the_runs_before_is_what_the_configurations_in_the_
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("run-gaps-expert", {"mean_return": 400}),
+        ("run-gaps-expert", {"mean_return": 800}),
         ("maze-forage-expert", {"mean_return": 100}),
         ("escape-bowl-expert", {"escaped_fraction": 0.5}),
         ("two-tap-expert", {"first_taps": 3, "second_tap_fraction": 0.5}),
