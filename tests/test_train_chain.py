@@ -34,6 +34,11 @@ def test_each_configuration_is_trained_in_the_folder_that_the_next_begins_with(s
     ]
 
 
+def test_a_chain_of_nothing_is_refused(start, tmp_path: Path):
+    assert start("").wait() == 2
+    assert not (tmp_path / "asked").exists()
+
+
 def test_nothing_begins_with_a_run_that_failed(start, tmp_path: Path):
     assert start("exit 2", "two-tap-expert", "two-tap-waits").wait() == 2
     assert len(asked(tmp_path)) == 1
