@@ -40,8 +40,9 @@ def take_weights(
 
     Returns:
         What the card of whatever goes on from that policy tells of all the runs that led to it: `steps_before`, their
-        environment steps, `training_seconds_before` and `physics_before`; and of weights that go on learning also
-        `learners_before`, who taught them what (`experts`, `learnt_to_tell`), and whom they modulate (`runner`).
+        environment steps, `training_seconds_before` and `physics_before`, and whom a modulated one modulates
+        (`runner`); and of weights that go on learning also `learners_before`, and who taught them what (`experts`,
+        `learnt_to_tell`).
 
     Raises:
         UsageError: it is of another agent or size, sees and the run does not (or the reverse), or reads senses that the
