@@ -34,6 +34,24 @@ def test_each_configuration_is_trained_in_the_folder_that_the_next_begins_with(s
     ]
 
 
+def test_a_chain_of_a_seed_goes_from_one_run_of_that_seed_to_the_next(start, tmp_path: Path):
+    assert start("", "--seed", "2", "run-gaps-expert", "run-gaps-longer").wait() == 0
+    chain = {name: f"runs/{name}/seed-2" for name in ("run-gaps-expert", "run-gaps-longer")}
+    begins = [
+        f"train --config assets/configs/{name}.yaml --run-dir {run} --threads 1 --resume" for name, run in chain.items()
+    ]
+    assert asked(tmp_path) == [
+        f"{begins[0]} --seeds 2",
+        f"{begins[1]} --seeds 2 --init-from {chain['run-gaps-expert']}",
+    ]
+
+
+def test_a_seed_that_is_no_number_is_refused(start, tmp_path: Path):
+    for names in (["--seed"], ["--seed", "run-gaps-expert"]):
+        assert start("", *names).wait() == 2
+    assert not (tmp_path / "asked").exists()
+
+
 def test_a_chain_of_nothing_is_refused(start, tmp_path: Path):
     assert start("").wait() == 2
     assert not (tmp_path / "asked").exists()

@@ -1,14 +1,27 @@
 #!/usr/bin/env bash
 # Trains configurations of assets/configs one after the other, NAME in runs/NAME, where the next one looks for it; the same
-# command again goes on where it was stopped.
-# Usage: tools/train_chain.sh NAME ...      (RODENT: the command, if `rodent` is not on the path)
+# command again goes on where it was stopped. With a seed, each in runs/NAME/seed-N, from the one before it in the chain.
+# Usage: tools/train_chain.sh [--seed N] NAME ...      (RODENT: the command, if `rodent` is not on the path)
 set -euo pipefail
+seed=
+if [ "${1-}" = --seed ]; then
+    seed=${2-}
+    if ! [[ $seed =~ ^[0-9]+$ ]]; then
+        echo "train_chain.sh: --seed is followed by a whole number, as in --seed 0, and not by '$seed'" >&2
+        exit 2
+    fi
+    shift 2
+fi
 if [ $# = 0 ]; then
     echo "train_chain.sh: name the configurations of assets/configs to train, as in two-tap-expert two-tap-waits" >&2
     exit 2
 fi
 cd "$(dirname "$0")/.."
 trap 'exit 130' INT TERM  # a run that is asked to end does so in good order, and the next would begin with a part of it
+before=()
 for name in "$@"; do
-    "${RODENT:-rodent}" train --config "assets/configs/$name.yaml" --run-dir "runs/$name" --threads 1 --resume
+    run="runs/$name${seed:+/seed-$seed}"
+    "${RODENT:-rodent}" train --config "assets/configs/$name.yaml" --run-dir "$run" --threads 1 --resume \
+        ${seed:+--seeds "$seed"} ${before[@]+"${before[@]}"}
+    [ -z "$seed" ] || before=(--init-from "$run")
 done
