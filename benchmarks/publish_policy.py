@@ -47,8 +47,8 @@ OTHERS: tuple[Setting, ...] = (
 COMPARED: tuple[Setting, ...] = (CHOICE, ("rodent", "paper", False))  # for whoever stands beside it
 MEASURED = "measured.json"  # in the run folder
 CHAINED = (
-    "Its own run begins at the dotted line. Before it are those that led to it, which had other physics, noise and "
-    "starts, so that their rewards are not to be compared."
+    "Its own run begins at the dotted line. The runs that led to it are left of that line; their physics, noise and "
+    "starts differ, so that their rewards are not to be compared."
 )
 HOME = Path(__file__).parents[1] / "assets" / "policies"
 
@@ -107,7 +107,7 @@ def beside(policy: Policy, task: str, flags: Flags) -> Iterator[tuple[dict[str, 
     if expert := name_experts(flags.expert or policy.facts.get("experts", [])).get(task):
         yield {"expert": expert}, Policy.load(expert)
     if policy.agent.PARTS:  # without its runner it would be another architecture
-        runner = policy.facts.get("runner", policy.facts["init_from"])
+        runner = policy.facts["runner"]
         yield {"runner": runner}, Policy.load(runner)
     else:
         yield {"untrained_seed": flags.untrained_seed}, policy.untrained(flags.untrained_seed)

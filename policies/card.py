@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -36,18 +37,25 @@ _REAL = (
     f"A real mammal of this mass, {_MASS} kg, makes {1.62 * _MASS**-0.15:.1f} strides a second when it walks as it "
     f"likes (doi:10.1038/srep28825), and {269 / 60 * _MASS**-0.14:.1f} where it changes from trot to gallop (Heglund, "
     "Taylor and McMahon 1974, doi:10.1126/science.186.4169.1112); rats gallop from 0.6 to 0.75 m/s on (Gillis and "
-    "Biewener 2001, doi:10.1242/jeb.204.15.2717). `stride_hz_A_to_B` is of the windows of 1.28 s in which this one "
-    "moved at A to B m/s. `speed` is a mean over whole episodes, with whatever rests and falls they hold. "
-    "`belly_contact`, `upside_down` and `off_its_feet` (torso or pelvis 60 degrees from upright) are shares of the "
-    "time, `action_roughness` is the change of the action from step to step beside its spread, `tremor` the share of "
-    "the joints' velocity power above 12 Hz."
+    "Biewener 2001, doi:10.1242/jeb.204.15.2717)."
 )
-_COMPARED = (
-    "All act in the same worlds. An expert may read senses that this policy lacks. A runner is what a "
-    "modulated policy modulates, without it. The untrained network is this one "
-    "with fresh weights and the same normalisation of its senses; of a network that learnt nothing the mean action may "
-    "hardly move the rat, so that sampled ones stand beside it."
-)
+_EXPLAINED = {  # rows of measures, by how their names begin
+    "stride_hz_": "`stride_hz_A_to_B` is of the windows of 1.28 s in which this one moved at A to B m/s.",
+    "speed": "`speed` is a mean over whole episodes, with whatever rests and falls they hold.",
+    "off_its_feet": "`off_its_feet`: torso or pelvis 60 degrees from upright.",
+    "action_roughness": "`action_roughness` is the change of the action from step to step beside its spread.",
+    "tremor": "`tremor` is the share of the joints' velocity power above 12 Hz.",
+}
+_SHARES = ("belly_contact", "upside_down", "off_its_feet")
+_COMPARED = {  # what who acts beside a policy is, by what its evaluation tells of it
+    "expert": "An expert may read senses that this policy lacks.",
+    "runner": "The runner is the one that this policy modulates, acting alone.",
+    "control": "A control is another policy, kept in `controls`.",
+    "untrained_seed": (
+        "The untrained network is this one with fresh weights and the same normalisation of its senses; of a network "
+        "that learnt nothing the mean action may hardly move the rat, so that sampled ones stand beside it."
+    ),
+}
 
 
 _AS_IN_DM_CONTROL = {"antialias": "smooth edges", "shadows": "shadows"}
@@ -77,7 +85,7 @@ def write_card(facts: dict[str, Any], parameters: int, learnt: int) -> str:
     lines = [
         f"# A virtual rodent: {tasks}",
         "",
-        f"A `{facts['agent']}` agent of {parameters:,} parameters{frozen} "
+        f"{'An' if facts['agent'] == 'mlp' else 'A'} `{facts['agent']}` agent of {parameters:,} parameters{frozen} "
         f"({'; '.join(f'{name} {_in_words(value)}' for name, value in facts['settings'].items())}).",
         f"It reads {sum(size for _, size in facts['senses'])} numbers of {len(facts['senses'])} senses"
         f"{_in_sight(facts)} and drives {len(facts['actions'])} actuators, 50 times a second.",
@@ -85,8 +93,11 @@ def write_card(facts: dict[str, Any], parameters: int, learnt: int) -> str:
         "| | |",
         "|---|---|",
     ]
+    titles = {"machine": "measured on"} if "trained_on" in facts else {}
     lines += [
-        f"| {name.replace('_', ' ')} | {_in_words(facts[name])} |" for name in _TOLD if facts.get(name) is not None
+        f"| {titles.get(name, name.replace('_', ' '))} | {_in_words(facts[name])} |"
+        for name in _TOLD
+        if facts.get(name) is not None
     ]
     evaluations = _by_task([*facts.get("evaluations", []), *facts.get("comparisons", [])])
     lines += ["", "## Returns", "", *_returns(evaluations, facts)]
@@ -147,7 +158,9 @@ def _returns(evaluations: dict[str, list[dict[str, Any]]], facts: dict[str, Any]
     lines = _table(["policy"] * compared + header, rows)
     if not compared:
         return [*lines, "", "Intervals are bootstrapped over the episodes of this one network."]
-    return [*lines, "", f"Intervals are bootstrapped over the episodes of one network each. {_COMPARED}"]
+    told = [words for who, words in _COMPARED.items() if any(who in e for e in facts["comparisons"])]
+    words = ["Intervals are bootstrapped over the episodes of one network each.", "All act in the same worlds.", *told]
+    return [*lines, "", " ".join(words)]
 
 
 def _action(evaluation: dict[str, Any]) -> str:
@@ -168,17 +181,26 @@ def _actor(evaluation: dict[str, Any]) -> str:
 def _measures(evaluations: dict[str, list[dict[str, Any]]]) -> list[str]:
     """A table of the measures of movement a task, a column an evaluation."""
     lines: list[str] = []
-    walks = False
+    shown: dict[str, None] = {}
     for task, each in evaluations.items():
         measured = [e for e in each if e.get("measures")]
         titles = [(_actor(e), e.get("simulator", "rodent"), e["physics"], _action(e)) for e in measured]
         names = list(dict.fromkeys(name for e in measured for name in e["measures"]))
         rows = [[name, *(_measure(e, name) for e in measured)] for name in names]
-        walks |= "stride_hz" in names
+        shown |= dict.fromkeys(names)
         if rows:
             lines += ["", f"### {task}", ""] if len(evaluations) > 1 else []
             lines += _table(["measure", *(", ".join(filter(None, title)) for title in titles)], rows)
-    return [*lines[lines[:1] == [""] :], *(["", _REAL] if walks else [])]
+    return [*lines[lines[:1] == [""] :], *(["", explained] if (explained := _explain(shown)) else [])]
+
+
+def _explain(names: Iterable[str]) -> str:
+    """What the rows of a table of measures mean."""
+    names = list(names)
+    words = [_REAL] if "stride_hz" in names else []
+    if shares := [f"`{name}`" for name in _SHARES if name in names]:
+        words.append(f"{', '.join(shares)}: shares of the time.")
+    return " ".join(words + [text for row, text in _EXPLAINED.items() if any(name.startswith(row) for name in names)])
 
 
 def _measure(evaluation: dict[str, Any], name: str) -> str:

@@ -114,8 +114,8 @@ class TrainConfig:
     task_weights: tuple[float, ...] = ()  # how much the losses of each task count, one a task (none: alike)
     agent: str = "mlp"  # mlp, lstm, merel2020 or modulated
     learner: str = "ppo"  # ppo, vmpo or distill
-    expert: tuple[str, ...] = ()  # who teaches: TASK=POLICY, or POLICY for the task that it was trained on
-    physics: str = "fast"  # preset of the phases that name none: fast or paper
+    expert: tuple[str, ...] = ()  # who teaches: TASK=POLICY, or POLICY for the tasks that it was trained on
+    physics: str = "fast"  # of phases that name none: a preset, or A+B for half of the environments each
     envs: int = 256  # environments stepped together, by all ranks
     steps: int = 2_000_000  # environment steps of the whole run
     minutes: float | None = None  # wall time of the whole run, instead of its steps
@@ -124,7 +124,9 @@ class TrainConfig:
     pool: int = 64  # arenas to compile beforehand where a task's vary; 0: a new one for each episode, which is slower
     noise_persistence: float = 0.0  # share of an action's noise that stays in the next action's, on top of its own
     privileged: bool = False  # let the agent read the task's privileged senses: an expert, never the animal
-    privileged_critic: bool = False  # let its critic alone read them, which serves training and leaves an animal
+    privileged_critic: bool = (
+        False  # let its critic alone read them, in training; the policy senses what an animal does
+    )
     vision: bool = False  # let the agent see, through the rat's eye
     picture_every: int = 1  # control steps from one picture to the next; in between the last one stays
     antialias: bool = False  # let it see smooth edges, as in dm_control; such a picture takes four times as long
@@ -337,7 +339,9 @@ def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
     return None
 
 
-def parse_arguments(arguments: Sequence[str], prog: str = "rodent train", learner: str = "ppo") -> TrainConfig:
+def parse_arguments(
+    arguments: Sequence[str], prog: str = "rodent train", learner: str = "ppo", description: str | None = None
+) -> TrainConfig:
     """The configuration that command-line arguments describe.
 
     `--config FILE` gives the defaults, flags stand on top. Without `--config`, `--resume` takes the defaults from the
@@ -347,6 +351,7 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train", learne
         arguments: of the command.
         prog: the command.
         learner: what it learns by, unless told.
+        description: what its help says that it does (None: that it trains).
 
     Raises:
         UsageError: a configuration file, a flag or a value is not admissible.
@@ -370,7 +375,10 @@ def parse_arguments(arguments: Sequence[str], prog: str = "rodent train", learne
         defaults = load_yaml(held) if resumes else TrainConfig(task=task, learner=learner)
     defaults = replace(defaults, resume=False, overwrite=False)
     return parse_flags(
-        lambda: tyro.cli(TrainConfig, args=rest, default=defaults, prog=prog, config=_NO_SUBCOMMANDS), prog
+        lambda: tyro.cli(
+            TrainConfig, args=rest, default=defaults, prog=prog, description=description, config=_NO_SUBCOMMANDS
+        ),
+        prog,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,19 +185,22 @@ def _as_picture(curves: Sequence[Curve], kind: str) -> bytes:
     measures = list(dict.fromkeys(curve.measure for curve in curves))
     figure = Figure(figsize=(5.5 * len(measures), 4), layout="constrained")
     panels: Any = figure.subplots(1, len(measures), squeeze=False)
+    minutes: dict[str, float] = {}  # of whole runs: a measure may be taken for the last time before the end
+    for curve in curves:
+        minutes[curve.label] = max(curve.minutes[-1], minutes.get(curve.label, 0.0))
     for measure, axes in zip(measures, panels[0], strict=True):
-        _draw_panel(axes, [curve for curve in curves if curve.measure == measure])
+        _draw_panel(axes, [curve for curve in curves if curve.measure == measure], minutes)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=150)
     return buffer.getvalue()
 
 
-def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
+def _draw_panel(axes: Axes, curves: Sequence[Curve], minutes: Mapping[str, float]) -> None:
     task, _, measure = curves[0].measure.rpartition(".")
     marker = "o" if measure == "evaluation_return" else ""
     for curve in curves:
         seeds = f"{curve.seeds} seeds" if curve.seeds > 1 else "1 seed"
-        label = f"{curve.label} ({seeds}, {curve.minutes[-1]:.0f} min)"
+        label = f"{curve.label} ({seeds}, {minutes[curve.label]:.0f} min)"
         (line,) = axes.plot(curve.steps / 1e6, curve.mean, marker=marker, markersize=4, label=label)
         axes.fill_between(curve.steps / 1e6, curve.low, curve.high, color=line.get_color(), alpha=0.2, linewidth=0)
         if curve.began:

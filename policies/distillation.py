@@ -38,9 +38,7 @@ class DistillationSettings:
     rate: float = 1e-3  # learning rate of Adam
     spread_rate: float = 0.01  # learning rate of the logarithm of the actions' standard deviation
     auxiliary: float = 0.0  # weight of telling the privileged senses, which the critic must read (0: nobody asks)
-    auxiliary_updates: int = (
-        96  # of the encoders, which alone learn in them, after each rollout once the memory is full
-    )
+    auxiliary_updates: int = 96  # of the encoders alone, after each rollout once the memory is full
     auxiliary_minibatch: int = 64  # steps in each of them
     auxiliary_steps: int = 8  # of each environment and rollout, which are remembered for them
     auxiliary_memory: int = 96  # steps of each environment that the memory holds; a checkpoint holds them too

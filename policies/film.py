@@ -37,7 +37,7 @@ def film_policy(
     width: int = 640,
     height: int = 480,
     fps: float = 25.0,
-    stochastic: bool = False,
+    sample: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Let a policy act through the first seconds of an episode and film it in real time.
@@ -54,7 +54,7 @@ def film_policy(
         width: pixels, even.
         height: pixels, even.
         fps: frames a second, at most 50.
-        stochastic: sample actions instead of taking their mean.
+        sample: sample actions instead of taking their mean.
         progress: called with (frames drawn, frames in all).
 
     Returns:
@@ -73,7 +73,7 @@ def film_policy(
     actor = Policy.load(policy)
     chosen = make_task(task or actor.task)
     (played,) = play(
-        actor, chosen, [episode], seed, physics, deterministic=not stochastic, steps=round(seconds / CONTROL_TIMESTEP)
+        actor, chosen, [episode], seed, physics, deterministic=not sample, steps=round(seconds / CONTROL_TIMESTEP)
     )
     scene = chosen.scene(episode_rng(chosen, seed, episode))
     return film_states(

@@ -34,7 +34,7 @@ class ModulatedSettings:
     sideways: int = 0  # and how many more of those that are their mirror images' opposites, which turn the rat
     reach: float = 2.2  # how far a command of 1 moves the controls along the leading synergy
     sideways_reach: float = 5.0  # what `reach` is to those that turn: more, as they disturb the stride less
-    taper: float = 0.5  # the power of the runner's spread along synergies by which lesser ones reach less; 0: all alike
+    taper: float = 0.5  # exponent of the runner's spread by which weaker synergies reach less (0: all alike)
     senses: tuple[str, ...] = ()  # what it reads besides privileged senses and what the runner does (none: every one)
     withheld: tuple[str, ...] = ()  # senses that mean another thing here than to the runner, which is told their mean
     runner: MLPSettings = field(default_factory=MLPSettings)  # the network of the policy to modulate, see `init_from`

@@ -32,7 +32,7 @@ class EvaluateFlags:
     simulator: str = "rodent"  # rodent or dm_control
     physics: str = "paper"  # a preset (rodent only)
     threads: int = 0  # worker threads; 0: every core
-    stochastic: bool = False  # sample actions instead of taking their mean
+    sample: bool = False  # sample actions instead of taking their mean
     untrained: int | None = None  # an untrained network of its architecture acts, of this seed
     json: bool = False  # print one JSON object
 
@@ -52,7 +52,7 @@ class RenderFlags:
     width: int = 640
     height: int = 480
     fps: float = 25.0  # frames a second, at most 50
-    stochastic: bool = False  # sample actions instead of taking their mean
+    sample: bool = False  # sample actions instead of taking their mean
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,12 @@ def train(arguments: list[str]) -> None:
             print(folder)
 
 
+_DISTILLS = (
+    "Teach a student, which senses what an animal does, from experts that may sense more: `rodent train` with the "
+    "learner `distill` and the tasks of the experts. Everything a run writes goes to its run folder."
+)
+
+
 def distill(arguments: list[str]) -> None:
     """Teach a student from experts."""
     from policies.config import parse_arguments
@@ -160,7 +166,7 @@ def distill(arguments: list[str]) -> None:
     from policies.training import train as run
 
     with join_ranks() as ranks:
-        config = ranks.first(lambda: parse_arguments(arguments, "rodent distill", learner="distill"))
+        config = ranks.first(lambda: parse_arguments(arguments, "rodent distill", "distill", _DISTILLS))
         if config.learner != "distill":
             raise UsageError(f"a student is taught by learner distill, not {config.learner}: see rodent train --expert")
         for folder in run(config):
@@ -184,7 +190,7 @@ def evaluate(arguments: list[str]) -> None:
             flags.seed,
             flags.physics,
             flags.simulator,
-            not flags.stochastic,
+            not flags.sample,
             flags.threads,
             progress,
         )
@@ -371,7 +377,7 @@ def _needing_lab(doing: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise UsageError(f"{doing} needs {error.name}: pip install 'virtual-rodent[lab]'") from None
+        raise UsageError(f"{doing} needs {error.name}: pip install '.[lab]' in the tree of its sources") from None
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains configurations of assets/configs one after the other, NAME in runs/NAME, where the next one looks for it; the same
-# command again goes on where it was stopped. With a seed, each in runs/NAME/seed-N, from the one before it in the chain.
+# command again goes on where it was stopped. With a seed, each in runs/NAME/seed-N, from the one
+# before it in the chain; the first NAME begins as its configuration says, so name the whole chain.
 # Usage: tools/train_chain.sh [--seed N] NAME ...      (RODENT: the command, if `rodent` is not on the path)
 set -euo pipefail
 seed=

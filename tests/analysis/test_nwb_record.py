@@ -530,4 +530,4 @@ def test_without_the_laboratorys_packages_it_says_what_to_install(monkeypatch, c
     monkeypatch.setitem(sys.modules, "analysis.nwb_session", None)
     with pytest.raises(SystemExit) as exit_:
         main(["record", "run", "-o", "session.nwb"])
-    assert exit_.value.code == 2 and "pip install 'virtual-rodent[lab]'" in capsys.readouterr().err
+    assert exit_.value.code == 2 and "pip install '.[lab]'" in capsys.readouterr().err
