@@ -201,9 +201,14 @@ def told_by_episode(activity: ArrayLike, labels: ArrayLike, episodes: ArrayLike,
     """(episodes,) share of the steps whose label `classify` tells, of each episode while it is held out.
 
     Of labels that it can tell: what two populations tell is held against each other by this (`analysis.paired`).
+
+    Raises:
+        UsageError: there is one episode or one class, or a number is not finite.
     """
     units, classes = matrix(activity, "activity"), codes(labels, len(np.asarray(labels)), "labels")
     groups = codes(episodes, same_length(activity=units, labels=classes), "episodes")
+    if reason := _reason(groups) or first_reason(units) or ("" if classes.max() > 0 else "one class"):
+        raise UsageError(f"labels cannot be told: {reason}; give finite activity of several episodes and classes")
     right = (_predicted(units, classes, groups, folds) == classes).astype(np.float64)
     return np.bincount(groups, right) / np.bincount(groups)
 

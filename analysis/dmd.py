@@ -36,7 +36,8 @@ class Modes:
     Attributes:
         frequencies: (modes,) Hz, 0 for a mode that only grows or decays.
         growth: (modes,) 1/s, negative where the mode decays.
-        frequency_interval: (2, modes) of BOP-DMD's bags; NaN for Hankel DMD.
+        frequency_interval: (2, modes) 1.96 SD over BOP-DMD's bags of the complex rate, which is all that PyDMD tells:
+            the spread of the growth is in it, so that it is wider than the frequency's own. NaN for Hankel DMD.
         reconstruction: explained variance of the path by the modes.
         reason: why there are none; empty where there are.
     """

@@ -54,15 +54,15 @@ def embed(features: ArrayLike, perplexity: float = 30.0, seed: int = 0) -> TSNEE
     """t-SNE of (steps, features), as an array (steps, 2) that new sessions can be mapped into.
 
     Args:
-        features: (steps, features); subsample long recordings and map the rest with `map_into`.
+        features: (steps, two features or more); subsample long recordings and map the rest with `map_into`.
         perplexity: effective number of neighbours; under a third of the steps.
         seed: of the optimiser.
 
     Raises:
-        UsageError: where features are not finite or constant, or steps too few for the perplexity.
+        UsageError: where features are not finite or constant or there is but one, or steps too few for the perplexity.
     """
     values = matrix(features, "features")
-    if reason := first_reason(values):
+    if reason := first_reason(values) or ("" if values.shape[1] > 1 else "one feature, for a map of two dimensions"):
         raise UsageError(f"features cannot be embedded: {reason}; give finite features that vary")
     if len(values) <= 3 * perplexity:
         raise UsageError(f"{len(values)} steps for a perplexity of {perplexity:g}; give more than three times as many")

@@ -34,9 +34,10 @@ class FactorModel:
 
     @property
     def shared(self) -> Array:
-        """(units,) share of each unit's variance that the factors carry."""
+        """(units,) share of each unit's variance that the factors carry; NaN of a constant one, which has none."""
         common = np.square(self.loadings).sum(axis=0)
-        return np.asarray(common / (common + self.noise))
+        variance = common + self.noise
+        return np.where(variance > 0, common / np.where(variance > 0, variance, 1.0), np.nan)
 
     def log_likelihood(self, units: Array) -> float:
         """Mean a step of (steps, units)."""
@@ -48,9 +49,18 @@ def fit_factors(units: Array, factors: int) -> FactorModel:
     """Fit so many factors.
 
     Args:
-        units: (steps, units), finite, none constant.
-        factors: fewer than there are units.
+        units: (steps, units), finite; constant ones, as a draw of episodes may have, are left out.
+        factors: fewer than there are units. Of fewer that vary, there are fewer factors, and the others carry nothing.
     """
+    varies = np.asarray(np.ptp(units, axis=0) > 0)
+    loadings, noise = np.zeros((factors, len(varies))), np.zeros(len(varies))
+    if (most := min(factors, int(varies.sum()) - 1)) > 0:
+        loadings[:most, varies], noise[varies] = _fitted(units[:, varies], most)
+    return FactorModel(units.mean(axis=0), loadings, noise)
+
+
+def _fitted(units: Array, factors: int) -> tuple[Array, Array]:
+    """(factors, units) loadings and (units,) noise."""
     mean, spread = units.mean(axis=0), units.std(axis=0)
     scaled = (units - mean) / spread
     correlation = scaled.T @ scaled / len(units)
@@ -69,7 +79,7 @@ def fit_factors(units: Array, factors: int) -> FactorModel:
     start = np.log(np.clip(own, _LEAST, 1.0))
     log_noise = minimize(unexplained, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     loadings = _common(correlation, log_noise, factors)[1]
-    return FactorModel(mean, loadings * spread, np.exp(log_noise) * spread**2)
+    return loadings * spread, np.exp(log_noise) * spread**2
 
 
 def _common(correlation: Array, log_noise: Array, factors: int) -> tuple[Array, Array]:

@@ -16,6 +16,7 @@ from policies.plain import to_plain
 from policies.policy import Policy
 from rodent.errors import UsageError
 from rodent.physics import find_physics
+from rodent.seeds import check_seed
 from rodent.tasks import Task, episode_rng, make_task
 from rodent.vision import describe_vision, vision_settings
 
@@ -107,8 +108,7 @@ def _check(output: Path, episodes: int, seed: int, steps: int | None, threads: i
         raise UsageError(f"{output} is there already: remove it, or give another -o")
     if episodes < 1:
         raise UsageError(f"the number of episodes must be at least 1, not {episodes}")
-    if seed < 0:
-        raise UsageError(f"a seed must be 0 or more, not {seed}")
+    check_seed(seed)
     if steps is not None and steps < 1:
         raise UsageError(f"an episode must have at least 1 control step, not {steps}")
     if threads < 0:

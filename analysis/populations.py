@@ -25,6 +25,7 @@ from analysis.inference import (
 from analysis.inputs import Array, Labels, codes, column_reasons, first_reason, matrix, task_codes
 
 _CONTROL = "units of other episodes"
+_RARE = "constant but in a few episodes: nothing to learn it from where these are held out"
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class Dimensions:
     Attributes:
         variances: (components,) of the principal components, descending.
         components: (components, units).
-        participation: participation ratio. Its null takes each unit from other episodes by itself, which leaves the
-            dimension of independent units; shared dimensions put the ratio below it.
+        participation: participation ratio. Its null takes each unit from another episode; shared dimensions put the
+            ratio below it. There are as many sources as episodes, so that units which take the same one stay as they
+            are together: with few episodes it lies far below the dimension of independent units, and is strict.
         concentration: 1 / participation, which beats its null where units share dimensions.
         intrinsic: dimension of the manifold by TwoNN (Facco et al. 2017); the same null; nonlinear.
     """
@@ -111,13 +113,12 @@ def dimensions(
         if draw < (draws if intrinsic_draws is None else intrinsic_draws) and not nearest.reason:
             near.append(_two_nn(apart[nearest.rows].astype(np.float64)))
     drawn = (single[resampled_rows(groups, rng)] for _ in range(draws if groups.max() > 0 else 0))
-    resampled = np.array([_participation(part) for part in drawn] or [np.nan])
-    low, high = percentile_interval(resampled)
+    resampled = np.array([_participation(part) for part in drawn])
     value, control = participation_ratio(model.explained_variance_), _CONTROL
     return Dimensions(
         model.explained_variance_, components,
-        Estimate(value, {control: null}, (float(low), float(high))),
-        Estimate(1 / value, {control: 1 / null}, (float(1 / high), float(1 / low))),
+        Estimate(value, {control: null}, about(value, resampled, 1)),
+        Estimate(1 / value, {control: 1 / null}, about(1 / value, 1 / resampled, 0, 1)),
         _intrinsic(units, nearest, np.array(near), rng),
     )  # fmt: skip
 
@@ -150,6 +151,11 @@ def shared_variance(
     reasons = column_reasons(units)
     if groups.max() < 1:
         reasons = ("one episode: nothing to hold out",) * units.shape[1]
+    split = list(episode_folds(groups, folds)) if groups.max() > 0 else []
+    rare = np.zeros(units.shape[1], dtype=bool)
+    for learnt, _ in split:
+        rare |= np.ptp(units[learnt], axis=0) == 0
+    reasons = tuple(r or (_RARE if seldom else "") for r, seldom in zip(reasons, rare, strict=True))
     known = np.flatnonzero([not reason for reason in reasons])
     if len(known) < 3:
         reasons = tuple(reason or f"{len(known)} units; needs at least 3" for reason in reasons)
@@ -157,7 +163,6 @@ def shared_variance(
         shared = UnitEstimates(nothing[0], _CONTROL, nothing, np.repeat(nothing, 2, 0), reasons)
         return SharedVariance(nothing, shared, np.full(1, np.nan), 0)
     wanted, tried = units[:, known], range(1, min(most_factors, len(known) - 1) + 1)
-    split = list(episode_folds(groups, folds))
     likelihood = np.array(
         [np.mean([fit_factors(wanted[a], n).log_likelihood(wanted[b]) for a, b in split]) for n in tried]
     )

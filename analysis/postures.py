@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from analysis.dealing import Dealing
 from analysis.drawing import axes_or_new
-from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, resampled_rows
+from analysis.inference import UNKNOWN, Estimate, about, not_estimable, resampled_rows
 from analysis.inputs import Array, codes, first_reason, matrix, rank
 
 
@@ -25,8 +25,9 @@ class Postures:
         scores: (steps, components).
         mean: (features,).
         ratios: (components,) share of variance of each.
-        explained: share of variance of all of them; the null takes each feature from other episodes by itself, which
-            leaves only as much as independent features would share by chance.
+        explained: share of variance of all of them; the null takes each feature from another episode. There are as
+            many sources as episodes, so that features which take the same one stay as they are together: with few
+            episodes it explains more than independent features would.
     """
 
     components: Array
@@ -64,12 +65,12 @@ def eigenpostures(
     model = PCA(components, random_state=seed).fit(values)
     dealing = Dealing.of(groups)
     null = [_share(dealing.apart(values, rng), components) for _ in range(draws)]
-    interval = UNKNOWN
+    ratios, interval = model.explained_variance_ratio_, UNKNOWN
+    share = float(ratios.sum())
     if groups.max() > 0:
         drawn = [_share(values[resampled_rows(groups, rng)], components) for _ in range(draws)]
-        interval = ends(np.array(drawn))
-    ratios = model.explained_variance_ratio_
-    explained = Estimate(float(ratios.sum()), {"features of other episodes": np.array(null)}, interval)
+        interval = about(share, drawn, 0, 1)  # episodes drawn twice leave fewer postures, which fit more easily
+    explained = Estimate(share, {"features of other episodes": np.array(null)}, interval)
     return Postures(model.components_, model.transform(values), model.mean_, ratios, explained)
 
 

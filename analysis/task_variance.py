@@ -17,7 +17,7 @@ from sklearn.metrics import silhouette_score
 
 from analysis.controls import rotate_units
 from analysis.drawing import axes_or_new
-from analysis.inference import UNKNOWN, Estimate, ends, not_estimable, resampled_rows
+from analysis.inference import UNKNOWN, Estimate, about, not_estimable, resampled_rows
 from analysis.inputs import Array, Labels, codes, matrix
 
 
@@ -72,7 +72,7 @@ def task_variance(
     interval = UNKNOWN
     if groups.max() > 0:
         rows = [resampled_rows(groups, rng) for _ in range(draws)]
-        interval = ends(np.array([_again(units[r][:, active], names[r], most_clusters, seed) for r in rows]))
+        interval = about(value, [_again(units[r][:, active], names[r], most_clusters, seed) for r in rows], -1, 1)
     return TaskVariance(variance, share, clusters, Estimate(value, {"rotated units": np.array(null)}, interval))
 
 

@@ -25,7 +25,9 @@ class Timescales:
     """Decay times of the units.
 
     Attributes:
-        tau: seconds; the null is white noise in the same episodes, which is what a unit without memory gives.
+        tau: seconds; the null is white noise in the same episodes, which is what a unit without memory gives. Of a unit
+            that oscillates it tells how soon it leaves its value within one period (a tenth to a fifth of it, if
+            nothing damps it), and no memory: the exponential's scale is at most 2, where such fits end.
         autocorrelation: (lags, units), lag 0 first.
         timestep: s.
     """

@@ -13,7 +13,8 @@ Three things stand beside each other, layer by layer:
   share with the trained one, is held against these.
 
 An effect is the trained network's alone where it beats its own nulls, with a false discovery rate over the table (of a
-row's greatest p), and lies outside of the untrained networks.
+row's greatest p), lies outside of the untrained networks, and has an interval that leaves out their mean: networks that
+are driven through the same episodes do not tell what other episodes would give, and the interval does.
 """
 
 import tempfile
@@ -277,7 +278,7 @@ def compared(
                 "q": float(q[i]),
                 "acting": other.value,
                 "acting_beats_null": bool(other_q <= LEVEL),
-                "verdict": verdict(estimate, samples[i], bool(q[i] <= LEVEL), beats),
+                "verdict": verdict(estimate, samples[i], bool(q[i] <= LEVEL) and apart(estimate, samples[i]), beats),
             }
         )
     return rows
@@ -293,8 +294,14 @@ def own_q(estimates: Sequence[Estimate]) -> NDArray:
     )
 
 
+def apart(own: Estimate, untrained: NDArray) -> bool:
+    """Whether an interval leaves out the mean of the untrained networks."""
+    low, high = own.interval
+    return not low <= np.nanmean(untrained) <= high if np.isfinite(untrained).any() else False
+
+
 def verdict(own: Estimate, untrained: NDArray, outside: bool, beats: bool) -> str:
-    """In words; `outside` of what untrained networks give, `beats` all of its nulls."""
+    """In words; `outside` of what untrained networks give, as other episodes would have it too, `beats` all nulls."""
     if not own.estimable:
         return "not estimable"
     if not outside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from rodent.aids import TrainingAids
 from rodent.errors import UsageError
 from rodent.flags import parse_flags
 from rodent.physics import find_physics
+from rodent.seeds import check_seed
 from rodent.tasks import TASKS, Task, make_task
 from rodent.vision import VisionSettings, training_vision
 
@@ -161,7 +163,8 @@ class TrainConfig:
         self._check_experts()
         find_agent(self.agent)
         find_learner(self.learner)
-        for names in (self.physics, self.evaluation.physics, *(p.physics for p in self.schedule if p.physics)):
+        find_physics(self.evaluation.physics)
+        for names in (self.physics, *(p.physics for p in self.schedule if p.physics)):
             for name in names.split("+"):
                 find_physics(name)
         for name in (
@@ -179,6 +182,11 @@ class TrainConfig:
         parts = len(self.task) * max(len(str(phase.physics).split("+")) for phase in self.phases)
         if self.envs < parts:
             raise UsageError(f"envs must be {parts} or more, one for each task and preset, not {self.envs}")
+        for phase in self.phases:
+            if self.envs // len(self.task) * (phase.rollout or self.rollout) < 2:
+                raise UsageError(
+                    "a rollout holds one step of a task, which has no spread: give more --envs or --rollout"
+                )
         if self.pool < 0:
             raise UsageError(f"pool must be 0 or more, not {self.pool}")
         if not 0 <= self.noise_persistence < 1:
@@ -187,6 +195,10 @@ class TrainConfig:
             raise UsageError(f"minutes must be above 0 and finite, not {self.minutes}")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise UsageError(f"seeds must be different integers of 0 or more, not {self.seeds}")
+        for seed in self.seeds:
+            check_seed(seed, "each of seeds")
+        if self.run_dir is not None and not self.run_dir.parts:
+            raise UsageError("run_dir is empty: give the path of a folder")
         if self.privileged and self.privileged_critic:
             raise UsageError("privileged lets the critic read what privileged_critic lets it read: give one of them")
         aids = [*(phase.aids for phase in self.phases), *self.task_aids.values()]
@@ -316,7 +328,9 @@ def load_yaml(path: Path) -> TrainConfig:
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     try:
-        config = build(TrainConfig, data or {}, "")
+        if data is None:
+            raise UsageError("it is empty: give fields of a configuration, as in task: run")
+        config = build(TrainConfig, data, "")
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     assert isinstance(config, TrainConfig)
@@ -357,6 +371,7 @@ def parse_arguments(
         UsageError: a configuration file, a flag or a value is not admissible.
         SystemExit: after help was asked for and printed.
     """
+    arguments = [_hyphened(argument) for argument in arguments]
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     first.add_argument("--config", type=Path)
     config, rest = _parse_known(first, arguments, prog)
@@ -374,12 +389,32 @@ def parse_arguments(
         resumes = known.resume and held.is_file()
         defaults = load_yaml(held) if resumes else TrainConfig(task=task, learner=learner)
     defaults = replace(defaults, resume=False, overwrite=False)
+    _say_what_phases_keep(defaults, rest)
     return parse_flags(
         lambda: tyro.cli(
             TrainConfig, args=rest, default=defaults, prog=prog, description=description, config=_NO_SUBCOMMANDS
         ),
         prog,
     )
+
+
+def _say_what_phases_keep(defaults: TrainConfig, arguments: Sequence[str]) -> None:
+    """A flag of the whole run changes nothing in phases that a file gives their own: say so on standard error."""
+    given = {argument[2:].partition("=")[0].partition(".")[0] for argument in arguments if argument.startswith("--")}
+    for name in ("physics", "rollout", "noise_persistence", "aids"):
+        own = [str(i) for i, phase in enumerate(defaults.schedule) if getattr(phase, name) is not None]
+        if own and (flag := name.replace("_", "-")) in given:
+            print(
+                f"rodent: --{flag} changes nothing in phases {', '.join(own)} of the schedule, which have their own: "
+                f"give --schedule.{own[0]}.{flag} as well",
+                file=sys.stderr,
+            )
+
+
+def _hyphened(argument: str) -> str:
+    """A flag as it is told in the help, with hyphens; either is taken."""
+    flag, equals, value = argument.partition("=")
+    return flag.replace("_", "-") + equals + value if flag.startswith("--") else argument
 
 
 def _parse_known(

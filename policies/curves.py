@@ -122,13 +122,15 @@ def _read_run(folder: Path) -> tuple[TrainConfig, list[dict[str, float]]]:
     return load_yaml(folder / CONFIG_FILE), rows
 
 
-def _read_before(config: TrainConfig) -> list[dict[str, float]]:
-    """The rows of the runs of the same tasks that a run began with, first things first."""
+def _read_before(config: TrainConfig, seen: frozenset[Path] = frozenset()) -> list[dict[str, float]]:
+    """The rows of the runs of the same tasks that a run began with, first things first; each run once."""
     source = Path(config.init_from or "")
     if config.init_from is None or not all((source / name).is_file() for name in (CONFIG_FILE, METRICS_FILE)):
         return []
+    if source.resolve() in seen:
+        return []
     before, rows = _read_run(source)
-    return _joined(_read_before(before), rows) if before.task == config.task else []
+    return _joined(_read_before(before, seen | {source.resolve()}), rows) if before.task == config.task else []
 
 
 def _joined(before: list[dict[str, float]], rows: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -159,10 +161,14 @@ def _curve(label: str, measure: str, runs: list[list[dict[str, float]]], began: 
     if not all(len(table) for table in tables):
         return None
     low, high = max(table[0, 0] for table in tables), min(table[-1, 0] for table in tables)
-    steps = tables[0][:, 0] if len(tables[0]) < _POINTS else np.linspace(low, high, _POINTS)
-    steps = steps[(steps >= low) & (steps <= high)]
-    minutes = np.mean([np.interp(steps, table[:, 0], table[:, 1]) for table in tables], axis=0)
-    values = np.array([np.interp(steps, table[:, 0], table[:, 2]) for table in tables])
+    if low > high:  # seldom measured, and never when another seed was: the first time of each, the second, and so on
+        together = np.array([table[: min(map(len, tables))] for table in tables])
+        (steps, minutes), values = together[..., :2].mean(axis=0).T, together[..., 2]
+    else:
+        steps = tables[0][:, 0] if len(tables[0]) < _POINTS else np.linspace(low, high, _POINTS)
+        steps = steps[(steps >= low) & (steps <= high)]
+        minutes = np.mean([np.interp(steps, table[:, 0], table[:, 1]) for table in tables], axis=0)
+        values = np.array([np.interp(steps, table[:, 0], table[:, 2]) for table in tables])
     half = np.full(len(steps), np.nan)
     if len(tables) > 1:
         half = stats.t.ppf(0.975, len(tables) - 1) * stats.sem(values, axis=0)

@@ -12,6 +12,7 @@ import torch
 
 from policies.agent import Agent
 from policies.config import TrainConfig, load_yaml
+from policies.multitask import share_space
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.registry import AGENTS, make_agent_for
@@ -58,14 +59,19 @@ def find_agent_to_draw(what: str) -> Agent:
     if what.endswith(".yaml"):
         return _make(load_yaml(Path(what)))
     if what in AGENTS:
-        return _make(TrainConfig(agent=what))
+        return _make(TrainConfig(agent=what, vision=AGENTS[what].sees))
     return Policy.load(what).agent.requires_grad_(True)  # so that it shows what would train it
 
 
 def _make(config: TrainConfig) -> Agent:
-    env = RodentVectorEnv(config.task[0], 1, privileged=config.privileged or config.privileged_critic)
-    senses = ObservationSpec.of(env.single_observation_space, config.privileged_critic)
-    if AGENTS[config.agent].sees:
+    told = config.privileged or config.privileged_critic
+    envs = {task: RodentVectorEnv(task, 1, privileged=told) for task in config.task}
+    spaces = {task: env.single_observation_space for task, env in envs.items()}
+    env, space = envs[config.task[0]], spaces[config.task[0]]
+    if len(spaces) > 1:
+        space = share_space(spaces)
+    senses = ObservationSpec.of(space, config.privileged_critic, config.privileged)
+    if config.vision:
         senses = replace(senses, picture=(PICTURE, (SIZE, SIZE, 3)))
     with torch.random.fork_rng():
         return make_agent_for(senses, config.agent, len(env.body.actuators), config.agent_settings, len(config.task))

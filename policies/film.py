@@ -21,7 +21,7 @@ from rodent.errors import UsageError
 from rodent.physics import CONTROL_TIMESTEP
 from rodent.rendering import probe
 from rodent.tasks import episode_rng, make_task
-from rodent.video import Film, Telemetry, film_states
+from rodent.video import Telemetry, check_film, film_states
 from rodent.viewer import display, view
 
 
@@ -69,7 +69,7 @@ def film_policy(
         raise UsageError(f"a film must last at least {CONTROL_TIMESTEP} s and end, not {seconds} s")
     if episode < 0:
         raise UsageError(f"an episode's index must be 0 or more, not {episode}")
-    Film(output, fps)  # complains of a path or rate that cannot be used
+    check_film(output, fps, width, height)
     actor = Policy.load(policy)
     chosen = make_task(task or actor.task)
     (played,) = play(

@@ -54,7 +54,7 @@ def take_weights(
     if isinstance(agent, ModulatedAgent) and source.agent.name == agent.runner.name:
         _copy_weights(config, source, agent.runner, senses, of_policy(senses))
         mirror = mirror_actions(body) if agent.symmetric else None
-        agent.adopt(*measure_synergies(source, config.physics, make_env, config.threads, mirror))
+        agent.adopt(*measure_synergies(source, config.physics.split("+")[-1], make_env, config.threads, mirror))
         known |= {"runner": config.init_from}
     else:
         student = "distill" in (config.learner, *_learners(source))

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from policies.storage import write_atomically
+from policies.storage import DamagedFileError, remove_leftovers, write_atomically
 
 METRICS_FILE = "metrics.csv"
 
@@ -23,6 +23,7 @@ class Metrics:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
         self.path = folder / METRICS_FILE
+        remove_leftovers(folder)
         self._rows = [row for row in read_metrics(self.path) if row["steps"] <= steps]
         self._columns = list(dict.fromkeys(name for row in self._rows for name in row))
         self._rewrite()
@@ -60,13 +61,22 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics file, blanks left out; none if it is missing. A last line cut short is dropped."""
+    """The rows of a metrics file, blanks left out; none if it is missing. A last line cut short is dropped.
+
+    Raises:
+        DamagedFileError: it holds what is no number, or a row of other columns or without `steps`.
+    """
     if not path.is_file():
         return []
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    rows = csv.DictReader(io.StringIO(whole))
-    return [{name: float(value) for name, value in row.items() if value} for row in rows]
+    try:
+        text = path.read_text()
+        whole = text[: text.rfind("\n") + 1]
+        rows = list(csv.DictReader(io.StringIO(whole)))
+        if any(None in row or None in row.values() or not row.get("steps") for row in rows):
+            raise ValueError("a row has other columns than the first line")
+        return [{name: float(value) for name, value in row.items() if value} for row in rows]
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(f"{path} is damaged: {error}; move it away, and the run goes on without it") from None
 
 
 def _formatted(row: dict[str, float]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from rodent.env import RodentVectorEnv
 from rodent.errors import UsageError
 from rodent.opengl import opengl_kind
 from rodent.rendering import probe
+from rodent.seeds import check_seed
 from rodent.tasks import Task, make_task
 from rodent.vision import VisionSettings
 
@@ -85,8 +86,7 @@ def play(
         raise UsageError(f"an episode must have at least 1 control step, not {steps}")
     if threads < 0:
         raise UsageError(f"the number of threads must be 0 (all cores) or more, not {threads}")
-    if seed < 0:
-        raise UsageError(f"a seed must be 0 or more, not {seed}")
+    check_seed(seed)
     task = make_task(task) if isinstance(task, str) else task
     limit = min(task.step_limit, steps or task.step_limit)
     if simulator == "dm_control":
@@ -153,8 +153,12 @@ def _play_in_dm_control(
     # Fresh interpreters: a forked one would inherit locks of the threads that simulate.
     with opengl, ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         parts = [pool.submit(_dm_control_worker, policy, task, k, seed, deterministic, limit) for k in episodes]
-        for done, _ in enumerate(as_completed(parts), start=1):
-            progress(done / len(parts))
+        try:
+            for done, _ in enumerate(as_completed(parts), start=1):
+                progress(done / len(parts))
+        except BaseException:  # such as Ctrl-C: episodes that have not begun shall not
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return [part.result() for part in parts]
 
 

@@ -23,6 +23,7 @@ from policies.probe import NOTHING, Probe
 from policies.registry import find_agent, make_agent_for
 from policies.storage import DamagedFileError, read_tensors, write_atomically, write_tensors
 from rodent.errors import UsageError
+from rodent.seeds import check_seed
 from rodent.vision import VisionSettings, training_vision
 
 WEIGHTS_FILE = "policy.safetensors"
@@ -126,10 +127,9 @@ class Policy:
             seed: of the weights.
 
         Raises:
-            UsageError: the seed is negative, or a part of the network is a policy that was trained before it.
+            UsageError: it is no seed, or a part of the network is a policy that was trained before it.
         """
-        if seed < 0:
-            raise UsageError(f"the seed of an untrained network must be 0 or more, not {seed}")
+        check_seed(seed, "the seed of an untrained network")
         agent = untrained_agent(
             self.senses, self.agent.name, len(self.action_names), self.settings, self.agent.tasks, seed
         )
@@ -193,7 +193,7 @@ class Policy:
             settings = build(find_agent(description["agent"]).settings_type, description["settings"], "settings")
             values = int(description.get("values", 1))
             agent = make_agent_for(senses, description["agent"], len(names), settings, values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DamagedFileError(f"{folder / DESCRIPTION_FILE} is damaged: {_reason(error)}") from None
         weights, _ = read_tensors(folder / WEIGHTS_FILE)
         try:
@@ -232,10 +232,14 @@ def find_policy(policy: Path | str) -> Path:
         UsageError: there is none.
     """
     given = Path(policy)
-    for folder in (given, given / "policy"):
-        if (folder / DESCRIPTION_FILE).is_file():
-            return folder
-    if runs := sorted(run.name for run in given.glob("seed-*")):
+    try:
+        for folder in (given, given / "policy"):
+            if (folder / DESCRIPTION_FILE).is_file():
+                return folder
+        runs = sorted(run.name for run in given.glob("seed-*"))
+    except OSError as error:
+        raise UsageError(f"cannot read a policy at {given}: {error.strerror}") from None
+    if runs:
         raise UsageError(
             f"{given} holds runs of several seeds: name one of them, {', '.join(str(given / r) for r in runs)}"
         )

@@ -76,7 +76,8 @@ class PPO(Learner):
     Rewards are scaled by `reward_scale` (1 - gamma) before anything else, so that returns are of order one when
     learning begins, whatever the horizon. The critic starts at zero: one that starts with values of its own drowns the
     first advantages in its errors. An update ends for the policy at a KL of `kl_stop`; a critic that shares nothing
-    with the policy goes through all the passes, since a policy on the move needs a critic that keeps up.
+    with the policy goes through the rest of the passes, but for the minibatch at which that was found: a policy on the
+    move needs a critic that keeps up.
 
     Of several tasks each has returns (see `Valuation`) and advantages normalised on their own, and a weight in the mean
     of the losses.

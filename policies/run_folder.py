@@ -15,6 +15,8 @@ from rodent.errors import UsageError
 CHECKPOINTS = "checkpoints"
 POLICY = "policy"
 NOT_FINITE = "not_finite.safetensors"  # the batch at which the run's numbers were lost
+_ASIDE = ".overwritten"  # what was here, until another run has begun in its place
+_EVENTS = "events.out.tfevents.*"
 _LOCK = ".lock"  # held by the process that trains; it says nothing when nobody holds it
 _OURS = (CONFIG_FILE, METRICS_FILE, CHECKPOINTS, POLICY, NOT_FINITE)
 
@@ -43,8 +45,11 @@ def hold(folder: Path) -> Iterator[None]:
         yield
 
 
-def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> None:
-    """Make a run folder, or empty it of an old run.
+@contextmanager
+def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Make a run folder, or put the run that it holds aside, and back where what is done in this context fails.
+
+    Leaving the context without an error deletes the old run.
 
     Args:
         folder: of the run; with several seeds, the folder of their folders.
@@ -53,42 +58,87 @@ def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> N
         overwrite: a run that is there is deleted.
 
     Raises:
-        UsageError: it holds a run that the caller neither resumes nor overwrites, or it cannot be made.
+        UsageError: it holds a run that the caller neither resumes nor overwrites, or that has nothing to go on from, or
+            it cannot be made.
     """
+    aside = folder / _ASIDE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if _holds_run(folder) and not resume:
+        if aside.exists() and not _parts(folder):  # a process was killed before another run had begun
+            _move(aside, folder)
+        if _parts(folder) and not resume:
             if not overwrite:
                 raise UsageError(
                     f"{folder} holds a run: go on with --resume, delete it with --overwrite, or give another --run-dir"
                 )
-            _delete_run(folder)
-        if several_seeds and (folder / CHECKPOINTS).exists():
-            raise UsageError(f"{folder} holds a run of one seed: give another --run-dir for several")
-        if not several_seeds and any(folder.glob("seed-*")):
-            raise UsageError(
-                f"{folder} holds runs of several seeds: resume it with all its --seeds, or name a seed-N folder"
-            )
+            _move(folder, aside)
+        _check_seeds(folder, several_seeds)
+        for run in seed_folders(folder) if resume else []:
+            _check_resumable(run)
     except OSError as error:
         raise _unusable(folder, error) from None
+    try:
+        yield
+    except BaseException:
+        if not resume:
+            _delete(_parts(folder))
+            if aside.exists():
+                _move(aside, folder)
+        raise
+    if aside.exists():
+        shutil.rmtree(aside)
 
 
 def seed_folders(folder: Path) -> list[Path]:
     """The folders of the runs below a run folder: its seeds', or itself."""
-    return sorted(folder.glob("seed-*")) or [folder]
+    return _of_seeds(folder) or [folder]
+
+
+def _of_seeds(folder: Path) -> list[Path]:
+    """Sub-folders of single seeds, in the order of their numbers."""
+    found = [path for path in folder.glob("seed-*") if path.name[5:].isdecimal() and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name[5:]))
 
 
 def _unusable(folder: Path, error: OSError) -> UsageError:
     return UsageError(f"cannot use {folder} as run folder: {error.strerror}; give another --run-dir")
 
 
-def _holds_run(folder: Path) -> bool:
-    return any((folder / name).exists() for name in _OURS) or any(folder.glob("seed-*"))
+def _check_seeds(folder: Path, several: bool) -> None:
+    if several and (folder / CHECKPOINTS).exists():
+        raise UsageError(f"{folder} holds a run of one seed: give another --run-dir for several")
+    if not several and _of_seeds(folder):
+        raise UsageError(
+            f"{folder} holds runs of several seeds: resume it with all its --seeds, or name a seed-N folder"
+        )
 
 
-def _delete_run(folder: Path) -> None:
-    # Only what a run writes: the folder may be anything that a hasty --run-dir names.
-    for path in [*(folder / name for name in _OURS), *folder.glob("seed-*"), *folder.glob("events.out.tfevents.*")]:
+def _check_resumable(folder: Path) -> None:
+    """A policy is written with each checkpoint, and would be replaced by a run that begins anew."""
+    if (folder / POLICY).exists() and not any((folder / CHECKPOINTS).glob("*")):
+        raise UsageError(
+            f"{folder} holds a policy and no checkpoint to go on from: begin with it by --init-from {folder} and "
+            "another --run-dir, or delete it with --overwrite"
+        )
+
+
+def _parts(folder: Path) -> list[Path]:
+    """What a run wrote. The folder may be anything that a hasty --run-dir names, and may hold other things."""
+    own = [path for name in _OURS if (path := folder / name).exists()]
+    return [*own, *_of_seeds(folder)]
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a run; the folder that it was put aside in is gone once it is empty."""
+    target.mkdir(exist_ok=True)
+    for path in [*_parts(source), *source.glob(_EVENTS)]:
+        path.rename(target / path.name)
+    if source.name == _ASIDE:
+        shutil.rmtree(source)
+
+
+def _delete(paths: list[Path]) -> None:
+    for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -82,7 +82,7 @@ def read_tensors(path: Path) -> tuple[Arrays, dict[str, Any]]:
         facts = json.loads(header["facts"])
     except FileNotFoundError:
         raise DamagedFileError(f"{path} is missing") from None
-    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DamagedFileError(f"{path} is damaged or no file of ours ({_first_line(error)})") from None
     if not isinstance(facts, dict) or header.get("sha256") != _digest(tensors, header["facts"]):
         raise DamagedFileError(f"{path} is damaged: its content does not match its checksum")

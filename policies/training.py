@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import torch
 from policies.agent import Agent
 from policies.checkpoint import Checkpoints, for_rank, joined, of_rank
 from policies.collector import Collector
-from policies.config import CONFIG_FILE, TrainConfig, difference, to_json, to_yaml
+from policies.config import CONFIG_FILE, TrainConfig, difference, load_yaml, to_json, to_yaml
 from policies.distributed import ALONE, Ranks, join_ranks
 from policies.environment import (
     MakeEnv,
@@ -57,8 +59,8 @@ _LEAST_BYTES = 1024  # of memory, that a step of a rat takes until it is learnt 
 def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path]:
     """Train each seed of a configuration, one after the other; SIGTERM or Ctrl-C ends early with a checkpoint.
 
-    Several seeds get sub-folders `seed-N` of the run folder. Resuming skips those that are done. Under `torchrun` every
-    rank calls this; the first one's configuration holds.
+    Several seeds get sub-folders `seed-N` of the run folder. A run that is overwritten stays until the first seed is
+    ready to begin. Under `torchrun` every rank calls this; the first one's configuration holds.
 
     Returns:
         The run folder of each seed that was begun; nothing on ranks that write none.
@@ -69,11 +71,14 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
             ranks, or another rank has gone.
     """
     folders = []
-    with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop, ExitStack() as folder_held:
-        config = ranks.first(lambda: _prepared(config, ranks, folder_held))
-        for seed, folder in zip(config.seeds, _folders(config), strict=True):
-            folders.append(folder)
-            run = TrainingRun(replace(config, seeds=(seed,), run_dir=folder), make_env, ranks)
+    with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop, ExitStack() as held:
+        with ExitStack() as beginning:
+            config = ranks.first(lambda: _prepared(config, ranks, held, beginning))
+            runs = zip(config.seeds, _folders(config), strict=True)
+            begin = partial(_begin, config, make_env, ranks)
+            first = begin(*next(runs))
+        for run in chain([first], starmap(begin, runs)):
+            folders.append(run.folder)
             run.go(stop)
             if ranks.any(bool(stop)):
                 break
@@ -92,21 +97,54 @@ def _check_memory(config: TrainConfig, ranks: Ranks) -> None:
         )
 
 
-def _prepared(config: TrainConfig, ranks: Ranks, folder_held: ExitStack) -> TrainConfig:
-    """A configuration whose run folder is there and held; complains before it is made, or an old run deleted."""
+def _begin(config: TrainConfig, make_env: MakeEnv, ranks: Ranks, seed: int, folder: Path) -> TrainingRun:
+    return TrainingRun(replace(config, seeds=(seed,), run_dir=folder), make_env, ranks)
+
+
+def _prepared(config: TrainConfig, ranks: Ranks, held: ExitStack, beginning: ExitStack) -> TrainConfig:
+    """A configuration whose run folders are there and held; complains before they are made or an old run is touched.
+
+    Args:
+        config: of the run.
+        ranks: the processes.
+        held: until it is closed, nobody else trains in these folders.
+        beginning: if it is closed by an error, a run that was to be overwritten is put back.
+    """
     _check_memory(config, ranks)
     if config.init_from is not None and _begins(config):
         Policy.load(config.init_from)
+    _check_overwritten(config)
     experts = load_experts(config.expert, config.task)
     if config.learner == "distill" and (without := [task for task in config.task if task not in experts]):
         raise UsageError(f"nobody teaches {without[0]}: give --expert {without[0]}=POLICY")
     several = len(config.seeds) > 1
-    folder_held.enter_context(hold(config.folder))
-    claim(config.folder, several, config.resume, config.overwrite)
+    held.enter_context(hold(config.folder))
+    beginning.enter_context(claim(config.folder, several, config.resume, config.overwrite))
     if several:
+        _check_same(config)
+        for folder in _folders(config):
+            held.enter_context(hold(folder))
         with disk_errors(config.folder):
             write_atomically(config.folder / CONFIG_FILE, to_yaml(config))
     return config
+
+
+def _check_overwritten(config: TrainConfig) -> None:
+    """Complains of a run that is to begin with what it would delete."""
+    sources = [config.init_from or "", *(name.rpartition("=")[2] for name in config.expert)]
+    for source in filter(None, sources) if config.overwrite else ():
+        if Path(source).resolve().is_relative_to(config.folder.resolve()):
+            raise UsageError(f"--overwrite deletes {config.folder}, and the run needs {source}: give another --run-dir")
+
+
+def _check_same(config: TrainConfig) -> None:
+    """Complains of runs of several seeds that would go on by another configuration, before any of them is touched."""
+    path = config.folder / CONFIG_FILE
+    if path.is_file() and (other := difference(to_json(config), to_json(load_yaml(path)))):
+        raise UsageError(
+            f"{config.folder} holds runs of another configuration: {other}; resume with the same, or give another "
+            "--run-dir"
+        )
 
 
 def _folders(config: TrainConfig) -> list[Path]:

@@ -239,10 +239,10 @@ def film_states(
     Raises:
         UsageError: a path, camera, size or rate that cannot be used, or states that do not fit the model.
     """
-    _check_states(model, states, fps)
-    _check_size(width, height)
+    if states.ndim != 2 or states.shape[1] != model.nq or len(states) == 0:
+        raise UsageError(f"states must be (steps, {model.nq}) for this model, not {states.shape}")
+    check_film(path, fps, width, height)
     frames = _frames(states, fps)
-    Film(path, fps)  # complains of a path that cannot be used before a renderer is made
     with Renderer(model, width, height, backend, shadows=shadows, antialias=antialias) as renderer:
         made = {**renderer.description, "camera": camera, "fps": fps, "frames": frames, "seconds": frames / fps}
         with Film(path, fps, json.dumps(made)) as film:
@@ -278,8 +278,13 @@ def _frames(states: NDArray[np.floating[Any]], fps: float) -> int:
     return max(1, round(len(states) * CONTROL_TIMESTEP * fps))
 
 
-def _check_states(model: mujoco.MjModel, states: NDArray[np.floating[Any]], fps: float) -> None:
-    if states.ndim != 2 or states.shape[1] != model.nq or len(states) == 0:
-        raise UsageError(f"states must be (steps, {model.nq}) for this model, not {states.shape}")
+def check_film(path: str | Path, fps: float, width: int, height: int) -> None:
+    """Complain of what `film_states` could not make, before anything is simulated or a renderer made.
+
+    Raises:
+        UsageError: a path, size or rate that cannot be used.
+    """
+    _check_size(width, height)
+    Film(path, fps)
     if not 1 <= fps <= 1 / CONTROL_TIMESTEP:
         raise UsageError(f"fps must be between 1 and {1 / CONTROL_TIMESTEP:.0f}, one frame a control step, not {fps}")

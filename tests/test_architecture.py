@@ -11,9 +11,9 @@ ROOMS = {"rodent": set(), "policies": {"rodent"}, "analysis": {"rodent", "polici
 COMPOSITION_ROOT = ROOT / "rodent" / "cli.py"
 # Inside `rodent`, each knows only what stands before it.
 ORDER = [
-    "errors", "flags", "opengl", "registration", "__init__", "body", "physics", "arenas", "engine", "senses", "relief",
-    "ways", "tasks/parameters", "tasks/base", "tasks/run", "tasks/run_gaps", "tasks/escape_bowl", "tasks/two_tap",
-    "tasks/maze_forage", "tasks/__init__", "aids", "symmetry",
+    "errors", "seeds", "flags", "opengl", "registration", "__init__", "body", "physics", "arenas", "engine", "senses",
+    "relief", "ways", "tasks/parameters", "tasks/base", "tasks/run", "tasks/run_gaps", "tasks/escape_bowl",
+    "tasks/two_tap", "tasks/maze_forage", "tasks/__init__", "aids", "symmetry",
     "cameras", "painting", "ruler", "gl_painter", "warp_painter", "rendering", "scenes",
     "pool", "randomisation", "vision", "env", "dm_control_env",
     "measures", "machine", "stopwatch", "describe", "bench", "video", "viewer", "doctor", "cli", "__main__",

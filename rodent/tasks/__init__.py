@@ -1,5 +1,6 @@
 """The tasks, by name. A new task is one new file and one line here."""
 
+from dataclasses import fields
 from typing import Any
 
 from rodent.errors import UsageError
@@ -15,7 +16,7 @@ __all__ = ["TASKS", "Path", "Start", "Task", "episode_rng", "make_task"]
 TASKS: dict[str, type[Task]] = {task.name: task for task in (Run, RunGaps, MazeForage, EscapeBowl, TwoTap)}
 
 
-def make_task(name: str, **parameters: Any) -> Task:
+def make_task(name: str, /, **parameters: Any) -> Task:
     """The task of that name, with some of its parameters changed.
 
     Raises:
@@ -23,8 +24,9 @@ def make_task(name: str, **parameters: Any) -> Task:
     """
     if name not in TASKS:
         raise UsageError(f"unknown task {name!r}: choose one of {', '.join(TASKS)}")
-    try:
-        return TASKS[name](**parameters)
-    except TypeError:
-        fields = ", ".join(TASKS[name].__dataclass_fields__)
-        raise UsageError(f"task {name!r} has no such parameters: {', '.join(parameters)}; it has {fields}") from None
+    known = [field.name for field in fields(TASKS[name]) if field.init]
+    if strangers := [parameter for parameter in parameters if parameter not in known]:
+        raise UsageError(
+            f"task {name!r} has no such parameters: {', '.join(strangers)}; it has {', '.join(known) or 'none'}"
+        )
+    return TASKS[name](**parameters)

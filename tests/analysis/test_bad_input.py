@@ -13,7 +13,7 @@ from analysis.behavioural_features import behavioural_features
 from analysis.bouts import bouts, share_of_time
 from analysis.clustered import clustered_similarity
 from analysis.controls import against_controls, time_shift
-from analysis.decoding import classify, decode
+from analysis.decoding import classify, decode, told_by_episode
 from analysis.dmd import bop_dmd, hankel_dmd, linear_dynamics
 from analysis.dpca import dpca
 from analysis.dsa import dynamical_similarity
@@ -274,6 +274,8 @@ def test_arrays_that_cannot_be_of_the_same_thing_are_refused_in_one_line():
         lambda: clustered_similarity({"y": x[:-1]}, {"x": x}, EPISODES),
         lambda: linear_dynamics(x, EPISODES[:-1]),
         lambda: flow_field(x, EPISODES, 0.02),
+        lambda: told_by_episode(x, EPISODES % 2, np.zeros(len(x))),
+        lambda: told_by_episode(np.full_like(x, np.nan), EPISODES % 2, EPISODES),
     ):
         with pytest.raises(UsageError) as error:
             refused()

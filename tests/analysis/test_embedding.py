@@ -56,5 +56,7 @@ def test_what_cannot_be_embedded_is_refused_and_what_has_no_regions_has_a_reason
         embed(clusters(0)[:50], perplexity=20)
     with pytest.raises(UsageError, match="constant"):
         embed(np.ones((200, 3)))
+    with pytest.raises(UsageError, match="one feature"):
+        embed(clusters(0)[:, :1])
     assert regions(np.ones((200, 2)), EPISODES).agreement.reason == "constant"
     assert regions(clusters(0)[:, :2], np.zeros(200)).agreement.reason.startswith("one episode")

@@ -83,6 +83,25 @@ def test_one_episode_and_bad_units_have_a_reason():
     assert dimensions(activity[:, 1], EPISODES).participation.reason == "NaN or infinite values"
 
 
+def test_a_unit_that_varies_in_few_episodes_costs_no_other_unit():
+    rng = np.random.default_rng(0)
+    activity = rng.normal(size=(600, 2)) @ rng.normal(size=(2, 8)) + rng.normal(size=(600, 8))
+    rare = rng.normal(size=(600, 2)) * (EPISODES[:, None] < [1, 4])  # of ten episodes in one, and in four
+    found = shared_variance(np.hstack([rare, activity]), EPISODES, most_factors=2, draws=4, resamples=40).shared
+    assert "constant but in a few episodes" in found.reasons[0] and np.isnan(found.value[0])
+    assert (
+        not any(found.reasons[1:]) and np.isfinite(found.value[1:]).all() and np.isfinite(found.interval[:, 1:]).all()
+    )
+
+
+def test_an_interval_holds_the_number_that_it_is_of():
+    rng = np.random.default_rng(1)
+    activity = np.repeat(rng.normal(size=(10, 20)), 60, axis=0) + 0.3 * rng.normal(size=(600, 20))
+    found = dimensions(activity, EPISODES, draws=20)
+    for estimate in (found.participation, found.concentration):
+        assert estimate.interval[0] < estimate.value < estimate.interval[1]
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 20), st.integers(1, 4), st.sampled_from(["", "nan", "constant"]))
 def test_any_shape_is_estimated_or_has_a_reason(steps, units, fault):

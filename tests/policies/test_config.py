@@ -42,8 +42,12 @@ def test_a_phase_may_have_an_easier_task(tmp_path: Path) -> None:
     assert load_yaml(tmp_path / "again.yaml") == config
 
 
-def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
-    (tmp_path / "empty.yaml").write_text("")
+def test_an_empty_file_is_refused_and_an_empty_mapping_means_the_defaults(tmp_path):
+    for text in ("", "# nothing\n", "[]", "false"):
+        (tmp_path / "empty.yaml").write_text(text)
+        with pytest.raises(UsageError, match=r"empty.yaml: "):
+            load_yaml(tmp_path / "empty.yaml")
+    (tmp_path / "empty.yaml").write_text("{}")
     assert load_yaml(tmp_path / "empty.yaml") == TrainConfig()
 
 
@@ -66,6 +70,7 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
         ("schedule: [{physics: jelly}]", "unknown physics preset 'jelly'"),
         ("schedule: [{parameters: 3}]", "schedule.0.parameters must be dict"),
         ("schedule: [{parameters: {gap_length: 1}}]", "task 'run' has no such parameters: gap_length"),
+        ("schedule: [{parameters: {name: foo}}]", "task 'run' has no such parameters: name; it has"),
         ("schedule: [{parameters: {pose_noise: 9}}]", "pose_noise must lie in [0, 0.2] rad, not 9"),
         ("schedule: [{steps: 1}, {}]", "either every phase of the schedule has steps, or none"),
         ("task: [", "is not YAML"),
@@ -114,6 +119,25 @@ def test_flags_stand_on_top_of_the_file(tmp_path: Path) -> None:
     config = parse_arguments(["--config", str(path), "--envs", "32", "--schedule.1.rate", "1e-5", "--seeds", "4", "5"])
     assert (config.envs, config.steps, config.seeds) == (32, 10, (4, 5))
     assert config.schedule[1] == Phase(physics="paper", rate=1e-5)
+
+
+def test_a_flag_that_phases_have_of_their_own_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("schedule: [{steps: 1}, {steps: 1, physics: fast+paper, aids: {upright: 0.1}}]")
+    parse_arguments(["--config", str(path), "--physics", "paper", "--envs", "4"])
+    told = capsys.readouterr().err
+    assert "--physics changes nothing in phases 1 of the schedule" in told and "--schedule.1.physics" in told
+    parse_arguments(["--config", str(path), "--aids.upright=0.2"])
+    assert "--aids changes nothing in phases 1" in capsys.readouterr().err
+    parse_arguments(["--config", str(path), "--envs", "4"])
+    assert not capsys.readouterr().err
+
+
+def test_flags_may_be_written_with_underscores(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("minutes: 10.0")
+    for flag in ("--run-dir", "--run_dir"):
+        assert parse_arguments(["--resume", flag, str(tmp_path)]).minutes == 10
+    assert parse_arguments([f"--run_dir={tmp_path}/a_b"]).run_dir == tmp_path / "a_b"
 
 
 def test_a_phases_aids_have_flags_where_the_file_gives_the_phase_some(tmp_path: Path) -> None:

@@ -34,6 +34,23 @@ def test_seeds_of_one_configuration_are_one_curve_with_an_interval(tmp_path: Pat
     np.testing.assert_allclose(evaluated.mean, [200])
 
 
+def test_evaluations_of_seeds_that_were_made_at_other_steps_are_taken_in_their_order(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "a" / f"seed-{seed}", seed, 1.0) for seed in (0, 1)]
+    for run, at in zip(runs, (1000, 1200), strict=True):
+        rows = [f"{steps},{60 * i},1," for i, steps in enumerate((500, at))] + [f"{at},120,,{at / 10}"]
+        (run / "metrics.csv").write_text("\n".join(["steps,seconds,reward,evaluation_return", *rows]) + "\n")
+    (curve,) = (each for each in read_curves([tmp_path / "a"]) if each.measure == "evaluation_return")
+    assert (curve.steps.tolist(), curve.minutes.tolist(), curve.mean.tolist()) == ([1100], [2], [110])
+    draw_curves([tmp_path / "a"], tmp_path / "curve.png")
+
+
+def test_a_chain_of_runs_that_began_with_each_other_ends(tmp_path: Path) -> None:
+    for name, other in ("ab", "ba"):
+        write_run(tmp_path / name, 0, 1.0, init_from=str(tmp_path / other))
+    (curve,) = (each for each in read_curves([tmp_path / "a"], chain=True) if each.measure == "reward")
+    assert np.isfinite(curve.mean).all()
+
+
 def test_runs_given_one_by_one_are_taken_together_if_they_share_a_configuration(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, seed, 1.0) for seed, name in enumerate("ab")]
     other = write_run(tmp_path / "c", 0, 1.0, agent="lstm")

@@ -10,10 +10,11 @@ import pytest
 
 from policies.agent import Agent
 from policies.cells import CELLS
-from policies.diagram import draw_diagram, to_svg
+from policies.diagram import draw_diagram, find_agent_to_draw, to_svg
 from policies.lstm import LSTMSettings
 from policies.merel2020 import Merel2020Agent, Merel2020Settings
 from policies.mlp import MLPSettings
+from policies.policy import Policy
 from policies.registry import make_agent
 from policies.wiring import Wiring, read_wiring
 from rodent.errors import UsageError
@@ -46,6 +47,17 @@ def test_the_diagrams_of_the_docs_are_those_that_the_code_draws(what: str, file:
     draw_diagram(str(ROOT / what) if "/" in what else what, tmp_path / file)
     assert (tmp_path / file).read_text() == (ROOT / "docs" / file).read_text()
     assert file in (ROOT / "docs" / "agents.md").read_text()
+
+
+def test_a_configuration_is_drawn_with_the_senses_of_its_run() -> None:
+    configs = ROOT / "assets" / "configs"
+    blind = find_agent_to_draw(str(configs / "run-merel2020.yaml"))
+    assert "picture" not in {node.name for node in read_wiring(blind).nodes}
+    student = find_agent_to_draw(str(configs / "student-shadows.yaml"))
+    shipped = Policy.load("student").agent
+    assert {name: w.shape for name, w in student.state_dict().items()} == {
+        name: w.shape for name, w in shipped.state_dict().items()
+    }
 
 
 def test_the_papers_wiring_is_read_off_the_agent() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from point_mass import PointMasses
+from safetensors.torch import save_file
 
 import policies.policy
 from policies.agent import Agent
@@ -158,6 +159,10 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def in_half_precision(path: Path) -> None:
+    save_file({"weight": torch.zeros(2, dtype=torch.bfloat16)}, path)
+
+
 def change(**fields: Any) -> Any:
     def apply(path: Path) -> None:
         path.write_text(json.dumps(json.loads(path.read_text()) | fields))
@@ -182,6 +187,9 @@ def change(**fields: Any) -> Any:
         ("policy.json", change(settings={"hiden": [7]}), "unknown field settings.hiden: did you mean hidden?"),
         ("policy.json", change(senses=[["a"]]), r"policy\.json is damaged"),
         ("policy.json", change(senses=None), r"policy\.json is damaged"),
+        ("policy.json", change(senses=[["a", -1]]), r"policy\.json is damaged"),
+        ("policy.json", change(values=-1), r"policy\.json is damaged"),
+        ("policy.safetensors", in_half_precision, "is damaged or no file of ours"),
         ("policy.json", lambda path: path.write_text('{"format": 1}'), "senses is missing"),
     ],
 )

@@ -197,6 +197,93 @@ def test_overwriting_deletes_the_run_and_nothing_else(small: Any, tmp_path: Path
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_a_run_is_not_overwritten_by_one_that_cannot_begin(small: Any, tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    train(small(run_dir=tmp_path / "other", agent="lstm"), make_point_masses)
+    train(small(seeds=seeds), make_point_masses)
+    before = files(tmp_path / "run")
+    for wrong in ({"init_from": str(tmp_path / "other")}, {"expert": (f"run={tmp_path / 'other'}",), "seeds": (7,)}):
+        with pytest.raises(UsageError):
+            train(small(**{"seeds": seeds, "overwrite": True} | wrong, envs=4))
+        assert files(tmp_path / "run") == before
+    (own, *_) = seeds
+    source = tmp_path / "run" / (f"seed-{own}" if len(seeds) > 1 else "")
+    with pytest.raises(UsageError, match=r"--overwrite deletes .*run, and the run needs .*: give another --run-dir"):
+        train(small(overwrite=True, init_from=str(source)), make_point_masses)
+    assert files(tmp_path / "run") == before
+
+
+def test_a_run_that_was_put_aside_by_a_process_that_was_killed_is_put_back(small: Any, tmp_path: Path) -> None:
+    train(small(), make_point_masses)
+    before = files(tmp_path / "run")
+    (tmp_path / "run" / ".overwritten").mkdir()
+    for path in [*(tmp_path / "run").glob("[!.]*")]:
+        path.rename(tmp_path / "run" / ".overwritten" / path.name)
+    with pytest.raises(UsageError, match="holds a run: go on with --resume"):
+        train(small(), make_point_masses)
+    assert files(tmp_path / "run") == before
+
+
+def test_a_policy_without_a_checkpoint_is_not_resumed(small: Any, tmp_path: Path) -> None:
+    train(small(), make_point_masses)
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    before = files(tmp_path / "run")
+    with pytest.raises(
+        UsageError, match=r"holds a policy and no checkpoint to go on from: begin with it by --init-from"
+    ):
+        train(small(resume=True), make_point_masses)
+    assert files(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("other", [{"noise_persistence": 0.5}, {"seeds": (5, 6)}])
+def test_seeds_that_were_resumed_by_another_configuration_can_still_be(
+    small: Any, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    train(small(seeds=(0, 1)), make_point_masses)
+    before = files(tmp_path / "run")
+    with pytest.raises(UsageError, match="holds runs of another configuration"):
+        train(small(**{"seeds": (0, 1), "resume": True} | other), make_point_masses)
+    assert files(tmp_path / "run") == before
+    train(small(seeds=(0, 1), steps=512, resume=True), make_point_masses)
+
+
+def test_a_seed_in_which_another_process_trains_is_refused(small: Any, tmp_path: Path) -> None:
+    train(small(seeds=(0, 1)), make_point_masses)
+    with hold(tmp_path / "run" / "seed-1"), pytest.raises(UsageError, match=r"another process trains in .*seed-1"):
+        train(small(seeds=(0, 1), resume=True), make_point_masses)
+
+
+def test_folders_that_only_look_like_seeds_are_left(small: Any, tmp_path: Path) -> None:
+    (tmp_path / "run" / "seed-bank").mkdir(parents=True)
+    train(small(), make_point_masses)
+    train(small(overwrite=True), make_point_masses)
+    assert (tmp_path / "run" / "seed-bank").is_dir()
+
+
+@pytest.mark.parametrize("text", ["steps,seconds\n128,one\n", "seconds\n1\n", "steps,seconds\n128,1,2\n"])
+def test_a_damaged_log_is_told_and_left(small: Any, tmp_path: Path, text: str) -> None:
+    train(small(), make_point_masses)
+    (tmp_path / "run" / "metrics.csv").write_text(text)
+    with pytest.raises(UsageError, match=r"metrics.csv is damaged: .*move it away, and the run goes on without it"):
+        train(small(steps=512, resume=True), make_point_masses)
+    assert (tmp_path / "run" / "metrics.csv").read_text() == text
+    (tmp_path / "run" / "metrics.csv").unlink()
+    train(small(steps=512, resume=True), make_point_masses)
+
+
+def test_files_of_a_write_that_was_killed_are_gone_when_a_run_goes_on(small: Any, tmp_path: Path) -> None:
+    train(small(), make_point_masses)
+    leftover = tmp_path / "run" / ".metrics.csv.1.tmp"
+    leftover.write_text("half")
+    train(small(steps=512, resume=True), make_point_masses)
+    assert not leftover.exists()
+
+
 def test_resuming_in_an_empty_folder_starts_anew(small: Any, tmp_path: Path) -> None:
     train(small(resume=True), make_point_masses)
     assert len(read_metrics(tmp_path / "run" / "metrics.csv")) == 4
