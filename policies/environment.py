@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from policies.config import Phase, TrainConfig
@@ -66,6 +67,7 @@ class MakeEnv(Protocol):
         pool_seed: int = 0,
         privileged: bool = False,
         vision: bool | VisionSettings = False,
+        rest: bool = False,
     ) -> TrainingEnv: ...
 
 
@@ -80,18 +82,21 @@ def make_rodent_env(
     pool_seed: int = 0,
     privileged: bool = False,
     vision: bool | VisionSettings = False,
+    rest: bool = False,
 ) -> TrainingEnv:
-    """The project's own environment, `RodentVectorEnv`."""
+    """The project's own environment, `RodentVectorEnv`; what is to `rest` begins no next episode by itself."""
     return RodentVectorEnv(
         task,
         envs,
         physics,
         threads,
+        AutoresetMode.DISABLED if rest else AutoresetMode.SAME_STEP,
         aids=aids,
         pool=pool,
         pool_seed=pool_seed,
         privileged=privileged,
         vision=vision,
+        rest=rest,
     )
 
 

@@ -90,7 +90,8 @@ def evaluate(
     Raises:
         UsageError: the environment does not offer the senses that the policy reads.
     """
-    env = make_env(task, episodes, physics, threads, None, privileged=policy.senses.privileged, vision=policy.sight)
+    sees, told = policy.sight, policy.senses.privileged
+    env = make_env(task, episodes, physics, threads, None, privileged=told, vision=sees, rest=True)
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     generator = torch.Generator().manual_seed(seed)
     observation, _ = env.reset(seed=[seed] * episodes, options={"episode": np.arange(episodes)})

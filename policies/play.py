@@ -93,15 +93,15 @@ def play(
         if physics != "paper":
             raise UsageError(f"dm_control simulates the paper's physics alone: leave out physics {physics!r}")
         return _play_in_dm_control(policy, task, episodes, seed, deterministic, threads, limit, progress)
-    # With autoreset at the next step, the state after an episode's last step is still its own.
     env = RodentVectorEnv(
         task,
         len(episodes),
         physics,
         threads,
-        AutoresetMode.NEXT_STEP,
+        AutoresetMode.DISABLED,
         privileged=policy.senses.privileged,
         vision=policy.sight,
+        rest=True,  # what follows an episode counts for nothing
     )
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     return _play_together(policy, env, episodes, seed, deterministic, limit, progress)

@@ -108,13 +108,13 @@ class CpuEngine:
         """The number of simulations."""
         return int(self._batch.nsim)
 
-    def step(self) -> None:
-        """Advance every simulation by one control step under its `ctrl`, then bring derived fields up to date.
+    def step(self, ids: np.ndarray | None = None) -> None:
+        """Advance some or all simulations by one control step under their `ctrl`, then bring derived fields up to date.
 
         Without `full_forward` those that depend on acceleration (accelerometer and touch sensors) stay those of the
         state before the last physics step, as in dm_control, which ends a step with `mj_step1`.
         """
-        self._batch.step(nstep=self.substeps, stage=self._last_stage)
+        self._batch.step(ids, nstep=self.substeps, stage=self._last_stage)
 
     def forward(self, ids: np.ndarray) -> None:
         """Run a full forward pass of some simulations."""

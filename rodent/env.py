@@ -53,6 +53,8 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         vision: whether the rats see, or how: `walker/egocentric_camera` (envs, 64, 64, 3) uint8 joins the observation.
             `metadata["vision"]` says how pictures are made.
         charted: keep what the task's landmarks need to know of each arena; see `landmarks`.
+        rest: with autoreset "Disabled", environments whose episode has ended stay as they are, earn nothing and end no
+            more until they are reset, at no cost, where a step would be refused.
 
     Observations are dicts of float64 (envs, size) under dm_control's names, unless `flatten`. Episode k of environment
     i is drawn from (task, seed of i, k) alone: `reset(seed=s)` gives environment i the seed s + i, `reset(seed=[...])`
@@ -86,6 +88,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         flatten: bool = False,
         vision: bool | VisionSettings = False,
         charted: bool = False,
+        rest: bool = False,
     ) -> None:
         if width < 1 or height < 1:
             raise UsageError(f"a picture must be at least 1x1 pixels, not {width}x{height}")
@@ -94,6 +97,9 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self.task = make_task(task) if isinstance(task, str) else task
         self.physics = find_physics(physics) if isinstance(physics, str) else physics
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        if rest and self.autoreset_mode != AutoresetMode.DISABLED:
+            raise UsageError(f"environments rest under autoreset_mode Disabled alone, not {autoreset_mode}")
+        self.rest = rest
         if aids is not None and aids.led and not privileged:
             raise UsageError(
                 f"the aid {aids.led} needs what privileged senses know: add --privileged or --privileged-critic"
@@ -198,12 +204,14 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             UsageError: actions of the wrong shape or not finite, or a step of an ended environment without autoreset.
         """
         action, state = self._checked(actions), self.engine.state
+        resting = np.flatnonzero(self._ended) if self.rest else np.zeros(0, dtype=np.intp)
         begin = self._environments_to_begin()
         state.ctrl.copy_(action)
         self.task.prepare(state)
         potential = self.aids.potential(self.task, state, self.body) if self.aids else None
-        self.engine.step()
+        self.engine.step(np.flatnonzero(~self._ended) if len(resting) else None)
         self._steps += 1
+        self._steps[resting] -= 1
         diverged = self.engine.diverged()
         diverged[begin] = False  # what an episode that is over does in the step that replaces it is nobody's
         forward = self.task.advance(state)
@@ -220,11 +228,14 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._last_action.copy_(action)
         if len(begin):  # NEXT_STEP: this step began these episodes, and its action was not theirs
             self._begin_episodes(begin)
-            for values in (reward, terminated, truncated, *_arrays(info)):
-                values[begin] = 0
+        for values in (reward, terminated, truncated, *_arrays(info)) if len(begin) or len(resting) else ():
+            values[begin] = values[resting] = 0
         self._ended = terminated | truncated
+        self._ended[resting] = True
         if self.eyes:
-            self.eyes.look(np.flatnonzero((self._steps % self.eyes.settings.every == 0) & (self._steps > 0)), state)
+            due = (self._steps % self.eyes.settings.every == 0) & (self._steps > 0)
+            due[resting] = False
+            self.eyes.look(np.flatnonzero(due), state)
         observation = self._observe()
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
             observation = self._begin_next(observation, info)
@@ -332,7 +343,7 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def _environments_to_begin(self) -> NDArray[np.intp]:
         """Environments whose ended episode is followed by a new one in this step (NEXT_STEP autoreset alone)."""
-        if not self._ended.any():
+        if self.rest or not self._ended.any():
             return np.zeros(0, dtype=np.intp)
         if self.autoreset_mode == AutoresetMode.DISABLED:
             ids = np.flatnonzero(self._ended).tolist()

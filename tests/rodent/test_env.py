@@ -167,6 +167,28 @@ def test_without_autoreset_a_step_of_an_ended_environment_is_refused_until_it_is
     env.step(action)
 
 
+@pytest.mark.parametrize("task", ["run-gaps", "two-tap"])
+def test_an_environment_whose_episode_has_ended_rests_and_changes_no_other(task):
+    resting, alone = (
+        RodentVectorEnv(task, n, "fast", 1, autoreset_mode="Disabled", rest=True, vision=False) for n in (2, 1)
+    )
+    resting.reset(seed=[3, 4], options={"episode": np.array([0, 0])})
+    alone.reset(seed=[3], options={"episode": np.array([0])})
+    resting._ended[1] = True
+    before = resting.qpos[1]
+    for action in actions(2, 12):
+        observation, reward, terminated, truncated, info = resting.step(action)
+        other = alone.step(action[:1])
+        assert np.array_equal(stack(observation)[0], stack(other[0])[0]) and reward[0] == other[1][0]
+    assert np.array_equal(resting.qpos[1], before) and not terminated[1] and not truncated[1]
+    assert info["task_reward"][1] == 0 and not any(mask[1] for mask in info["endings"].values())
+    resting.reset(options={"reset_mask": np.array([False, True])})
+    resting.step(action)
+    assert not np.array_equal(resting.qpos[1], before)
+    with pytest.raises(UsageError, match="rest under autoreset_mode Disabled alone"):
+        RodentVectorEnv(task, 1, rest=True)
+
+
 def test_a_partial_reset_touches_no_other_environment():
     env, twin = RodentVectorEnv("run", 2), RodentVectorEnv("run", 2)
     env.reset(seed=0)
