@@ -21,7 +21,7 @@ from policies.observation import ObservationSpec
 from policies.plain import build, to_plain
 from policies.probe import NOTHING, Probe
 from policies.registry import find_agent, make_agent_for
-from policies.storage import DamagedFileError, read_tensors, write_atomically, write_tensors
+from policies.storage import DamagedFileError, read_tensors, remove_leftovers, write_atomically, write_tensors
 from rodent.errors import UsageError
 from rodent.seeds import check_seed
 from rodent.vision import VisionSettings, training_vision
@@ -146,6 +146,7 @@ class Policy:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().numpy() for name, value in self.agent.state_dict().items()}
+        remove_leftovers(folder)
         write_tensors(folder / WEIGHTS_FILE, weights, {"format": _FORMAT, "agent": self.agent.name})
         write_atomically(folder / DESCRIPTION_FILE, json.dumps(self.describe(), indent=2) + "\n")
         write_atomically(folder / CARD_FILE, self.card())
