@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tyro
 from PIL import Image
+from writing import in_palette
 
 from rodent.errors import UsageError
 
@@ -55,7 +56,7 @@ def reduced(figure: Image.Image) -> Image.Image:
     if picture.width > WIDTH:
         size = (WIDTH, round(picture.height * WIDTH / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    return picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+    return in_palette(picture, COLOURS)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import tyro
-from writing import write_result
+from PIL import Image
+from writing import in_palette, write_result
 
 from policies.assessment import assess
 from policies.config import CONFIG_FILE, load_yaml, to_yaml
@@ -145,7 +146,8 @@ def draw_strip(film: Path, output: Path, start: float | None = None, count: int 
     step = round(every / seconds)
     wanted = len(frames) // 2 if start is None else round(start / seconds)
     first = max(0, min(wanted, len(frames) - step * (count - 1) - 1))
-    iio.imwrite(output, np.concatenate(list(frames[first::step][:count]), axis=1))
+    strip = Image.fromarray(np.concatenate(list(frames[first::step][:count]), axis=1))
+    in_palette(strip).save(output, optimize=True)
 
 
 def draw_films(home: Path, tasks: list[str], flags: Flags) -> str | dict[str, str]:
@@ -185,6 +187,8 @@ def main(flags: Flags) -> None:
     policy.facts["film"] = draw_films(home, policy.tasks, flags)
     policy.facts["filmed"] = f"the mean action in episode {flags.film_episode} of seed {flags.seed}, under paper"
     chained = any(curve.began for curve in draw_curves([flags.run], home / "curve.png", chain=True))
+    with Image.open(home / "curve.png") as curve:
+        in_palette(curve).save(home / "curve.png", optimize=True)
     policy.facts["curve_shows"] = CHAINED if chained else None
     policy.save(home)
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)

@@ -12,6 +12,7 @@ from pathlib import Path
 import tyro
 from browser import opened
 from PIL import Image
+from writing import in_palette
 
 from analysis.report.page import PAGE
 
@@ -29,7 +30,7 @@ def main(flags: Flags) -> None:
         tab.wait_for_function("seconds => state.step === Math.round(seconds * FPS)", arg=flags.seconds)
         tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         picture = Image.open(io.BytesIO(tab.screenshot()))
-    picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(flags.output, optimize=True)
+    in_palette(picture).save(flags.output, optimize=True)
     print(flags.output)
 
 
