@@ -185,7 +185,9 @@ def _measures(evaluations: dict[str, list[dict[str, Any]]]) -> list[str]:
     for task, each in evaluations.items():
         measured = [e for e in each if e.get("measures")]
         titles = [(_actor(e), e.get("simulator", "rodent"), e["physics"], _action(e)) for e in measured]
-        names = list(dict.fromkeys(name for e in measured for name in e["measures"]))
+        told = [item for e in measured for item in e["measures"].items()]
+        # Speeds at which nobody moved are no rows; what nobody did at all is.
+        names = list(dict.fromkeys(name for name, value in told if value is not None or "_hz_" not in name))
         rows = [[name, *(_measure(e, name) for e in measured)] for name in names]
         shown |= dict.fromkeys(names)
         if rows:
