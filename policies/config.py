@@ -126,9 +126,7 @@ class TrainConfig:
     pool: int = 64  # arenas to compile beforehand where a task's vary; 0: a new one for each episode, which is slower
     noise_persistence: float = 0.0  # share of an action's noise that stays in the next action's, on top of its own
     privileged: bool = False  # let the agent read the task's privileged senses: an expert, never the animal
-    privileged_critic: bool = (
-        False  # let its critic alone read them, in training; the policy senses what an animal does
-    )
+    privileged_critic: bool = False  # let its critic alone read them; the policy senses what an animal does
     vision: bool = False  # let the agent see, through the rat's eye
     picture_every: int = 1  # control steps from one picture to the next; in between the last one stays
     antialias: bool = False  # let it see smooth edges, as in dm_control; such a picture takes four times as long
