@@ -297,7 +297,7 @@ def own_q(estimates: Sequence[Estimate]) -> NDArray:
 def apart(own: Estimate, untrained: NDArray) -> bool:
     """Whether an interval leaves out the mean of the untrained networks."""
     low, high = own.interval
-    return not low <= np.nanmean(untrained) <= high if np.isfinite(untrained).any() else False
+    return bool(np.isfinite(untrained).any()) and not low <= np.nanmean(untrained) <= high
 
 
 def verdict(own: Estimate, untrained: NDArray, outside: bool, beats: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class Curve:
     """(points,), upper end."""
     began: float = 0.0
     """Steps of what led to the run, where that is drawn before it."""
+    lasted: float = 0.0
+    """Minutes of the mean run, which may go on after the measure was taken for the last time."""
 
 
 def draw_curves(runs: Sequence[Path], output: Path, chain: bool = False) -> list[Curve]:
@@ -91,7 +93,7 @@ def read_curves(runs: Sequence[Path], chain: bool = False) -> list[Curve]:
     for run in runs:
         for folder in seed_folders(run):
             config, rows = _read_run(folder)
-            before = _read_before(config) if chain else []
+            before = _read_before(config, frozenset({folder.resolve()})) if chain else []
             rows = _joined(before, rows)
             owners = [""] if len(config.task) == 1 else [f"{task}." for task in config.task]
             for owner in owners:
@@ -122,8 +124,8 @@ def _read_run(folder: Path) -> tuple[TrainConfig, list[dict[str, float]]]:
     return load_yaml(folder / CONFIG_FILE), rows
 
 
-def _read_before(config: TrainConfig, seen: frozenset[Path] = frozenset()) -> list[dict[str, float]]:
-    """The rows of the runs of the same tasks that a run began with, first things first; each run once."""
+def _read_before(config: TrainConfig, seen: frozenset[Path]) -> list[dict[str, float]]:
+    """The rows of the runs of the same tasks that a run began with, first things first, but for those seen already."""
     source = Path(config.init_from or "")
     if config.init_from is None or not all((source / name).is_file() for name in (CONFIG_FILE, METRICS_FILE)):
         return []
@@ -173,7 +175,8 @@ def _curve(label: str, measure: str, runs: list[list[dict[str, float]]], began: 
     if len(tables) > 1:
         half = stats.t.ppf(0.975, len(tables) - 1) * stats.sem(values, axis=0)
     mean = values.mean(axis=0)
-    return Curve(label, measure, len(tables), steps, minutes, mean, mean - half, mean + half, began)
+    lasted = float(np.mean([rows[-1]["seconds"] for rows in runs])) / 60
+    return Curve(label, measure, len(tables), steps, minutes, mean, mean - half, mean + half, began, lasted)
 
 
 def _as_csv(curves: Sequence[Curve]) -> str:
@@ -191,22 +194,19 @@ def _as_picture(curves: Sequence[Curve], kind: str) -> bytes:
     measures = list(dict.fromkeys(curve.measure for curve in curves))
     figure = Figure(figsize=(5.5 * len(measures), 4), layout="constrained")
     panels: Any = figure.subplots(1, len(measures), squeeze=False)
-    minutes: dict[str, float] = {}  # of whole runs: a measure may be taken for the last time before the end
-    for curve in curves:
-        minutes[curve.label] = max(curve.minutes[-1], minutes.get(curve.label, 0.0))
     for measure, axes in zip(measures, panels[0], strict=True):
-        _draw_panel(axes, [curve for curve in curves if curve.measure == measure], minutes)
+        _draw_panel(axes, [curve for curve in curves if curve.measure == measure])
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=150)
     return buffer.getvalue()
 
 
-def _draw_panel(axes: Axes, curves: Sequence[Curve], minutes: Mapping[str, float]) -> None:
+def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
     task, _, measure = curves[0].measure.rpartition(".")
     marker = "o" if measure == "evaluation_return" else ""
     for curve in curves:
         seeds = f"{curve.seeds} seeds" if curve.seeds > 1 else "1 seed"
-        label = f"{curve.label} ({seeds}, {minutes[curve.label]:.0f} min)"
+        label = f"{curve.label} ({seeds}, {curve.lasted:.0f} min)"
         (line,) = axes.plot(curve.steps / 1e6, curve.mean, marker=marker, markersize=4, label=label)
         axes.fill_between(curve.steps / 1e6, curve.low, curve.high, color=line.get_color(), alpha=0.2, linewidth=0)
         if curve.began:

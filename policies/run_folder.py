@@ -64,8 +64,8 @@ def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> I
     aside = folder / _ASIDE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if aside.exists() and not _parts(folder):  # a process was killed before another run had begun
-            _move(aside, folder)
+        if not _parts(folder):  # a process may have been killed before another run had begun
+            _put_back(folder)
         if _parts(folder) and not resume:
             if not overwrite:
                 raise UsageError(
@@ -82,8 +82,7 @@ def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> I
     except BaseException:
         if not resume:
             _delete(_parts(folder))
-            if aside.exists():
-                _move(aside, folder)
+            _put_back(folder)
         raise
     if aside.exists():
         shutil.rmtree(aside)
@@ -129,12 +128,17 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move a run; the folder that it was put aside in is gone once it is empty."""
+    """Move a run to a folder."""
     target.mkdir(exist_ok=True)
     for path in [*_parts(source), *source.glob(_EVENTS)]:
         path.rename(target / path.name)
-    if source.name == _ASIDE:
-        shutil.rmtree(source)
+
+
+def _put_back(folder: Path) -> None:
+    """Put back the run that was put aside, if one was."""
+    if (aside := folder / _ASIDE).exists():
+        _move(aside, folder)
+        shutil.rmtree(aside)
 
 
 def _delete(paths: list[Path]) -> None:

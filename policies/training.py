@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
-from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +72,15 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
     with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop, ExitStack() as held:
         with ExitStack() as beginning:
             config = ranks.first(lambda: _prepared(config, ranks, held, beginning))
-            runs = zip(config.seeds, _folders(config), strict=True)
-            begin = partial(_begin, config, make_env, ranks)
-            first = begin(*next(runs))
-        for run in chain([first], starmap(begin, runs)):
+            parts = zip(config.seeds, _folders(config), strict=True)
+            seeds = [replace(config, seeds=(seed,), run_dir=folder) for seed, folder in parts]
+            run = TrainingRun(seeds[0], make_env, ranks)
+        for following in [*seeds[1:], None]:
             folders.append(run.folder)
             run.go(stop)
-            if ranks.any(bool(stop)):
+            if ranks.any(bool(stop)) or following is None:
                 break
+            run = TrainingRun(following, make_env, ranks)
     return folders if ranks.writes else []
 
 
@@ -95,10 +94,6 @@ def _check_memory(config: TrainConfig, ranks: Ranks) -> None:
             f"{config.envs} environments' rollouts need {needed / 2**30:.0f} GiB of memory at least, and "
             f"{there / 2**30:.1f} are here: give fewer --envs or a shorter --rollout"
         )
-
-
-def _begin(config: TrainConfig, make_env: MakeEnv, ranks: Ranks, seed: int, folder: Path) -> TrainingRun:
-    return TrainingRun(replace(config, seeds=(seed,), run_dir=folder), make_env, ranks)
 
 
 def _prepared(config: TrainConfig, ranks: Ranks, held: ExitStack, beginning: ExitStack) -> TrainConfig:
@@ -121,7 +116,8 @@ def _prepared(config: TrainConfig, ranks: Ranks, held: ExitStack, beginning: Exi
     held.enter_context(hold(config.folder))
     beginning.enter_context(claim(config.folder, several, config.resume, config.overwrite))
     if several:
-        _check_same(config)
+        if (whole := config.folder / CONFIG_FILE).is_file():
+            _check_same(config, to_json(load_yaml(whole)), "runs")
         for folder in _folders(config):
             held.enter_context(hold(folder))
         with disk_errors(config.folder):
@@ -137,12 +133,11 @@ def _check_overwritten(config: TrainConfig) -> None:
             raise UsageError(f"--overwrite deletes {config.folder}, and the run needs {source}: give another --run-dir")
 
 
-def _check_same(config: TrainConfig) -> None:
-    """Complains of runs of several seeds that would go on by another configuration, before any of them is touched."""
-    path = config.folder / CONFIG_FILE
-    if path.is_file() and (other := difference(to_json(config), to_json(load_yaml(path)))):
+def _check_same(config: TrainConfig, theirs: dict[str, Any], what: str = "a run") -> None:
+    """Complains of a run folder that would go on by another configuration than its own."""
+    if other := difference(to_json(config), theirs):
         raise UsageError(
-            f"{config.folder} holds runs of another configuration: {other}; resume with the same, or give another "
+            f"{config.folder} holds {what} of another configuration: {other}; resume with the same, or give another "
             "--run-dir"
         )
 
@@ -496,11 +491,7 @@ class TrainingRun:
         if held is None:
             return [None] * self.ranks.count
         arrays, facts = held
-        if difference_ := difference(to_json(self.config), facts["config"]):
-            raise UsageError(
-                f"{self.folder} holds a run of another configuration: {difference_}; "
-                "resume with the same, or give another --run-dir"
-            )
+        _check_same(self.config, facts["config"])
         if (count := facts.get("ranks", 1)) != self.ranks.count:
             raise UsageError(
                 f"{self.folder} holds a run of {count} ranks, not {self.ranks.count}: resume it with as many "

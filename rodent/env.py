@@ -204,14 +204,13 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             UsageError: actions of the wrong shape or not finite, or a step of an ended environment without autoreset.
         """
         action, state = self._checked(actions), self.engine.state
-        resting = np.flatnonzero(self._ended) if self.rest else np.zeros(0, dtype=np.intp)
+        resting = self._ended & self.rest
         begin = self._environments_to_begin()
         state.ctrl.copy_(action)
         self.task.prepare(state)
         potential = self.aids.potential(self.task, state, self.body) if self.aids else None
-        self.engine.step(np.flatnonzero(~self._ended) if len(resting) else None)
-        self._steps += 1
-        self._steps[resting] -= 1
+        self.engine.step(np.flatnonzero(~resting) if resting.any() else None)
+        self._steps += ~resting
         diverged = self.engine.diverged()
         diverged[begin] = False  # what an episode that is over does in the step that replaces it is nobody's
         forward = self.task.advance(state)
@@ -228,13 +227,12 @@ class RodentVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._last_action.copy_(action)
         if len(begin):  # NEXT_STEP: this step began these episodes, and its action was not theirs
             self._begin_episodes(begin)
-        for values in (reward, terminated, truncated, *_arrays(info)) if len(begin) or len(resting) else ():
-            values[begin] = values[resting] = 0
-        self._ended = terminated | truncated
-        self._ended[resting] = True
+        if len(begin) or resting.any():
+            for values in (reward, terminated, truncated, *_arrays(info)):
+                values[begin] = values[resting] = 0
+        self._ended = terminated | truncated | resting
         if self.eyes:
-            due = (self._steps % self.eyes.settings.every == 0) & (self._steps > 0)
-            due[resting] = False
+            due = (self._steps % self.eyes.settings.every == 0) & (self._steps > 0) & ~resting
             self.eyes.look(np.flatnonzero(due), state)
         observation = self._observe()
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
