@@ -20,6 +20,9 @@ from rodent.seeds import check_seed
 from rodent.tasks import Task, episode_rng, make_task
 from rodent.vision import describe_vision, vision_settings
 
+# What was measured of a policy: its card may be measured anew without a change to anything that it does.
+_MEASURED = ("evaluations", "comparisons")
+
 
 def record(
     policy: str | Path | Policy,
@@ -70,7 +73,7 @@ def record(
     find_physics(physics)
     conditions = Conditions(seed, physics, not sample, steps)
     protocol = {
-        "policy": actor.describe(),
+        "policy": {fact: told for fact, told in actor.describe().items() if fact not in _MEASURED},
         "weights_sha256": _digest(actor),
         "tasks": {task.name: to_plain(asdict(task)) for task in chosen},
         **asdict(conditions),

@@ -225,6 +225,8 @@ def test_the_shipped_session_is_what_its_command_records_now(tmp_path):
     again = record("run", tmp_path / "again.nwb", episodes=1, steps=10, threads=1)
     with Session("run") as shipped, Session(again) as session:
         assert shipped.protocol | {"steps": 10} == session.protocol  # weights and all
+        # A card may be measured anew: the session of the same network is none the worse for it.
+        assert not {"evaluations", "comparisons"} & set(session.protocol["policy"])
         for name, layer in session.layers.items():
             np.testing.assert_allclose(layer.read(), shipped.layers[name].read()[:10], atol=1e-4)
         # A period of the slowest band that behaviour is asked about.
