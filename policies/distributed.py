@@ -259,6 +259,11 @@ class ManyRanks(Ranks):
             ) from None
 
 
+def started_by_torchrun() -> bool:
+    """Whether this process is one that `torchrun` started, and starts again if it fails."""
+    return dist.is_available() and dist.is_torchelastic_launched()
+
+
 @contextmanager
 def join_ranks() -> Iterator[Ranks]:
     """The ranks that this process is one of: those of a process group that is there, or of `torchrun`; else it alone.
@@ -269,7 +274,7 @@ def join_ranks() -> Iterator[Ranks]:
         yield ALONE
     elif dist.is_initialized():
         yield ManyRanks()
-    elif not dist.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
+    elif not started_by_torchrun() or int(os.environ["WORLD_SIZE"]) == 1:
         yield ALONE
     else:
         cuda = torch.cuda.is_available() and dist.is_nccl_available()

@@ -54,11 +54,16 @@ _OF_LEARNER = "learner"  # within a rank's collector: what a learner keeps of th
 _LEAST_BYTES = 1024  # of memory, that a step of a rat takes until it is learnt from: some 250 numbers that it senses
 
 
-def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path]:
+def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env, stop: StopRequest | None = None) -> list[Path]:
     """Train each seed of a configuration, one after the other; SIGTERM or Ctrl-C ends early with a checkpoint.
 
     Several seeds get sub-folders `seed-N` of the run folder. A run that is overwritten stays until the first seed is
     ready to begin. Under `torchrun` every rank calls this; the first one's configuration holds.
+
+    Args:
+        config: of the run.
+        make_env: makes its environments.
+        stop: entered; for a caller that wants to know whether the run ended early.
 
     Returns:
         The run folder of each seed that was begun; nothing on ranks that write none.
@@ -69,7 +74,9 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env) -> list[Path
             ranks, or another rank has gone.
     """
     folders = []
-    with join_ranks() as ranks, StopRequest(silent=not ranks.writes) as stop, ExitStack() as held:
+    with join_ranks() as ranks, ExitStack() as held:
+        if stop is None:
+            stop = held.enter_context(StopRequest(silent=not ranks.writes))
         with ExitStack() as beginning:
             config = ranks.first(lambda: _prepared(config, ranks, held, beginning))
             parts = zip(config.seeds, _folders(config), strict=True)

@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from rodent.errors import UsageError
 from rodent.flags import parse_flags
+
+if TYPE_CHECKING:
+    from policies.config import TrainConfig
 
 Config = TypeVar("Config")
 
@@ -144,13 +147,25 @@ class DiagramFlags:
 def train(arguments: list[str]) -> None:
     """Train a policy."""
     from policies.config import parse_arguments
-    from policies.distributed import join_ranks
+
+    _train(lambda: parse_arguments(arguments))
+
+
+def _train(read: Callable[[], TrainConfig]) -> None:
+    """Train what the first rank reads. A run that was asked to end does so in good order, but exits as if it had died
+    of the signal: nothing shall begin with a part of it. Not so under torchrun, which would start its ranks again.
+    """
+    from policies.distributed import join_ranks, started_by_torchrun
+    from policies.stopping import StopRequest
     from policies.training import train as run
 
     with join_ranks() as ranks:
-        config = ranks.first(lambda: parse_arguments(arguments))
-        for folder in run(config):
-            print(folder)
+        config = ranks.first(read)
+        with StopRequest(silent=not ranks.writes) as stop:
+            for folder in run(config, stop=stop):
+                print(folder)
+    if stop.signal is not None and not started_by_torchrun():
+        sys.exit(128 + stop.signal)
 
 
 _DISTILLS = (
@@ -162,15 +177,14 @@ _DISTILLS = (
 def distill(arguments: list[str]) -> None:
     """Teach a student from experts."""
     from policies.config import parse_arguments
-    from policies.distributed import join_ranks
-    from policies.training import train as run
 
-    with join_ranks() as ranks:
-        config = ranks.first(lambda: parse_arguments(arguments, "rodent distill", "distill", _DISTILLS))
+    def read() -> TrainConfig:
+        config = parse_arguments(arguments, "rodent distill", "distill", _DISTILLS)
         if config.learner != "distill":
             raise UsageError(f"a student is taught by learner distill, not {config.learner}: see rodent train --expert")
-        for folder in run(config):
-            print(folder)
+        return config
+
+    _train(read)
 
 
 def evaluate(arguments: list[str]) -> None:

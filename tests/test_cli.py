@@ -1,7 +1,9 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -109,6 +111,26 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
 )
 def test_bad_input_is_one_line_and_exit_code_two(arguments, words, capsys):
     assert words in fails(capsys, *arguments)
+
+
+# torchrun starts all ranks again, unless each that ends in good order says so.
+@pytest.mark.parametrize(("launcher", "code"), [({}, 128 + signal.SIGTERM), ({"TORCHELASTIC_RUN_ID": "none"}, 0)])
+def test_a_run_that_was_asked_to_end_leaves_a_checkpoint_and_exits_as_if_killed(launcher, code, tmp_path):
+    command = [sys.executable, "-m", "rodent.cli", "train", "--envs", "4", "--rollout", "16", "--physics", "fast"]
+    running = subprocess.Popen(
+        [*command, "--mlp.hidden", "16", "--steps", "1000000", "--run-dir", tmp_path / "run"],
+        env=os.environ | launcher | ({"WORLD_SIZE": "1"} if launcher else {}),
+        stdout=subprocess.PIPE,
+    )
+    metrics = tmp_path / "run" / "metrics.csv"
+    while not metrics.exists() or metrics.read_text().count("\n") < 2:
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.terminate()
+    printed, _ = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert printed.decode().splitlines()[-1] == str(tmp_path / "run")
+    assert any((tmp_path / "run" / "checkpoints").glob("step-*.safetensors"))
 
 
 def test_tasks_json_describes_each_task(capsys):

@@ -57,8 +57,9 @@ def test_a_chain_of_nothing_is_refused(start, tmp_path: Path):
     assert not (tmp_path / "asked").exists()
 
 
-def test_nothing_begins_with_a_run_that_failed(start, tmp_path: Path):
-    assert start("exit 2", "two-tap-expert", "two-tap-waits").wait() == 2
+@pytest.mark.parametrize("code", [2, 128 + signal.SIGTERM])
+def test_nothing_begins_with_a_run_that_failed_or_was_stopped(start, tmp_path: Path, code: int):
+    assert start(f"exit {code}", "two-tap-expert", "two-tap-waits").wait() == code
     assert len(asked(tmp_path)) == 1
 
 

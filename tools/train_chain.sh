@@ -18,7 +18,7 @@ if [ $# = 0 ]; then
     exit 2
 fi
 cd "$(dirname "$0")/.."
-trap 'exit 130' INT TERM  # a run that is asked to end does so in good order, and the next would begin with a part of it
+trap 'exit 130' INT TERM  # but not before the run that it started, which ends with a checkpoint
 before=()
 for name in "$@"; do
     run="runs/$name${seed:+/seed-$seed}"
