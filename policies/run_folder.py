@@ -88,6 +88,17 @@ def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> I
         shutil.rmtree(aside)
 
 
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while writing into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {folder}: {error.strerror or error}; make room and go on with --resume"
+        ) from None
+
+
 def seed_folders(folder: Path) -> list[Path]:
     """The folders of the runs below a run folder: its seeds', or itself."""
     return _of_seeds(folder) or [folder]

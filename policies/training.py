@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from policies.agent import Agent
 from policies.checkpoint import Checkpoints, for_rank, joined, of_rank
 from policies.collector import Collector
-from policies.config import CONFIG_FILE, TrainConfig, difference, load_yaml, to_json, to_yaml
+from policies.config import CONFIG_FILE, TrainConfig, to_json, to_yaml
 from policies.distributed import ALONE, Ranks, join_ranks
 from policies.environment import (
     MakeEnv,
@@ -35,23 +34,23 @@ from policies.initial_weights import take_weights
 from policies.metrics import Metrics
 from policies.observation import ObservationSpec
 from policies.policy import Policy
+from policies.preparation import check_same, prepared, run_folders
 from policies.progress import RunProgress
 from policies.registry import make_agent_for, make_learner
 from policies.rollout import Rollout
-from policies.run_folder import CHECKPOINTS, NOT_FINITE, POLICY, claim, hold
+from policies.run_folder import CHECKPOINTS, NOT_FINITE, POLICY, disk_errors
 from policies.schedule import Schedule
 from policies.stopping import StopRequest
 from policies.storage import Arrays, below, write_atomically
 from policies.threads import torch_threads
 from rodent.errors import UsageError
-from rodent.machine import memory_bytes, name_machine
+from rodent.machine import name_machine
 from rodent.symmetry import mirror_actions, mirror_senses
 from rodent.vision import describe_vision
 
 _EVALUATION_SEED = 0
 _COLLECTOR = "collector"  # what a checkpoint calls the state of a rank's environments
 _OF_LEARNER = "learner"  # within a rank's collector: what a learner keeps of the rank's own environments
-_LEAST_BYTES = 1024  # of memory, that a step of a rat takes until it is learnt from: some 250 numbers that it senses
 
 
 def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env, stop: StopRequest | None = None) -> list[Path]:
@@ -78,8 +77,8 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env, stop: StopRe
         if stop is None:
             stop = held.enter_context(StopRequest(silent=not ranks.writes))
         with ExitStack() as beginning:
-            config = ranks.first(lambda: _prepared(config, ranks, held, beginning))
-            parts = zip(config.seeds, _folders(config), strict=True)
+            config = ranks.first(lambda: prepared(config, ranks, held, beginning))
+            parts = zip(config.seeds, run_folders(config), strict=True)
             seeds = [replace(config, seeds=(seed,), run_dir=folder) for seed, folder in parts]
             run = TrainingRun(seeds[0], make_env, ranks)
         for following in [*seeds[1:], None]:
@@ -89,75 +88,6 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env, stop: StopRe
                 break
             run = TrainingRun(following, make_env, ranks)
     return folders if ranks.writes else []
-
-
-def _check_memory(config: TrainConfig, ranks: Ranks) -> None:
-    """Complains of what can't fit here, before the system ends the process without a word."""
-    share = ranks.share(config.envs)
-    steps = (share.stop - share.start) * max(phase.rollout or config.rollout for phase in config.phases)
-    needed, there = steps * _LEAST_BYTES, memory_bytes()
-    if there and needed > there:
-        raise UsageError(
-            f"{config.envs} environments' rollouts need {needed / 2**30:.0f} GiB of memory at least, and "
-            f"{there / 2**30:.1f} are here: give fewer --envs or a shorter --rollout"
-        )
-
-
-def _prepared(config: TrainConfig, ranks: Ranks, held: ExitStack, beginning: ExitStack) -> TrainConfig:
-    """A configuration whose run folders are there and held; complains before they are made or an old run is touched.
-
-    Args:
-        config: of the run.
-        ranks: the processes.
-        held: until it is closed, nobody else trains in these folders.
-        beginning: if it is closed by an error, a run that was to be overwritten is put back.
-    """
-    _check_memory(config, ranks)
-    if config.init_from is not None and _begins(config):
-        Policy.load(config.init_from)
-    _check_overwritten(config)
-    experts = load_experts(config.expert, config.task)
-    if config.learner == "distill" and (without := [task for task in config.task if task not in experts]):
-        raise UsageError(f"nobody teaches {without[0]}: give --expert {without[0]}=POLICY")
-    several = len(config.seeds) > 1
-    held.enter_context(hold(config.folder))
-    beginning.enter_context(claim(config.folder, several, config.resume, config.overwrite))
-    if several:
-        if (whole := config.folder / CONFIG_FILE).is_file():
-            _check_same(config, to_json(load_yaml(whole)), "runs")
-        for folder in _folders(config):
-            held.enter_context(hold(folder))
-        with disk_errors(config.folder):
-            write_atomically(config.folder / CONFIG_FILE, to_yaml(config))
-    return config
-
-
-def _check_overwritten(config: TrainConfig) -> None:
-    """Complains of a run that is to begin with what it would delete."""
-    sources = [config.init_from or "", *(name.rpartition("=")[2] for name in config.expert)]
-    for source in filter(None, sources) if config.overwrite else ():
-        if Path(source).resolve().is_relative_to(config.folder.resolve()):
-            raise UsageError(f"--overwrite deletes {config.folder}, and the run needs {source}: give another --run-dir")
-
-
-def _check_same(config: TrainConfig, theirs: dict[str, Any], what: str = "a run") -> None:
-    """Complains of a run folder that would go on by another configuration than its own."""
-    if other := difference(to_json(config), theirs):
-        raise UsageError(
-            f"{config.folder} holds {what} of another configuration: {other}; resume with the same, or give another "
-            "--run-dir"
-        )
-
-
-def _folders(config: TrainConfig) -> list[Path]:
-    """The run folder of each seed."""
-    return [config.folder / f"seed-{seed}" for seed in config.seeds] if len(config.seeds) > 1 else [config.folder]
-
-
-def _begins(config: TrainConfig) -> bool:
-    """Whether a seed begins. One that resumes needs no `init_from`, which may be on another machine."""
-    begun = [Checkpoints(folder / CHECKPOINTS, config.keep).files() for folder in _folders(config)]
-    return not (config.resume and all(begun))
 
 
 class TrainingRun:
@@ -498,7 +428,7 @@ class TrainingRun:
         if held is None:
             return [None] * self.ranks.count
         arrays, facts = held
-        _check_same(self.config, facts["config"])
+        check_same(self.config, facts["config"])
         if (count := facts.get("ranks", 1)) != self.ranks.count:
             raise UsageError(
                 f"{self.folder} holds a run of {count} ranks, not {self.ranks.count}: resume it with as many "
@@ -511,14 +441,3 @@ class TrainingRun:
         if self.metrics is not None:
             with contextlib.suppress(OSError):  # whatever went wrong before is what matters
                 self.metrics.close()
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn what goes wrong while writing into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {folder}: {error.strerror or error}; make room and go on with --resume"
-        ) from None
