@@ -61,8 +61,6 @@ def take_weights(
         _copy_weights(config, source, agent, senses, senses, more=not student)
         keep_values(source, agent, means, config.task)
         taught = {name: source.facts[name] for name in _LASTING if name in source.facts}
-        if isinstance(agent, ModulatedAgent):
-            taught.setdefault("runner", source.facts.get("init_from"))  # the first ones told no more
         known |= {"learners_before": _learners(source)} | taught
     return known
 

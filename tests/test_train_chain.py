@@ -1,6 +1,7 @@
 """`tools/train_chain.sh` with a stand-in for `rodent`, which notes what it is asked for."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -16,8 +17,10 @@ def start(tmp_path: Path):
         stand_in = tmp_path / "rodent"
         stand_in.write_text(f'#!/usr/bin/env bash\necho "$*" >> {tmp_path}/asked\n{body}\n')
         stand_in.chmod(0o755)
+        (tmp_path / "tools").mkdir(exist_ok=True)  # it works in the folder above its own
+        chain = shutil.copy(CHAIN, tmp_path / "tools")
         env = os.environ | {"RODENT": str(stand_in)}
-        return subprocess.Popen(["bash", CHAIN, *names], env=env, start_new_session=True)
+        return subprocess.Popen(["bash", chain, *names], env=env, start_new_session=True)
 
     return start
 
@@ -43,6 +46,16 @@ def test_a_chain_of_a_seed_goes_from_one_run_of_that_seed_to_the_next(start, tmp
     assert asked(tmp_path) == [
         f"{begins[0]} --seeds 2",
         f"{begins[1]} --seeds 2 --init-from {chain['run-gaps-expert']}",
+    ]
+
+
+def test_a_chain_goes_on_with_the_last_run_that_has_begun_and_needs_none_of_those_before(start, tmp_path: Path):
+    (tmp_path / "runs/run-gaps-longer/seed-2/checkpoints").mkdir(parents=True)
+    assert start("", "--seed", "2", "run-gaps-expert", "run-gaps-longer", "run-gaps-surer").wait() == 0
+    assert asked(tmp_path) == [
+        f"train --config assets/configs/{name}.yaml --run-dir runs/{name}/seed-2 --threads 1 --resume --seeds 2 "
+        f"--init-from runs/{before}/seed-2"
+        for before, name in (("run-gaps-expert", "run-gaps-longer"), ("run-gaps-longer", "run-gaps-surer"))
     ]
 
 

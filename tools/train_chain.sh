@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains configurations of assets/configs one after the other, NAME in runs/NAME, where the next one looks for it; the same
-# command again goes on where it was stopped. With a seed, each in runs/NAME/seed-N, from the one
+# command again goes on with the last one that has begun. With a seed, each in runs/NAME/seed-N, from the one
 # before it in the chain; the first NAME begins as its configuration says, so name the whole chain.
 # Usage: tools/train_chain.sh [--seed N] NAME ...      (RODENT: the command, if `rodent` is not on the path)
 set -euo pipefail
@@ -19,10 +19,15 @@ if [ $# = 0 ]; then
 fi
 cd "$(dirname "$0")/.."
 trap 'exit 130' INT TERM  # but not before the run that it started, which ends with a checkpoint
-before=()
-for name in "$@"; do
-    run="runs/$name${seed:+/seed-$seed}"
-    "${RODENT:-rodent}" train --config "assets/configs/$name.yaml" --run-dir "$run" --threads 1 --resume \
+names=("$@")
+run_of() { echo "runs/$1${seed:+/seed-$seed}"; }
+first=0
+for i in "${!names[@]}"; do
+    if [ -d "$(run_of "${names[i]}")/checkpoints" ]; then first=$i; fi
+done
+for ((i = first; i < ${#names[@]}; i++)); do
+    before=()
+    if [ -n "$seed" ] && [ "$i" -gt 0 ]; then before=(--init-from "$(run_of "${names[i - 1]}")"); fi
+    "${RODENT:-rodent}" train --config "assets/configs/${names[i]}.yaml" --run-dir "$(run_of "${names[i]}")" --threads 1 --resume \
         ${seed:+--seeds "$seed"} ${before[@]+"${before[@]}"}
-    [ -z "$seed" ] || before=(--init-from "$run")
 done
