@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.evaluation import Evaluation, bootstrap_ci95, described_sight
+from policies.evaluation import Evaluation, described_sight
+from policies.intervals import bootstrap_ci95
 from policies.play import play
 from policies.policy import Policy
 from rodent.body import describe

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
+from policies.intervals import student_ci95
+
 _TOLD = (
     "command",
     "learner",
@@ -94,11 +98,10 @@ def write_card(facts: dict[str, Any], parameters: int, learnt: int) -> str:
         "|---|---|",
     ]
     titles = {"machine": "measured on"} if "trained_on" in facts else {}
-    lines += [
-        f"| {titles.get(name, name.replace('_', ' '))} | {_in_words(facts[name])} |"
-        for name in _TOLD
-        if facts.get(name) is not None
-    ]
+    told = {name: facts[name] for name in _TOLD if facts.get(name) is not None}
+    if "seeds" in told:
+        told["seeds"] = _over_seeds(told["seeds"])
+    lines += [f"| {titles.get(name, name.replace('_', ' '))} | {_in_words(value)} |" for name, value in told.items()]
     evaluations = _by_task([*facts.get("evaluations", []), *facts.get("comparisons", [])])
     lines += ["", "## Returns", "", *_returns(evaluations, facts)]
     if any(e.get("measures") for e in chain(*evaluations.values())):
@@ -136,6 +139,15 @@ def _in_words(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name} {inner}" for name, inner in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _over_seeds(returns: dict[str, Any]) -> str:
+    """What each seed returns, and of several of one task the mean."""
+    values = np.array([value for value in returns.values() if isinstance(value, float)])
+    if len(values) < 2:
+        return _in_words(returns)
+    low, high = student_ci95(values)
+    return f"{_in_words(returns)}; their mean {values.mean():.1f}, by Student's t over seeds {low:.1f} to {high:.1f}"
 
 
 def _by_task(evaluations: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import stats
 
 from policies.config import CHANGEABLE, CONFIG_FILE, TrainConfig, load_yaml, to_json
+from policies.intervals import student_ci95
 from policies.metrics import METRICS_FILE, read_metrics
 from policies.run_folder import seed_folders
 from policies.storage import write_atomically
@@ -162,21 +162,19 @@ def _curve(label: str, measure: str, runs: list[list[dict[str, float]]], began: 
     tables = [np.array([(r["steps"], r["seconds"] / 60, r[measure]) for r in rows if measure in r]) for rows in runs]
     if not all(len(table) for table in tables):
         return None
-    low, high = max(table[0, 0] for table in tables), min(table[-1, 0] for table in tables)
-    if low > high:  # seldom measured, and never when another seed was: the first time of each, the second, and so on
+    first, last = max(table[0, 0] for table in tables), min(table[-1, 0] for table in tables)
+    if first > last:  # seldom measured, and never when another seed was: the first time of each, the second, and so on
         together = np.array([table[: min(map(len, tables))] for table in tables])
         (steps, minutes), values = together[..., :2].mean(axis=0).T, together[..., 2]
     else:
-        steps = tables[0][:, 0] if len(tables[0]) < _POINTS else np.linspace(low, high, _POINTS)
-        steps = steps[(steps >= low) & (steps <= high)]
+        steps = tables[0][:, 0] if len(tables[0]) < _POINTS else np.linspace(first, last, _POINTS)
+        steps = steps[(steps >= first) & (steps <= last)]
         minutes = np.mean([np.interp(steps, table[:, 0], table[:, 1]) for table in tables], axis=0)
         values = np.array([np.interp(steps, table[:, 0], table[:, 2]) for table in tables])
-    half = np.full(len(steps), np.nan)
-    if len(tables) > 1:
-        half = stats.t.ppf(0.975, len(tables) - 1) * stats.sem(values, axis=0)
-    mean = values.mean(axis=0)
+    unknown = np.full(len(steps), np.nan)
+    low, high = student_ci95(values) if len(tables) > 1 else (unknown, unknown)
     lasted = float(np.mean([rows[-1]["seconds"] for rows in runs])) / 60
-    return Curve(label, measure, len(tables), steps, minutes, mean, mean - half, mean + half, began, lasted)
+    return Curve(label, measure, len(tables), steps, minutes, values.mean(axis=0), low, high, began, lasted)
 
 
 def _as_csv(curves: Sequence[Curve]) -> str:

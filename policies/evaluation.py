@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from policies.agent import AgentState
 from policies.environment import MakeEnv, make_rodent_env
+from policies.intervals import bootstrap_ci95
 from policies.observation import ObservationSpec
 from policies.policy import Policy
 from policies.threads import torch_threads
 from rodent.vision import EXACT, describe_vision, vision_settings
-
-_RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -120,19 +119,3 @@ def described_sight(policy: Policy, simulator: str = "rodent") -> dict[str, Any]
     if sight and simulator == "dm_control":
         sight = replace(EXACT, every=sight.every)
     return describe_vision(sight) if sight else None
-
-
-def bootstrap_ci95(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> tuple[float, float]:
-    """95 % percentile-bootstrap interval of a mean; the same numbers give the same interval.
-
-    Args:
-        values: (n,), of episodes.
-        weights: (n,), by whose sum that of the values is divided (None: ones); not all are 0. Resamples in which all
-            of them are tell nothing and are left out.
-    """
-    weights = np.ones(len(values)) if weights is None else weights
-    drawn = np.random.default_rng(0).choice(len(values), (_RESAMPLES, len(values)))
-    sums = weights[drawn].sum(axis=1)
-    telling = sums > 0
-    low, high = np.percentile(values[drawn].sum(axis=1)[telling] / sums[telling], [2.5, 97.5])
-    return float(low), float(high)

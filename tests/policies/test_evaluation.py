@@ -7,7 +7,7 @@ import pytest
 import torch
 from point_mass import LIMIT, PointMasses, make_point_masses
 
-from policies.evaluation import bootstrap_ci95, evaluate
+from policies.evaluation import evaluate
 from policies.mlp import MLPSettings
 from policies.observation import ObservationSpec
 from policies.policy import Policy
@@ -86,30 +86,6 @@ def test_the_summary_is_plain_data() -> None:
 def test_an_environment_with_other_senses_is_refused() -> None:
     with pytest.raises(UsageError, match="position is missing"):
         evaluate(POLICY, "run", episodes=1)
-
-
-def test_the_interval_of_the_mean_is_that_of_theory() -> None:
-    values = np.random.default_rng(0).normal(10, 2, 400)
-    low, high = bootstrap_ci95(values)
-    half = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
-    assert bootstrap_ci95(np.array([3.0])) == (3.0, 3.0)
-
-
-def test_the_interval_of_a_share_weighs_episodes_by_what_they_are_a_share_of() -> None:
-    rng = np.random.default_rng(0)
-    chances = rng.integers(0, 12, 400)
-    taken = rng.binomial(chances, 0.3)
-    low, high = bootstrap_ci95(taken, chances)
-    half = 1.96 * np.sqrt(0.3 * 0.7 / chances.sum())
-    assert (low, high) == pytest.approx(
-        (taken.sum() / chances.sum() - half, taken.sum() / chances.sum() + half), abs=0.005
-    )
-    assert bootstrap_ci95(chances, np.ones(400)) == bootstrap_ci95(chances)
-
-
-def test_resamples_that_hold_no_chance_at_all_tell_nothing_of_a_share() -> None:
-    assert bootstrap_ci95(np.array([2.0, 0.0, 0.0]), np.array([4.0, 0.0, 0.0])) == (0.5, 0.5)
 
 
 def test_the_rodent_is_evaluated_in_its_own_world() -> None:
