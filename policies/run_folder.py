@@ -90,7 +90,14 @@ def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> I
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn what goes wrong while writing into one clear line."""
+    """Turn what goes wrong while writing into one clear line.
+
+    Args:
+        folder: in which it is written.
+
+    Raises:
+        UsageError: the system refuses: no room, no right, or the like.
+    """
     try:
         yield
     except OSError as error:

@@ -62,7 +62,7 @@ def train(config: TrainConfig, make_env: MakeEnv = make_rodent_env, stop: StopRe
     Args:
         config: of the run.
         make_env: makes its environments.
-        stop: entered; for a caller that wants to know whether the run ended early.
+        stop: a request that the caller has entered, to know afterwards whether it ended the run (default: its own).
 
     Returns:
         The run folder of each seed that was begun; nothing on ranks that write none.
