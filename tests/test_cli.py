@@ -123,9 +123,9 @@ def test_a_run_that_was_asked_to_end_leaves_a_checkpoint_and_exits_as_if_killed(
         stdout=subprocess.PIPE,
     )
     metrics = tmp_path / "run" / "metrics.csv"
-    while not metrics.exists() or metrics.read_text().count("\n") < 2:
+    while not metrics.exists() or metrics.read_text().count("\n") < 2:  # until it trains; signals before would kill it
         assert running.poll() is None
-        time.sleep(0.05)
+        time.sleep(0.05)  # which leaves the core to the run
     running.terminate()
     printed, _ = running.communicate(timeout=60)
     assert running.returncode == code

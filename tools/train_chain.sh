@@ -26,8 +26,9 @@ for i in "${!names[@]}"; do
     if [ -d "$(run_of "${names[i]}")/checkpoints" ]; then first=$i; fi
 done
 for ((i = first; i < ${#names[@]}; i++)); do
+    run=$(run_of "${names[i]}")
     before=()
     if [ -n "$seed" ] && [ "$i" -gt 0 ]; then before=(--init-from "$(run_of "${names[i - 1]}")"); fi
-    "${RODENT:-rodent}" train --config "assets/configs/${names[i]}.yaml" --run-dir "$(run_of "${names[i]}")" --threads 1 --resume \
+    "${RODENT:-rodent}" train --config "assets/configs/${names[i]}.yaml" --run-dir "$run" --threads 1 --resume \
         ${seed:+--seeds "$seed"} ${before[@]+"${before[@]}"}
 done
