@@ -160,11 +160,12 @@ def _returns(evaluations: dict[str, list[dict[str, Any]]], facts: dict[str, Any]
     if not evaluations:
         return ["Not measured yet."]
     compared = bool(facts.get("comparisons"))
-    header = ["task", "simulator", "physics", "action", "episodes", "mean return", "95 % interval", "maximum"]
+    header = ["task", "simulator", "physics", "action", "episodes", "of seed"]
+    header += ["mean return", "95 % interval", "maximum"]
     rows = []
     for e in chain(*evaluations.values()):
         low, high = e["ci95"]
-        row = [e["task"], e.get("simulator", "rodent"), e["physics"], _action(e), str(e["episodes"])]
+        row = [e["task"], e.get("simulator", "rodent"), e["physics"], _action(e), str(e["episodes"]), str(e["seed"])]
         row += [f"{e['mean_return']:.1f}", f"{low:.1f} to {high:.1f}", f"{e['max_return']:.0f}"]
         rows.append([_actor(e) or "this"] * compared + row)
     lines = _table(["policy"] * compared + header, rows)

@@ -26,8 +26,14 @@ def hold(folder: Path) -> Iterator[None]:
     """Keep other processes from training in a folder; it is made if need be. Dying lets go of it, too.
 
     Raises:
-        UsageError: another process trains in it, or it cannot be made.
+        UsageError: another process trains in it, it cannot be made, or it would be a seed's in the folder of a run,
+            which would be taken for that run by some and for its seeds by others.
     """
+    if _is_of_a_seed(folder) and (folder.parent / CHECKPOINTS).exists():
+        raise UsageError(
+            f"{folder.parent} holds a run of its own, in which {folder.name} has no place: move that away, or give "
+            "another --run-dir"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / _LOCK).open("w")
@@ -113,8 +119,12 @@ def seed_folders(folder: Path) -> list[Path]:
 
 def _of_seeds(folder: Path) -> list[Path]:
     """Sub-folders of single seeds, in the order of their numbers."""
-    found = [path for path in folder.glob("seed-*") if path.name[5:].isdecimal() and path.is_dir()]
+    found = [path for path in folder.glob("seed-*") if _is_of_a_seed(path) and path.is_dir()]
     return sorted(found, key=lambda path: int(path.name[5:]))
+
+
+def _is_of_a_seed(folder: Path) -> bool:
+    return folder.name.startswith("seed-") and folder.name[5:].isdecimal()
 
 
 def _unusable(folder: Path, error: OSError) -> UsageError:

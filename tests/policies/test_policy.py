@@ -207,6 +207,7 @@ EVALUATION = {
     "physics": "paper",
     "deterministic": True,
     "episodes": 20,
+    "seed": 3000,
     "mean_return": 1210.4,
     "ci95": [1180.0, 1240.0],
     "max_return": 1500.0,
@@ -228,7 +229,7 @@ def test_a_published_card_tells_cost_returns_movement_and_failures() -> None:
     for line in (
         "| command | rodent train --config run.yaml --seeds 0 1 |",
         "| seeds | seed 0: 1210.4; seed 1: 1100.0; their mean 1155.2, by Student's t over seeds 453.8 to 1856.6 |",
-        "| run | dm_control | paper | mean | 20 | 1210.4 | 1180.0 to 1240.0 | 1500 |",
+        "| run | dm_control | paper | mean | 20 | 3000 | 1210.4 | 1180.0 to 1240.0 | 1500 |",
         "| measure | dm_control, paper, mean |",
         "| speed | 0.8 (0.712 to 0.9) |",
         "| stride_hz | - |",

@@ -342,6 +342,9 @@ def test_one_seed_and_several_do_not_share_a_folder(small: Any, tmp_path: Path) 
     train(small(run_dir=tmp_path / "two", seeds=(0, 1)), make_point_masses)
     with pytest.raises(UsageError, match="holds runs of several seeds"):
         train(small(run_dir=tmp_path / "two", resume=True), make_point_masses)
+    with pytest.raises(UsageError, match="holds a run of its own, in which seed-0 has no place"):
+        train(small(run_dir=tmp_path / "one" / "seed-0"), make_point_masses)
+    assert not (tmp_path / "one" / "seed-0").exists()
 
 
 def test_a_run_starts_from_the_weights_of_a_policy(small: Any, tmp_path: Path) -> None:
