@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy import signal, stats
 
-from analysis.dealing import CONTROL, Dealing
+from analysis.dealing import CONTROL, Dealing, with_any
 from analysis.drawing import axes_or_new
 from analysis.inference import UNKNOWN, Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels, codes, matrix
@@ -111,7 +111,7 @@ def gait(
 
     Args:
         standing: (steps, limbs) whether each limb stands, as `footfalls` tells.
-        speed: (steps,) of the body, m/s.
+        speed: (steps,) of the body, m/s; NaN in episodes of one step, which take no part.
         episodes: (steps,) labels; no stride spans two of them.
         timestep: s.
         draws: of nulls and intervals.
@@ -123,7 +123,13 @@ def gait(
     if down.ndim != 2 or len(down) != len(np.asarray(speed)):
         raise UsageError(f"standing has shape {down.shape}; give (steps, limbs) with one speed a step")
     groups, pace = codes(episodes, len(down), "episodes"), np.asarray(speed, dtype=np.float64)
-    touch = [_touch_downs(column, groups) for column in down.T]
+    known = with_any(np.isfinite(pace), groups)
+    if known.any() and not known.all():  # an episode of one step has no speed and no stride, and none to deal
+        at = np.flatnonzero(known)
+        strode = gait(down[at], pace[at], groups[at], timestep, draws, seed, lasting)
+        start, episode = at[strode.strides.start], np.unique(groups[at])[strode.strides.episode]
+        return replace(strode, strides=replace(strode.strides, start=start, episode=episode))
+    touch = [touch_downs(column, groups) for column in down.T]
     strides = _strides(down, touch, pace, groups, timestep, lasting)
     rng, dealing = np.random.default_rng(seed), Dealing.of(groups)
     orders = dealing.orders(draws, rng)
@@ -241,7 +247,8 @@ def circular_mean(angles: ArrayLike) -> tuple[float, float, float]:
     return float(np.angle(mean) % (2 * np.pi)), length, len(values) * length**2
 
 
-def _touch_downs(standing: NDArray[np.bool_], groups: Labels) -> Labels:
+def touch_downs(standing: NDArray[np.bool_], groups: Labels) -> Labels:
+    """(touch-downs,) steps at which a limb (steps,) comes to stand, of which the first of an episode are none."""
     return np.flatnonzero(standing[1:] & ~standing[:-1] & (groups[1:] == groups[:-1])) + 1
 
 

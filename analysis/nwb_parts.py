@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.nwb_channels import Series, Values
+from analysis.nwb_file import NewFile
+from policies.locks import lock
 from policies.storage import write_atomically
 from rodent.errors import UsageError
 
@@ -64,7 +65,7 @@ class Parts:
         recipe: all that the episodes depend on, beside their task and index.
 
     Raises:
-        UsageError: the folder cannot be made or holds episodes of another recipe.
+        UsageError: the folder cannot be made, another process records into it, or it holds episodes of another recipe.
     """
 
     def __init__(self, output: Path, recipe: Mapping[str, Any]) -> None:
@@ -73,6 +74,7 @@ class Parts:
         known = self.folder / "recipe.json"
         try:
             self.folder.mkdir(exist_ok=True)
+            self._held = lock(self.folder)
             for leftover in (*self.folder.glob("*.tmp"), self.folder / JOINED):  # of a recording that was killed
                 leftover.unlink(missing_ok=True)
             if known.exists() and known.read_text() != text:
@@ -81,8 +83,14 @@ class Parts:
                     "physics or renderer: finish that one, remove the folder, or give another -o"
                 )
             write_atomically(known, text)
+        except BlockingIOError:
+            raise UsageError(f"another process records {output}: wait for it or stop it, or give another -o") from None
         except OSError as error:
             raise UsageError(f"cannot record to {output}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Let other processes record into the folder."""
+        self._held.close()
 
     def path(self, task: str, episode: int) -> Path:
         """Where an episode lies, or will."""
@@ -106,7 +114,8 @@ class Parts:
         for part in parts:
             part.path.unlink(missing_ok=True)
         if not any(self.folder.glob("*.h5")):
-            (self.folder / "recipe.json").unlink(missing_ok=True)
+            for own in (self.folder / "recipe.json", Path(self._held.name)):
+                own.unlink(missing_ok=True)
             with suppress(OSError):  # something of someone else's
                 self.folder.rmdir()
 
@@ -126,16 +135,15 @@ class PartWriters:
         self._described = json.dumps([asdict(each) for each in (*series, *late)])
         self._rows = {each.name: np.empty((envs, PIECE, *each.row), each.dtype) for each in series}
         self._at = np.zeros(envs, dtype=np.int64)
-        self._files: dict[int, tuple[h5py.File, Path]] = {}
+        self._files: dict[int, tuple[NewFile, Path]] = {}
 
     def begin(self, env: int, path: Path) -> None:
         """Let an environment's next rows be an episode's."""
-        temporary = path.with_suffix(".tmp")
-        file = h5py.File(temporary, "w")
+        file = NewFile(path.with_suffix(".tmp"))
         self._files[env] = (file, path)
         self._at[env] = 0
         for each in self._series:
-            file.create_dataset(
+            file.content.create_dataset(
                 each.name, (0, *each.row), each.dtype, maxshape=(None, *each.row), chunks=(PIECE, *each.row)
             )
 
@@ -151,13 +159,18 @@ class PartWriters:
             self._rows[name][ids, self._at[ids]] = given[ids].reshape(len(ids), *self._rows[name].shape[2:])
 
     def advance(self) -> None:
-        """Go on to the next row."""
+        """Go on to the next row.
+
+        Raises:
+            OSError: what there was to write could not be written.
+        """
         self._at += 1
         for env in self.running:
             if self._at[env] == PIECE:
                 for each in self._series:
                     self._append(env, each.name, self._rows[each.name][env])
                 self._at[env] = 0
+                self._files[env][0].check()
 
     def finish(self, env: int, facts: Facts, late: Values) -> None:
         """Close an episode whose present row holds the last state alone, and let it appear under its name.
@@ -166,36 +179,34 @@ class PartWriters:
             env: whose.
             facts: about it.
             late: the series that are known only now, (steps, ...).
+
+        Raises:
+            OSError: it could not be written.
         """
         file, path = self._files[env]
         last = int(self._at[env])
         for each in self._series:
             self._append(env, each.name, self._rows[each.name][env, : last + each.of_states])
         for each in self._late:
-            file.create_dataset(each.name, data=late[each.name].astype(each.dtype))
-        file.attrs["facts"] = json.dumps(asdict(facts))
-        file.attrs["series"] = self._described
-        file.close()
+            file.content.create_dataset(each.name, data=late[each.name].astype(each.dtype))
+        file.content.attrs["facts"] = json.dumps(asdict(facts))
+        file.content.attrs["series"] = self._described
         del self._files[env]
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        file.finish(path)
 
     def so_far(self, env: int, name: str) -> NDArray[Any]:
         """All rows of an episode's series but for the present one."""
         file, _ = self._files[env]
-        return np.concatenate([file[name][:], self._rows[name][env, : self._at[env]]])
+        return np.concatenate([file.content[name][:], self._rows[name][env, : self._at[env]]])
 
     def close(self) -> None:
         """Discard episodes that are not finished."""
-        for file, path in self._files.values():
-            file.close()
-            path.with_suffix(".tmp").unlink(missing_ok=True)
+        for file, _ in self._files.values():
+            file.abandon()
         self._files.clear()
 
     def _append(self, env: int, name: str, rows: NDArray[Any]) -> None:
-        dataset = self._files[env][0][name]
+        dataset = self._files[env][0].content[name]
         before = len(dataset)
         dataset.resize(before + len(rows), axis=0)
         dataset[before:] = rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from analysis.nwb_parts import Part, Parts
 from analysis.nwb_rollout import Conditions, play_and_record
 from analysis.nwb_session import About, join
 from policies.plain import to_plain
+from policies.play import check_playing
 from policies.policy import Policy
+from policies.storage import explain_disk_errors
 from rodent.errors import UsageError
 from rodent.physics import find_physics
-from rodent.seeds import check_seed
 from rodent.tasks import Task, episode_rng, make_task
 from rodent.vision import describe_vision, vision_settings
 
@@ -62,7 +64,8 @@ def record(
     Raises:
         UsageError: whatever of these cannot be used; it is found out before anything is simulated.
     """
-    _check(output, episodes, seed, steps, threads, spikes)
+    _check(output, film, spikes)
+    check_playing(episodes, seed, steps, threads)
     name = "policy" if isinstance(policy, Policy) else Path(policy).resolve().name
     actor = policy if isinstance(policy, Policy) else Policy.load(policy)
     if untrained is not None:
@@ -79,21 +82,22 @@ def record(
         **asdict(conditions),
         **({"vision": describe_vision(sight)} if (sight := vision_settings(actor.sight)) else {}),
     }
-    parts = Parts(output, protocol)
-    try:
-        for i, task in enumerate(chosen):
-            play_and_record(actor, task, episodes, conditions, parts, threads, _share(progress, i, len(chosen)))
-    except UsageError:
-        parts.remove([])
-        raise
-    found = [(task, parts.find(task.name, k)) for task in chosen for k in range(episodes)]
-    whole = [(task, part) for task, part in found if part is not None]
-    films = [_film(task, part, output) for task, part in whole] if film else []
-    about = About(name, actor.card(), protocol, _remarks(actor, whole, conditions))
-    edges = skeleton(chosen[0].world(episode_rng(chosen[0], seed, 0)))
-    joined = [part for _, part in whole]
-    join(joined, about, output, films, edges, spikes)
-    parts.remove(joined)
+    then = "give the same command again, which goes on from the episodes that are whole"
+    with closing(Parts(output, protocol)) as parts, explain_disk_errors(f"record to {output}", then):
+        try:
+            for i, task in enumerate(chosen):
+                play_and_record(actor, task, episodes, conditions, parts, threads, _share(progress, i, len(chosen)))
+        except UsageError:
+            parts.remove([])
+            raise
+        found = [(task, parts.find(task.name, k)) for task in chosen for k in range(episodes)]
+        whole = [(task, part) for task, part in found if part is not None]
+        films = [_film(task, part, output) for task, part in whole] if film else []
+        about = About(name, actor.card(), protocol, _remarks(actor, whole, conditions))
+        edges = skeleton(chosen[0].world(episode_rng(chosen[0], seed, 0)))
+        joined = [part for _, part in whole]
+        join(joined, about, output, films, edges, spikes)
+        parts.remove(joined)
     return output
 
 
@@ -102,20 +106,15 @@ def _share(progress: Callable[[float], None], index: int, count: int) -> Callabl
     return lambda share: progress((index + share) / count)
 
 
-def _check(output: Path, episodes: int, seed: int, steps: int | None, threads: int, spikes: float | None) -> None:
+def _check(output: Path, film: bool, spikes: float | None) -> None:
     if output.suffix != ".nwb":
         raise UsageError(f"cannot record to {output}: its name must end with .nwb")
     if not output.parent.is_dir():
         raise UsageError(f"cannot record to {output}: there is no folder {output.parent}")
     if output.exists():
         raise UsageError(f"{output} is there already: remove it, or give another -o")
-    if episodes < 1:
-        raise UsageError(f"the number of episodes must be at least 1, not {episodes}")
-    check_seed(seed)
-    if steps is not None and steps < 1:
-        raise UsageError(f"an episode must have at least 1 control step, not {steps}")
-    if threads < 0:
-        raise UsageError(f"the number of threads must be 0 (all cores) or more, not {threads}")
+    if film and (films := _films(output)).exists() and not films.is_dir():
+        raise UsageError(f"cannot film into {films}: it is a file; move it away, or give another -o")
     if spikes is not None and not 0 < spikes <= 1000:
         raise UsageError(f"the mean rate of spikes must be above 0 and at most 1000 Hz, not {spikes}")
 
@@ -163,12 +162,17 @@ def _on_values(policy: Policy, recorded: Sequence[tuple[Task, Part]]) -> list[st
 
 
 def _film(task: Task, part: Part, output: Path) -> Path:
-    folder = output.with_name(f"{output.stem}_films")
+    folder = _films(output)
     folder.mkdir(exist_ok=True)
     path = folder / f"{task.name}-{part.facts.episode:06d}.mp4"
     states = {each.name: part.read(each.name) for each in part.series if each.of_states}
     film_episode(task, part.facts.seed, part.facts.episode, states, path)
     return path
+
+
+def _films(output: Path) -> Path:
+    """The folder of a session's films."""
+    return output.with_name(f"{output.stem}_films")
 
 
 def _digest(policy: Policy) -> str:

@@ -7,7 +7,7 @@ import os
 import platform
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from pynwb.misc import Units
 
 import rodent
 from analysis.nwb_channels import KEYPOINTS, POSE, Series, plain
+from analysis.nwb_file import NewFile
 from analysis.nwb_parts import JOINED, Facts, Part
 from analysis.nwb_spikes import RESOLUTION, synthetic_spikes
 from rodent.body import TOUCH_SENSORS
@@ -107,6 +108,9 @@ def join(
         films: one an episode, or none.
         skeleton_edges: see `nwb_channels.skeleton`.
         spike_rate: add synthetic spikes with this mean rate, Hz.
+
+    Raises:
+        OSError: it could not be written; there is no session then.
     """
     trials = _on_one_clock(parts)
     nwb = _describe(about)
@@ -381,20 +385,20 @@ def _units(trials: Sequence[_Trial], layers: Sequence[Series], rate: float) -> U
 def _write(
     nwb: NWBFile, pending: Sequence[tuple[Series, Sequence[_Trial], H5DataIO]], temporary: Path, output: Path
 ) -> None:
+    new = NewFile(temporary)
     try:
-        with NWBHDF5IO(temporary, "w") as io:
+        with NWBHDF5IO(temporary, "w", file=new.content) as io:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # room for data is not data yet
                 io.write(nwb)
-            _fill(pending)
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.replace(output)
+            for _ in _fill(pending):
+                new.check()
+        new.finish(output)
     finally:
-        temporary.unlink(missing_ok=True)
+        new.abandon()
 
 
-def _fill(pending: Sequence[tuple[Series, Sequence[_Trial], H5DataIO]]) -> None:
+def _fill(pending: Sequence[tuple[Series, Sequence[_Trial], H5DataIO]]) -> Iterator[None]:
     """Copy the series, an episode at a time."""
     filled = [0] * len(pending)
     for part in dict.fromkeys(trial.part.path for _, trials, _ in pending for trial in trials):
@@ -404,3 +408,4 @@ def _fill(pending: Sequence[tuple[Series, Sequence[_Trial], H5DataIO]]) -> None:
                     values = file[series.name][:]
                     data.dataset[filled[i] : filled[i] + len(values)] = values
                     filled[i] += len(values)
+        yield

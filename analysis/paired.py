@@ -16,10 +16,11 @@ def paired_difference(
 ) -> Estimate:
     """The number of one layer less that of another, from how far each episode moves the difference.
 
-    A number that is no mean over episodes, such as a CKA, has no parts that could be swapped. What an episode adds to
-    the difference is its pseudo-value (Tukey 1958; Efron and Tibshirani 1993, chapter 11): of n episodes, n times the
-    whole less n - 1 times what is left without it. To swap two layers in an episode is, to first order, to turn the
-    sign of that; the null turns the signs at random. The interval draws episodes, the same of both layers.
+    A number that is no mean over episodes, such as a CKA, has no parts that could be swapped. What an episode adds
+    to the difference is its pseudo-value (Tukey 1958; Efron and Tibshirani 1993, chapter 11), centred: of n
+    episodes, the whole and n - 1 times by how much less than on average is left without it, so that their mean is
+    the whole. To swap two layers in an episode is, to first order, to turn the sign of that; the null turns the
+    signs at random. The interval draws episodes, the same of both layers.
 
     Args:
         whole: the number of either layer, over all episodes.

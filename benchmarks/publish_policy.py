@@ -25,7 +25,7 @@ import imageio.v3 as iio
 import numpy as np
 import tyro
 from PIL import Image
-from writing import in_palette, write_result
+from writing import write_picture, write_result
 
 from policies.assessment import assess
 from policies.config import CONFIG_FILE, load_yaml, to_yaml
@@ -34,6 +34,7 @@ from policies.experts import name_experts
 from policies.film import film_policy
 from policies.policy import Policy
 from policies.run_folder import seed_folders
+from policies.storage import write_atomically
 from rodent.errors import UsageError
 from rodent.machine import name_machine, name_versions
 from rodent.rendering import probe
@@ -47,6 +48,7 @@ OTHERS: tuple[Setting, ...] = (
 )
 COMPARED: tuple[Setting, ...] = (CHOICE, ("rodent", "paper", False))  # for whoever stands beside it
 MEASURED = "measured.json"  # in the run folder
+OWN = ("comparisons", "seeds", "known_failures", "curve", "curve_shows", "film", "filmed")  # of a card, not a control's
 CHAINED = (
     "Its own run begins at the dotted line. The runs that led to it are left of that line; their physics, noise and "
     "starts differ, so that their rewards are not to be compared."
@@ -147,7 +149,7 @@ def draw_strip(film: Path, output: Path, start: float | None = None, count: int 
     wanted = len(frames) // 2 if start is None else round(start / seconds)
     first = max(0, min(wanted, len(frames) - step * (count - 1) - 1))
     strip = Image.fromarray(np.concatenate(list(frames[first::step][:count]), axis=1))
-    in_palette(strip).save(output, optimize=True)
+    write_picture(output, strip)
 
 
 def draw_films(home: Path, tasks: list[str], flags: Flags) -> str | dict[str, str]:
@@ -182,17 +184,19 @@ def main(flags: Flags) -> None:
     }
     policy.save(home)
     for name, control in controls.items():
+        for fact in OWN:
+            control.facts.pop(fact, None)
         control.facts["evaluations"] = of_control(policy.facts["comparisons"], name)
         control.save(home / "controls" / name)
     policy.facts["film"] = draw_films(home, policy.tasks, flags)
     policy.facts["filmed"] = f"the mean action in episode {flags.film_episode} of seed {flags.seed}, under paper"
     chained = any(curve.began for curve in draw_curves([flags.run], home / "curve.png", chain=True))
     with Image.open(home / "curve.png") as curve:
-        in_palette(curve).save(home / "curve.png", optimize=True)
+        write_picture(home / "curve.png", curve)
     policy.facts["curve_shows"] = CHAINED if chained else None
     policy.save(home)
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
-    (home / CONFIG_FILE).write_text(to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
+    write_atomically(home / CONFIG_FILE, to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from pathlib import Path
 import tyro
 from browser import opened
 from PIL import Image
-from writing import in_palette
+from writing import write_picture
 
-from analysis.report.page import PAGE
+from analysis.report.folder import PAGE
 
 
 @dataclass
@@ -30,7 +30,7 @@ def main(flags: Flags) -> None:
         tab.wait_for_function("seconds => state.step === Math.round(seconds * FPS)", arg=flags.seconds)
         tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         picture = Image.open(io.BytesIO(tab.screenshot()))
-    in_palette(picture).save(flags.output, optimize=True)
+    write_picture(flags.output, picture)
     print(flags.output)
 
 

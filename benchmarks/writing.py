@@ -1,5 +1,6 @@
 """How every benchmark leaves its result, and its pictures."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,3 +20,10 @@ def write_result(path: Path, result: Mapping[str, Any]) -> None:
 def in_palette(picture: Image.Image, colours: int = 256) -> Image.Image:
     """The same picture in few colours: a third to a half of the bytes, as what is shipped should have."""
     return picture.convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE)
+
+
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture as PNG in few colours, whole or not at all."""
+    buffer = io.BytesIO()
+    in_palette(picture).save(buffer, "PNG", optimize=True)
+    write_atomically(path, buffer.getvalue())

@@ -10,10 +10,9 @@ import numpy as np
 
 from policies.evaluation import Evaluation, described_sight
 from policies.intervals import bootstrap_ci95
-from policies.play import play
+from policies.play import check_playing, play
 from policies.policy import Policy
 from rodent.body import describe
-from rodent.errors import UsageError
 from rodent.measures import measure_episode, tally_measures
 from rodent.physics import find_physics
 from rodent.tasks import Path, episode_rng, make_task
@@ -35,10 +34,10 @@ def assess(
     Returns:
         The object that `rodent evaluate --json` prints, but for the policy's name. `measures` are the task's outcomes
         (see `outcomes` of each task) and means over episodes of how the rat moved (see `measure_episode`), None for
-        what could never be estimated; `measures_ci95` their 95 % intervals, bootstrapped over the episodes.
+        what could never be estimated; `measures_ci95` their 95 % intervals, bootstrapped over the episodes, of
+        those that are known in two of them at least; `ci95` of a single episode is None.
     """
-    if episodes < 1:
-        raise UsageError(f"the number of episodes must be at least 1, not {episodes}")
+    check_playing(episodes, seed, threads=threads)
     task = make_task(task_name)
     indices = list(range(episodes))
     played = play(policy, task, indices, seed, physics, simulator, deterministic, threads, progress=progress)
@@ -69,7 +68,8 @@ def assess(
 def _estimate(tallies: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     """`measures` and `measures_ci95` of `assess`, from (episodes, 2) each: how much, and out of how many."""
     known = {name: tally.astype(float).T for name, tally in tallies.items() if tally[:, 1].any()}
+    bounds = {name: list(bootstrap_ci95(*tally)) for name, tally in known.items()}
     return {
         "measures": {name: float(np.divide(*known[name].sum(1))) if name in known else None for name in tallies},
-        "measures_ci95": {name: list(bootstrap_ci95(*tally)) for name, tally in known.items()},
+        "measures_ci95": {name: each for name, each in bounds.items() if np.isfinite(each).all()},
     }

@@ -164,9 +164,8 @@ def _returns(evaluations: dict[str, list[dict[str, Any]]], facts: dict[str, Any]
     header += ["mean return", "95 % interval", "maximum"]
     rows = []
     for e in chain(*evaluations.values()):
-        low, high = e["ci95"]
         row = [e["task"], e.get("simulator", "rodent"), e["physics"], _action(e), str(e["episodes"]), str(e["seed"])]
-        row += [f"{e['mean_return']:.1f}", f"{low:.1f} to {high:.1f}", f"{e['max_return']:.0f}"]
+        row += [f"{e['mean_return']:.1f}", _interval(e["ci95"]), f"{e['max_return']:.0f}"]
         rows.append([_actor(e) or "this"] * compared + row)
     lines = _table(["policy"] * compared + header, rows)
     if not compared:
@@ -174,6 +173,10 @@ def _returns(evaluations: dict[str, list[dict[str, Any]]], facts: dict[str, Any]
     told = [words for who, words in _COMPARED.items() if any(who in e for e in facts["comparisons"])]
     words = ["Intervals are bootstrapped over the episodes of one network each.", "All act in the same worlds.", *told]
     return [*lines, "", " ".join(words)]
+
+
+def _interval(bounds: list[float] | None) -> str:
+    return f"{bounds[0]:.1f} to {bounds[1]:.1f}" if bounds else "unknown of one"
 
 
 def _action(evaluation: dict[str, Any]) -> str:

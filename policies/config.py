@@ -388,12 +388,16 @@ def parse_arguments(
         defaults = load_yaml(held) if resumes else TrainConfig(task=task, learner=learner)
     defaults = replace(defaults, resume=False, overwrite=False)
     _say_what_phases_keep(defaults, rest)
-    return parse_flags(
+    told = parse_flags(
         lambda: tyro.cli(
             TrainConfig, args=rest, default=defaults, prog=prog, description=description, config=_NO_SUBCOMMANDS
         ),
         prog,
+        arguments,
     )
+    if (parts := find_agent(told.agent).PARTS) and told.init_from is None:
+        raise UsageError(f"agent {told.agent} is built on a trained {' and '.join(parts)}: give --init-from")
+    return told
 
 
 def _say_what_phases_keep(defaults: TrainConfig, arguments: Sequence[str]) -> None:

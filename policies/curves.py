@@ -64,7 +64,8 @@ def draw_curves(runs: Sequence[Path], output: Path, chain: bool = False) -> list
         chain: before each run those of the same tasks that led to it, as far as their folders are there (`init_from`).
 
     Raises:
-        UsageError: a folder holds no run or nothing measured yet; the output is of no known kind or cannot be written.
+        UsageError: a folder holds no run or nothing measured yet, or a run is given twice; the output is of no known
+            kind or cannot be written.
     """
     if output.suffix not in FORMATS:
         raise UsageError(f"cannot write curves to {output}: its name must end in {', '.join(FORMATS)}")
@@ -90,15 +91,21 @@ def read_curves(runs: Sequence[Path], chain: bool = False) -> list[Curve]:
     began: dict[str, float] = {}
     labels: dict[str, str] = {}
     measures: dict[str, list[str]] = {}
+    taken: dict[tuple[str, int], Path] = {}
     for run in runs:
         for folder in seed_folders(run):
             config, rows = _read_run(folder)
+            key = _but_for_the_seed(config)
+            if there := taken.get((key, config.seeds[0])):
+                raise UsageError(
+                    f"{there} and {folder} are of the same configuration and seed, which count once: name one of them"
+                )
+            taken[key, config.seeds[0]] = folder
             before = _read_before(config, frozenset({folder.resolve()})) if chain else []
             rows = _joined(before, rows)
             owners = [""] if len(config.task) == 1 else [f"{task}." for task in config.task]
             for owner in owners:
                 _count_early_ends(rows, owner, share=1 / len(owners))
-            key = str({name: value for name, value in to_json(config).items() if name not in CHANGEABLE | {"seeds"}})
             groups.setdefault(key, []).append(rows)
             labels.setdefault(key, run.resolve().name)
             began.setdefault(key, before[-1]["steps"] if before else 0.0)
@@ -112,13 +119,25 @@ def read_curves(runs: Sequence[Path], chain: bool = False) -> list[Curve]:
     ]
 
 
+def _but_for_the_seed(config: TrainConfig) -> str:
+    """What the runs of a configuration share. What one begins with, or is taught by, may be a run of its own seed."""
+    shared = {name: value for name, value in to_json(config).items() if name not in CHANGEABLE | {"seeds"}}
+    own = f"/seed-{config.seeds[0]}"
+
+    def of_any_seed(source: str) -> str:
+        return f"{source.removesuffix(own)}/seed" if source.endswith(own) else source
+
+    sources = {
+        "init_from": of_any_seed(config.init_from or ""),
+        "expert": [of_any_seed(each) for each in config.expert],
+    }
+    return str(shared | sources)
+
+
 def _read_run(folder: Path) -> tuple[TrainConfig, list[dict[str, float]]]:
     if not (folder / CONFIG_FILE).is_file():
         raise UsageError(f"{folder} is no run folder: it has no {CONFIG_FILE}")
-    try:
-        rows = read_metrics(folder / METRICS_FILE)
-    except ValueError as error:
-        raise UsageError(f"{folder / METRICS_FILE} is damaged: {error}") from None
+    rows = read_metrics(folder / METRICS_FILE)
     if not any("reward" in row for row in rows):
         raise UsageError(f"{folder} has measured nothing yet: its {METRICS_FILE} has no rows")
     return load_yaml(folder / CONFIG_FILE), rows
@@ -153,7 +172,7 @@ def _count_early_ends(rows: list[dict[str, float]], owner: str, share: float) ->
     span, ends, begun = counted[-1]["steps"] / _COUNTED, 0.0, 0.0
     for row in counted:
         ends += sum(row.get(cause, 0.0) for cause in causes)
-        if (steps := row["steps"] - begun) >= span:
+        if (steps := row["steps"] - begun) >= max(span, 1):
             row[f"{owner}early_ends"] = 1000 * ends / (share * steps)
             ends, begun = 0.0, row["steps"]
 

@@ -44,7 +44,7 @@ class Evaluation:
 
     @property
     def ci95(self) -> tuple[float, float]:
-        """Interval of the mean, see `bootstrap_ci95`."""
+        """Interval of the mean, NaN of one episode; see `bootstrap_ci95`."""
         return bootstrap_ci95(self.returns)
 
     def to_json(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Evaluation:
             "episodes": len(self.returns),
             "returns": [round(float(value), 3) for value in self.returns],
             "mean_return": round(self.mean_return, 3),
-            "ci95": [round(bound, 3) for bound in self.ci95],
+            "ci95": [round(bound, 3) for bound in self.ci95] if len(self.returns) > 1 else None,
             "max_return": self.max_return,
             "endings": self.endings,
             **({"vision": self.vision} if self.vision else {}),

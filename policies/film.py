@@ -71,10 +71,9 @@ def film_policy(
         raise UsageError(f"an episode's index must be 0 or more, not {episode}")
     check_film(output, fps, width, height)
     actor = Policy.load(policy)
-    chosen = make_task(task or actor.task)
-    (played,) = play(
-        actor, chosen, [episode], seed, physics, deterministic=not sample, steps=round(seconds / CONTROL_TIMESTEP)
-    )
+    chosen = make_task(actor.task if task is None else task)
+    steps = round(min(seconds / CONTROL_TIMESTEP, chosen.step_limit))
+    (played,) = play(actor, chosen, [episode], seed, physics, deterministic=not sample, steps=steps)
     scene = chosen.scene(episode_rng(chosen, seed, episode))
     return film_states(
         scene,
@@ -100,7 +99,7 @@ def view_policy(policy: str, task: str | None = None, seed: int = 0, physics: st
     if display() is None:
         raise UsageError("no display: a window cannot be opened here; use `rodent render` to make a film instead")
     actor = Policy.load(policy)
-    chosen = make_task(task or actor.task)
+    chosen = make_task(actor.task if task is None else task)
     mode = "Disabled" if chosen.varies else "SameStep"
     env = RodentVectorEnv(
         chosen, 1, physics, autoreset_mode=mode, privileged=actor.senses.privileged, vision=actor.sight

@@ -10,7 +10,7 @@ _RESAMPLES = 10_000
 
 
 def bootstrap_ci95(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> tuple[float, float]:
-    """95 % percentile-bootstrap interval of a mean; the same numbers give the same interval.
+    """95 % percentile-bootstrap interval of a mean; the same numbers give the same interval, one alone gives NaN.
 
     Args:
         values: (n,), of episodes.
@@ -18,6 +18,8 @@ def bootstrap_ci95(values: NDArray[np.float64], weights: NDArray[np.float64] | N
             of them are tell nothing and are left out.
     """
     weights = np.ones(len(values)) if weights is None else weights
+    if np.count_nonzero(weights) < 2:
+        return float("nan"), float("nan")
     drawn = np.random.default_rng(0).choice(len(values), (_RESAMPLES, len(values)))
     sums = weights[drawn].sum(axis=1)
     telling = sums > 0

@@ -64,7 +64,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """The rows of a metrics file, blanks left out; none if it is missing. A last line cut short is dropped.
 
     Raises:
-        DamagedFileError: it holds what is no number, or a row of other columns or without `steps`.
+        DamagedFileError: it holds what is no number, or a row of other columns or without `steps` and `seconds`.
     """
     if not path.is_file():
         return []
@@ -72,10 +72,10 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         text = path.read_text()
         whole = text[: text.rfind("\n") + 1]
         rows = list(csv.DictReader(io.StringIO(whole)))
-        if any(None in row or None in row.values() or not row.get("steps") for row in rows):
-            raise ValueError("a row has other columns than the first line")
+        if any(None in row or None in row.values() or not (row.get("steps") and row.get("seconds")) for row in rows):
+            raise ValueError("a row has other columns than the first line, or neither steps nor seconds")
         return [{name: float(value) for name, value in row.items() if value} for row in rows]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DamagedFileError(f"{path} is damaged: {error}; move it away, and the run goes on without it") from None
 
 

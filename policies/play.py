@@ -28,6 +28,7 @@ from rodent.tasks import Task, make_task
 from rodent.vision import VisionSettings
 
 SIMULATORS = ("rodent", "dm_control")
+MOST_EPISODES = 10_000  # more is a slip of the keyboard, and would fill the memory before anything is said
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,7 @@ def play(
     """
     if simulator not in SIMULATORS:
         raise UsageError(f"unknown simulator {simulator!r}: choose one of {', '.join(SIMULATORS)}")
-    if not episodes:
-        raise UsageError("the number of episodes must be at least 1, not 0")
-    if steps is not None and steps < 1:
-        raise UsageError(f"an episode must have at least 1 control step, not {steps}")
-    if threads < 0:
-        raise UsageError(f"the number of threads must be 0 (all cores) or more, not {threads}")
-    check_seed(seed)
+    check_playing(len(episodes), seed, steps, threads)
     task = make_task(task) if isinstance(task, str) else task
     limit = min(task.step_limit, steps or task.step_limit)
     if simulator == "dm_control":
@@ -105,6 +100,21 @@ def play(
     )
     policy.senses.check(ObservationSpec.of(env.single_observation_space))
     return _play_together(policy, env, episodes, seed, deterministic, limit, progress)
+
+
+def check_playing(episodes: int, seed: int, steps: int | None = None, threads: int = 0) -> None:
+    """Complain of what no episodes can be played with; see `play`.
+
+    Raises:
+        UsageError: one of them is out of its range.
+    """
+    if not 1 <= episodes <= MOST_EPISODES:
+        raise UsageError(f"the number of episodes must be 1 to {MOST_EPISODES:,}, not {episodes:,}")
+    check_seed(seed)
+    if steps is not None and steps < 1:
+        raise UsageError(f"an episode must have at least 1 control step, not {steps}")
+    if threads < 0:
+        raise UsageError(f"the number of threads must be 0 (all cores) or more, not {threads}")
 
 
 def _play_together(

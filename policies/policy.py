@@ -205,7 +205,14 @@ class Policy:
             ) from None
         own = {"format", "agent", "settings", "senses", "critic_senses", "picture", "values", "actions"}
         facts = {name: value for name, value in description.items() if name not in own}
-        return cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
+        loaded = cls(agent.eval().requires_grad_(False), settings, senses, names, facts)
+        try:  # what it tells of itself now, rather than when an hour has been recorded
+            loaded.card()
+            for task in facts.get("tasks", []):
+                loaded.estimates(task)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise DamagedFileError(f"{folder / DESCRIPTION_FILE} is damaged: {_reason(error)}") from None
+        return loaded
 
 
 def untrained_agent(
@@ -278,4 +285,4 @@ def _read_description(path: Path) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing"
-    return str(error).splitlines()[0]
+    return (str(error) or type(error).__name__).splitlines()[0]

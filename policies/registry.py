@@ -59,14 +59,20 @@ def make_agent(
     One that reads senses by their names is told them by `senses`, and without reads them as one.
 
     Raises:
-        UsageError: there is no such agent, it can't see and is to, or it is to read a sense that is not there.
+        UsageError: there is no such agent, it can't see and is to, it is to read a sense that is not there, or it does
+            not fit into memory.
     """
     make: Any = find_agent(name)
     picture = {} if picture_shape is None else {"picture_shape": picture_shape}
     named = {"senses": senses} if make.reads_by_name else {}
     if picture and not make.sees:
         raise UsageError(f"agent {name} can't see: choose one of {', '.join(n for n in AGENTS if AGENTS[n].sees)}")
-    agent: Agent = make(observation_size, action_size, settings, critic_size, tasks=tasks, **picture, **named)
+    try:
+        agent: Agent = make(observation_size, action_size, settings, critic_size, tasks=tasks, **picture, **named)
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise UsageError(f"an agent {name} of that many units does not fit into memory: give fewer") from None
     return agent
 
 

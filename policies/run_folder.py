@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from policies.config import CONFIG_FILE
+from policies.locks import lock
 from policies.metrics import METRICS_FILE
+from policies.storage import explain_disk_errors
 from rodent.errors import UsageError
 
 CHECKPOINTS = "checkpoints"
@@ -17,7 +18,6 @@ POLICY = "policy"
 NOT_FINITE = "not_finite.safetensors"  # the batch at which the run's numbers were lost
 _ASIDE = ".overwritten"  # what was here, until another run has begun in its place
 _EVENTS = "events.out.tfevents.*"
-_LOCK = ".lock"  # held by the process that trains; it says nothing when nobody holds it
 _OURS = (CONFIG_FILE, METRICS_FILE, CHECKPOINTS, POLICY, NOT_FINITE)
 
 
@@ -36,18 +36,14 @@ def hold(folder: Path) -> Iterator[None]:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / _LOCK).open("w")
+        held = lock(folder)
+    except BlockingIOError:
+        raise UsageError(
+            f"another process trains in {folder}: wait for it or stop it, or give another --run-dir"
+        ) from None
     except OSError as error:
         raise _unusable(folder, error) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"another process trains in {folder}: wait for it or stop it, or give another --run-dir"
-            ) from None
-        except OSError:  # a file system without locks: then nobody is kept out
-            pass
+    with held:
         yield
 
 
@@ -94,22 +90,9 @@ def claim(folder: Path, several_seeds: bool, resume: bool, overwrite: bool) -> I
         shutil.rmtree(aside)
 
 
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn what goes wrong while writing into one clear line.
-
-    Args:
-        folder: in which it is written.
-
-    Raises:
-        UsageError: the system refuses: no room, no right, or the like.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {folder}: {error.strerror or error}; make room and go on with --resume"
-        ) from None
+def disk_errors(folder: Path) -> AbstractContextManager[None]:
+    """Around writing to a run folder; see `explain_disk_errors`."""
+    return explain_disk_errors(f"write to {folder}", "go on with --resume")
 
 
 def seed_folders(folder: Path) -> list[Path]:

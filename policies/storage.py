@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +50,23 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextmanager
+def explain_disk_errors(doing: str, then: str) -> Iterator[None]:
+    """Turn what goes wrong while files are written into one clear line.
+
+    Args:
+        doing: what cannot be done then, in words, as in "write to runs/first".
+        then: what is to be done when there is room, as in "go on with --resume".
+
+    Raises:
+        UsageError: the system refuses: no room, no right, or the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot {doing}: {error.strerror or error}; make room and {then}") from None
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -338,10 +338,10 @@ class TrainingRun:
             self._policy(), task, settings.episodes, _EVALUATION_SEED, settings.physics,
             threads=self.config.threads, make_env=self.make_env,
         )  # fmt: skip
-        low, high = result.ci95
+        interval = " [{:.1f}, {:.1f}]".format(*result.ci95) if settings.episodes > 1 else ""
         self._say(
-            f"evaluated after {self.steps:,} steps under {result.physics}: mean return {result.mean_return:.1f} "
-            f"[{low:.1f}, {high:.1f}] of {result.max_return:.0f}"
+            f"evaluated after {self.steps:,} steps under {result.physics}: mean return {result.mean_return:.1f}"
+            f"{interval} of {result.max_return:.0f}"
         )
         return result
 

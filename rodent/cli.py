@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -199,7 +200,7 @@ def evaluate(arguments: list[str]) -> None:
     with _progress_bar("evaluating") as progress:
         report = assess(
             policy,
-            flags.task or policy.task,
+            policy.task if flags.task is None else flags.task,
             flags.episodes,
             flags.seed,
             flags.physics,
@@ -211,13 +212,14 @@ def evaluate(arguments: list[str]) -> None:
     if flags.json:
         _print_json({**report, "policy": flags.policy, "untrained_seed": flags.untrained})
         return
-    low, high = report["ci95"]
     print(f"{report['task']} in {report['simulator']} ({report['physics']} physics), {report['episodes']} episodes:")
-    print(f"  return {report['mean_return']:.1f} [{low:.1f}, {high:.1f}] of {report['max_return']:.0f}")
+    interval = "[{:.1f}, {:.1f}] ".format(*report["ci95"]) if report["ci95"] else ""
+    print(f"  return {report['mean_return']:.1f} {interval}of {report['max_return']:.0f}")
     print("  endings " + ", ".join(f"{cause} {count}" for cause, count in report["endings"].items()))
     for name, value in report["measures"].items():
         bounds = report["measures_ci95"].get(name)
-        print(f"  {name} " + (f"{value:.3g} [{bounds[0]:.3g}, {bounds[1]:.3g}]" if bounds else "not estimable"))
+        interval = " [{:.3g}, {:.3g}]".format(*bounds) if bounds else ""
+        print(f"  {name} " + ("not estimable" if value is None else f"{value:.3g}{interval}"))
 
 
 def render(arguments: list[str]) -> None:
@@ -382,7 +384,8 @@ def _usage() -> str:
 def _parse(flags: type[Config], command: str, arguments: list[str]) -> Config:
     """Flags of a command as a dataclass."""
     prog = f"rodent {command}"
-    return parse_flags(lambda: tyro.cli(flags, prog=prog, args=arguments, config=(FlagCreatePairsOff,)), prog)
+    parse = partial(tyro.cli, flags, prog=prog, args=arguments, config=(FlagCreatePairsOff,))
+    return parse_flags(parse, prog, arguments)
 
 
 @contextlib.contextmanager

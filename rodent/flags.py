@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rodent.errors import UsageError
@@ -13,17 +13,21 @@ from rodent.errors import UsageError
 Config = TypeVar("Config")
 
 
-def parse_flags(parse: Callable[[], Config], prog: str) -> Config:
+def parse_flags(parse: Callable[[], Config], prog: str, arguments: Sequence[str]) -> Config:
     """Run a tyro parser; what it complains about becomes one line.
 
     Args:
         parse: calls `tyro.cli`.
         prog: the command, to point to its help.
+        arguments: what is parsed.
 
     Raises:
-        UsageError: the flags could not be understood.
+        UsageError: the flags could not be understood, or one is given twice, of which only the last would count.
         SystemExit: with code 0, after the help was printed.
     """
+    flags = [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
+    if twice := next((flag for flag in flags if flags.count(flag) > 1), None):
+        raise UsageError(f"{twice} is given twice: give it once, with all its values (see {prog} --help)")
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):

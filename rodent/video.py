@@ -28,6 +28,7 @@ _ENCODINGS: dict[str, tuple[str, str, list[str]]] = {
     ".webm": ("libvpx-vp9", "yuv420p", ["-crf", "32", "-b:v", "0", "-deadline", "realtime", "-cpu-used", "5"]),
     ".gif": ("gif", "rgb8", ["-filter_complex", "split[a][b];[a]palettegen[p];[b][p]paletteuse", "-loop", "0"]),
 }
+_LARGEST = 4096  # pixels to a side, as many as H.264 takes at its usual levels
 
 
 class Film:
@@ -148,8 +149,8 @@ def _check_writable(path: Path, part: Path) -> None:
 
 
 def _check_size(width: int, height: int) -> None:
-    if width % 2 or height % 2:
-        raise UsageError(f"a film's width and height must be even, not {width}x{height}")
+    if width % 2 or height % 2 or not 2 <= min(width, height) <= max(width, height) <= _LARGEST:
+        raise UsageError(f"a film's width and height must be even and 2 to {_LARGEST}, not {width}x{height}")
 
 
 def draw_overlay(frame: Picture, lines: Sequence[str], bar: float | None = None) -> Picture:

@@ -5,14 +5,14 @@ cd "$(dirname "$0")/.."
 venv=${1:-.venv}
 
 find_python() {
-    for candidate in ${PYTHON:-} python3.11 python3.12 python3; do
+    for candidate in ${PYTHON:-python3.11 python3.12 python3}; do
         if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then
             echo "$candidate"
             return
         fi
     done
-    echo "setup: Python 3.11 or 3.12 is needed (dm_control's labmaze has no wheel for later ones); set PYTHON=" >&2
-    return 1
+    echo "setup: ${PYTHON:+PYTHON=$PYTHON is none: }Python 3.11 or 3.12 is needed (dm_control's labmaze has no wheel for later ones); set PYTHON=" >&2
+    return 2
 }
 
 python=$(find_python)

@@ -12,7 +12,6 @@ from analysis.report.stages.information import UNIT
 
 NAME, TITLE = "seeds", "Over sessions"
 _SEEDS = "numbers over seeds"
-_Key = tuple[str, str, str, str]
 
 
 def across(sources: Sequence[Source], found: Sequence[Mapping[str, Sequence[Finding]]], seed: int) -> Outcome:
@@ -59,7 +58,7 @@ def _no_seeds(sources: Sequence[Source]) -> str:
 
 def _over_seeds(sources: Sequence[Source], found: Sequence[Mapping[str, Sequence[Finding]]], outcome: Outcome) -> None:
     for stage in dict.fromkeys(name for each in found for name in each):
-        tables = [{_key(each): each.estimate for each in mine.get(stage, ())} for mine in found]
+        tables = [{each.identity: each.estimate for each in mine.get(stage, ())} for mine in found]
         for key in dict.fromkeys(key for table in tables for key in table):
             measure, task, layer, variable = key
             estimates = [table[key] for table in tables if key in table]
@@ -72,7 +71,3 @@ def _over_seeds(sources: Sequence[Source], found: Sequence[Mapping[str, Sequence
             if len(known) == 1:
                 told = not_estimable(f"{count}: the number is not estimable in the others")
             outcome.findings.append(Finding(f"{stage}: {measure}", told, interval_over=count, **about))
-
-
-def _key(finding: Finding) -> _Key:
-    return finding.measure, finding.task, finding.layer, finding.variable

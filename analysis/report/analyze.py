@@ -22,6 +22,7 @@ from analysis.clips import choose_clips, film_clips
 from analysis.report import across, behaviour_map
 from analysis.report.cache import FORMATS, Kept, find, keep
 from analysis.report.findings import Arrays, Outcome, unit_rows
+from analysis.report.folder import CACHE, CLIPS, FIGURES, RESULTS, TABLES, TIMES, claim, disk_errors, replacing
 from analysis.report.page import Found, write_page
 from analysis.report.source import Source
 from analysis.report.stage import Stage, code_digest, libraries
@@ -32,12 +33,12 @@ from policies.storage import write_atomically
 from rodent.errors import UsageError
 from rodent.machine import peak_memory_gib
 from rodent.rendering import probe
+from rodent.seeds import check_seed
 
 Progress = Callable[[float, str], None]
 """Called with the share that is done, 0 to 1, and what is being done."""
 
-CACHE = ".cache"
-_BEHAVIOUR, _CLIPS = "behaviour", "clips"
+_BEHAVIOUR = "behaviour"
 _AT_ONCE = 2  # stages, in threads
 _OF_NETWORKS = 0.3  # of the time of a session's stages, about: what untrained networks beside them take
 _IN_TABLE = "Untrained networks stand beside the numbers of layers in the table."
@@ -73,9 +74,10 @@ def analyze(
         `seconds`, `peak_memory_gib`.
 
     Raises:
-        UsageError: a session cannot be read, the folder cannot be written, a stage is unknown; clips are wanted
-            where no OpenGL works; or there is no earlier map, or it is of another body.
+        UsageError: a session cannot be read, the folder cannot be written or holds what is no report's, a stage is
+            unknown; clips are wanted where no OpenGL works; or there is no earlier map, or it is of another body.
     """
+    check_seed(seed)
     start, chosen = time.perf_counter(), _chosen([*stages, _BEHAVIOUR] if stages and clips else stages)
     if clips and not probe().is_opengl:
         raise UsageError(
@@ -96,7 +98,7 @@ def analyze(
     try:
         if mapped:
             behaviour_map.check_bodies(sources, earlier)
-        _make(output)
+        claim(output)
         first = [_Job(behaviour_map.NAME, lambda: _run_map(sources, together, earlier, cache, seed))] if mapped else []
         for i, (source, mine) in enumerate(zip(sources, found, strict=True)):
             waiting: dict[str, _Waiting] = {}
@@ -121,14 +123,8 @@ def analyze(
             titles[across.NAME] = across.TITLE
         found.append(together)
         progress(0.97, "tables, films and page")
-        before = time.perf_counter()
-        _write_tables(found, titles, output)
-        if clips:
-            _write_clips(sources, found, output, cache)
-            times.append(_timed("", _CLIPS, time.perf_counter() - before))
-            before = time.perf_counter()
-        page = write_page(sources, found, titles, output, cache, film)
-        times.append(_timed("", "page", time.perf_counter() - before))
+        with disk_errors(output):
+            page = _write(sources, found, titles, output, film, clips, times)
     finally:
         for source in sources:
             source.close()
@@ -138,7 +134,8 @@ def analyze(
         "seconds": round(time.perf_counter() - start, 2),
         "peak_memory_gib": round(peak_memory_gib(), 2),
     }
-    write_atomically(output / "times.json", json.dumps(summary, indent=2) + "\n")
+    with disk_errors(output):
+        write_atomically(output / TIMES, json.dumps(summary, indent=2) + "\n")
     progress(1.0, "done")
     return summary
 
@@ -163,13 +160,6 @@ def _titles(chosen: Sequence[Stage]) -> dict[str, str]:
             titles[behaviour_map.NAME] = behaviour_map.TITLE
         titles[stage.name] = stage.title
     return titles
-
-
-def _make(output: Path) -> None:
-    try:
-        (output / CACHE).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write a report to {output}: {error.strerror}") from None
 
 
 @dataclass
@@ -330,22 +320,43 @@ def _timed(session: str, stage: str, seconds: float, cached: bool = False, failu
     return {"session": session, "stage": stage, "seconds": round(seconds, 3), "cached": cached, "failure": failure}
 
 
+def _write(
+    sources: Sequence[Source],
+    found: Sequence[Found],
+    titles: Mapping[str, str],
+    output: Path,
+    film: bool,
+    clips: bool,
+    times: list[dict[str, Any]],
+) -> Path:
+    """Tables, figures, results and clips, and then the page, whose path it returns; adds to the times."""
+    before, cache = time.perf_counter(), output / CACHE
+    with replacing(output) as parts:
+        _write_tables(found, titles, parts)
+        if clips:
+            _write_clips(sources, found, parts, cache)
+    if clips:
+        times.append(_timed("", CLIPS, time.perf_counter() - before))
+        before = time.perf_counter()
+    page = write_page(sources, found, titles, output, cache, film)
+    times.append(_timed("", "page", time.perf_counter() - before))
+    return page
+
+
 def _write_tables(found: Sequence[Found], stages: Iterable[str], output: Path) -> None:
     """Tables of all sessions, stage by stage; figures and result files, session by session."""
-    for folder in ("tables", "figures", "results", _CLIPS):
-        shutil.rmtree(output / folder, ignore_errors=True)
-    for folder in ("tables", "figures", "results"):
+    for folder in (TABLES, FIGURES, RESULTS):
         (output / folder).mkdir()
     for stage in stages:
         rows = [row for mine in found for row in mine.rows(stage)]
-        pd.DataFrame(rows).to_csv(output / "tables" / f"{stage}.csv", index=False)
+        pd.DataFrame(rows).to_csv(output / TABLES / f"{stage}.csv", index=False)
         units: list[dict[str, Any]] = []
         for mine in found:
             if stage in mine.kept:
                 units += unit_rows(mine.kept[stage].units, session=mine.name, stage=stage)
                 _copy(mine.kept[stage], stage, mine.name, output)
         if units:
-            pd.DataFrame(units).to_csv(output / "tables" / f"{stage}.units.csv", index=False)
+            pd.DataFrame(units).to_csv(output / TABLES / f"{stage}.units.csv", index=False)
 
 
 def _write_clips(sources: Sequence[Source], found: Sequence[Found], output: Path, cache: Path) -> None:
@@ -353,10 +364,10 @@ def _write_clips(sources: Sequence[Source], found: Sequence[Found], output: Path
     for source, mine in zip(sources, found, strict=False):
         if (kept := mine.kept.get(_BEHAVIOUR)) is None:
             continue
-        folder = output / _CLIPS / source.name
+        folder = output / CLIPS / source.name
         folder.mkdir(parents=True)
         for label, clips in choose_clips(kept.arrays["labels"], source.episodes).items():
-            film = cache / f"{_CLIPS}-{kept.folder.name}-{label + 1}.mp4"
+            film = cache / f"{CLIPS}-{kept.folder.name}-{label + 1}.mp4"
             if clips and not film.is_file():
                 film_clips(source.session, clips, film)
             if clips:
@@ -366,10 +377,10 @@ def _write_clips(sources: Sequence[Source], found: Sequence[Found], output: Path
 def _copy(kept: Kept, stage: str, session: str, output: Path) -> None:
     for name in kept.captions:
         for kind in FORMATS:
-            target = output / "figures" / session
+            target = output / FIGURES / session
             target.mkdir(exist_ok=True)
             shutil.copyfile(kept.folder / f"{name}.{kind}", target / f"{stage}.{name}.{kind}")
-    results = output / "results" / session
+    results = output / RESULTS / session
     results.mkdir(exist_ok=True)
     for kind in ("json", "npz"):
         shutil.copyfile(kept.folder / f"outcome.{kind}", results / f"{stage}.{kind}")

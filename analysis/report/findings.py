@@ -42,6 +42,11 @@ class Finding:
     variable: str = ""
     interval_over: str = "episodes"
 
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """Which number it is, whoever's estimate."""
+        return self.measure, self.task, self.layer, self.variable
+
 
 @dataclass(frozen=True)
 class UnitFinding:

@@ -20,12 +20,12 @@ from analysis.report.cache import Kept
 from analysis.report.exhibit import choose_trials, exhibit
 from analysis.report.film import drawn, embeddable
 from analysis.report.findings import Outcome, finding_rows
+from analysis.report.folder import PAGE
 from analysis.report.source import PAWS, TIMESTEP, Source
 from analysis.report.stages.overview import NO_ANIMAL
 from policies.storage import write_atomically
 from rodent.errors import UsageError
 
-PAGE = "index.html"
 PAGE_BYTES = 30_000_000
 _FILM_BYTES = 14_000_000  # of all films together, of which base64 makes 19 MB; less where the rest leaves less
 _REST_BYTES = 20_000  # of titles, names of body parts and tags

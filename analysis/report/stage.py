@@ -19,9 +19,9 @@ from analysis.report.source import Source
 Work = Callable[[Source, Mapping[str, Arrays], int], Outcome]
 """Of a session, the arrays of the stages it needs, by name, and a seed."""
 
-_LIBRARIES = (
+_LIBRARIES = (  # the last two draw what untrained networks that see are shown
     "numpy", "scipy", "scikit-learn", "openTSNE", "pydmd", "rsatoolbox", "scikit-dimension", "scikit-image", "mujoco",
-    "matplotlib", "torch",
+    "matplotlib", "torch", "dm-control", "mujoco-warp",
 )  # fmt: skip
 _OWN = ("analysis", "policies", "rodent")  # from the latter follow untrained networks, poses and what is drawn of them
 

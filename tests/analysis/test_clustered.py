@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from analysis.clustered import clustered_similarity, plot_similarity
+from analysis.clustered import clustered_similarity, plot_similarity, reliability
 from analysis.similarity import linear_cka
 
 EPISODES = np.arange(600) // 50
@@ -39,6 +39,16 @@ def test_the_ceiling_of_the_protocol_is_what_noiseless_means_reach(rng):
     means = [[part[found.clusters["fast"] == i].mean(axis=0) for i in range(20)] for part in layers.values()]
     assert found.ceiling["fast", "noisy"] == pytest.approx(linear_cka(*means), abs=0.15)
     assert found.ceiling["fast", "noisy"] < 0.9 < found.ceiling["fast", "clean"]
+
+
+def test_the_reliability_of_noisy_means_is_of_all_episodes_and_not_of_their_halves(rng):
+    labels, clean = rng.integers(0, 20, 600), rng.normal(size=(20, 20))
+    found, sure = [], []
+    for seed in range(12):
+        noisy = clean[labels] + 4 * rng.normal(size=(600, 20))
+        found.append(reliability(noisy, labels, EPISODES, seed))
+        sure.append(linear_cka(np.array([noisy[labels == i].mean(axis=0) for i in range(20)]), clean))
+    assert np.mean(found) == pytest.approx(np.mean(sure), abs=0.1)  # halves alone would be 0.19 below it
 
 
 def test_smooth_layers_are_not_said_to_follow_smooth_behaviour(rng):

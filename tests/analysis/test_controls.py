@@ -73,6 +73,11 @@ def test_a_reference_that_is_as_good_is_not_beaten_however_few_the_episodes():
             beaten[name] += 1
     # The reference's spread alone, without the value's own, would let one alike be beaten in 0.12 of the cases.
     assert beaten["alike"] <= 9 and beaten["worse"] >= 55
+    wide = against_controls(mean, own, EPISODES, {}, {"alike": other}, draws=2000)
+    ratio = np.ptp(np.quantile(wide.nulls["alike"], [0.025, 0.975])) / np.ptp(wide.interval)
+    spreads = [np.std(each[::40]) / np.std(own[::40]) for each in (own - other, other)]
+    assert ratio == pytest.approx(spreads[0], rel=0.05)  # of the difference in the same draws of episodes
+    assert ratio != pytest.approx(spreads[1], rel=0.2)  # and not of the reference alone
     noise = rng.normal(size=(2, 40))
     alone = against_controls(mean, noise[0], EPISODES[:40], {}, {"alike": noise[1]}, draws=5)
     assert len(alone.nulls["alike"]) == 0 and not alone.beat

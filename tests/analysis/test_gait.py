@@ -40,6 +40,17 @@ def test_strides_have_their_frequency_duty_length_and_phase():
         )
 
 
+def test_an_episode_of_one_step_takes_no_part():
+    standing, speed = walk()
+    alone = gait(standing, speed, EPISODES, DT, draws=20)
+    first = gait(np.vstack([standing[:1], standing]), np.append(np.nan, speed), np.append(-1, EPISODES), DT, draws=20)
+    for measure in ("frequency", "duty"):
+        null = first.against_speed[measure].nulls[CONTROL]
+        assert np.isfinite(null).all() and np.array_equal(null, alone.against_speed[measure].nulls[CONTROL])
+    np.testing.assert_array_equal(first.strides.start, alone.strides.start + 1)
+    np.testing.assert_array_equal(first.strides.episode, alone.strides.episode + 1)
+
+
 def striding(rng, episodes=8, steps=300):
     """(steps, 2) two limbs that stride each at a rate of its own, which drifts, and know nothing of each other."""
     rates = 2 + 0.3 * np.cumsum(0.1 * rng.normal(size=(episodes, steps, 2)), axis=1) + 0.2 * rng.normal(size=2)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.inference import Estimate, about, not_estimable, over_seeds, p_values, q_values
+from analysis.inference import Estimate, about, not_estimable, over_seeds, p_values, q_values, single_case
 from rodent.errors import UsageError
 
 
@@ -10,6 +10,13 @@ def test_p_counts_the_value_itself_and_is_never_0():
     assert Estimate(5.0, {"shuffled": np.arange(4.0)}).p("shuffled") == 1 / 5
     assert Estimate(5.0, {"shuffled": np.arange(40.0)[:5], "strong": np.full(99, 9.0)}).beat == ()
     assert Estimate(5.0, {"shuffled": np.zeros(99), "strong": np.full(99, 9.0)}).beat == ("shuffled",)
+
+
+def test_one_value_above_a_sample_is_students_test_of_a_group_of_one():
+    sample = np.random.default_rng(0).normal(size=8)
+    theirs = stats.ttest_ind([1.5], sample, alternative="greater").pvalue
+    assert single_case(1.5, np.append(sample, np.nan)) == pytest.approx(theirs)
+    assert np.isnan([single_case(1.0, sample[:2]), single_case(1.0, np.ones(8)), single_case(np.nan, sample)]).all()
 
 
 def test_q_leaves_out_what_is_not_estimable():

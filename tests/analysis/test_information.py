@@ -1,10 +1,12 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
-from scipy import signal
+from scipy import signal, stats
 from sklearn.feature_selection import mutual_info_regression
 
 from analysis.dealing import Dealing
-from analysis.information import mutual_information, plot_information, spatial_information
+from analysis.information import _jackknifed, mutual_information, plot_information, spatial_information
 
 EPISODES = np.arange(5000) // 500
 
@@ -74,6 +76,15 @@ def test_the_interval_of_information_holds_what_is_planted_where_steps_are_alike
         found = mutual_information(0.6 * x + 0.8 * other, x, np.repeat(np.arange(12), 60), draws=1)
         held += bool(found.interval[0, 0] < sure < found.interval[1, 0])
     assert held >= 53  # 57 are expected
+
+
+@pytest.mark.parametrize("episodes", [6, 7])
+def test_the_interval_of_halves_is_students_where_the_estimate_is_a_mean(episodes):
+    values = np.random.default_rng(0).normal(size=episodes)
+    halves = np.array([values[list(half)].mean() for half in combinations(range(episodes), episodes // 2)])
+    low, high = stats.t.interval(0.95, episodes - 1, values.mean(), stats.sem(values))
+    found = _jackknifed(np.tile(halves, 200)[:, None], episodes)
+    assert found == pytest.approx((high - low) / 2, rel=1e-3)
 
 
 def test_one_episode_has_information_and_no_interval_over_episodes():

@@ -1,6 +1,7 @@
 """What a recording holds, and that it survives being killed."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from analysis import nwb_film, nwb_record, nwb_rollout
 from analysis.nwb_channels import KEYPOINTS, patches
 from analysis.nwb_film import recorded_states, recorded_task, remembered
 from analysis.nwb_layers import Layers
+from analysis.nwb_parts import Parts
 from analysis.nwb_record import record
 from analysis.nwb_session import runs
 from analysis.nwb_sight import pictures_seen
@@ -351,8 +353,8 @@ def test_a_recording_that_is_killed_keeps_whole_episodes_and_the_next_one_goes_o
     path = tmp_path / "sessions" / "session.nwb"
     folder = path.with_name(".session.nwb.parts")
     for when, left in (
-        ("in its second episode", ["recipe.json", "run-000000.h5", "run-000001.tmp"]),
-        ("while it joins", ["joined.nwb", "recipe.json", "run-000000.h5", "run-000001.h5"]),
+        ("in its second episode", [".lock", "recipe.json", "run-000000.h5", "run-000001.tmp"]),
+        ("while it joins", [".lock", "joined.nwb", "recipe.json", "run-000000.h5", "run-000001.h5"]),
     ):
         ended = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "policy", path, when], check=False)
         assert ended.returncode == -signal.SIGKILL
@@ -361,7 +363,7 @@ def test_a_recording_that_is_killed_keeps_whole_episodes_and_the_next_one_goes_o
     # where the next recording is another one, only what nobody can use is gone
     with pytest.raises(UsageError, match="by another policy, seed, task, physics or renderer"):
         record(tmp_path / "policy", path, **{**arguments, "seed": 4})
-    assert sorted(each.name for each in folder.iterdir()) == ["recipe.json", "run-000000.h5", "run-000001.h5"]
+    assert sorted(each.name for each in folder.iterdir()) == [".lock", "recipe.json", "run-000000.h5", "run-000001.h5"]
 
     record(tmp_path / "policy", path, **arguments)
     assert [each.name for each in path.parent.iterdir()] == ["session.nwb"]
@@ -386,7 +388,33 @@ def test_a_recording_that_is_interrupted_leaves_whole_episodes_alone(mlp, tmp_pa
         record(mlp, tmp_path / "session.nwb", [Fleeting()], 2, threads=1, physics="fast", progress=interrupt)
     folder = tmp_path / ".session.nwb.parts"
     assert [each.name for each in tmp_path.iterdir()] == [folder.name]
-    assert sorted(each.name for each in folder.iterdir()) == ["recipe.json", "run-000000.h5"]
+    assert sorted(each.name for each in folder.iterdir()) == [".lock", "recipe.json", "run-000000.h5"]
+
+
+def test_two_recordings_do_not_share_a_file(mlp, tmp_path, monkeypatch):
+    def record_again(share):
+        with pytest.raises(UsageError, match=r"another process records .*session\.nwb"):
+            Parts(tmp_path / "session.nwb", {})
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        record(mlp, tmp_path / "session.nwb", [Fleeting()], 1, threads=1, physics="fast", progress=record_again)
+    record(mlp, tmp_path / "session.nwb", [Fleeting()], 1, threads=1, physics="fast")
+
+
+def test_a_full_disk_ends_a_recording_in_one_line_and_costs_no_whole_episode(mlp, tmp_path):
+    mlp.save(tmp_path / "policy")
+    command = ["record", "policy", "--task", "run", "-o", "session.nwb", "--physics", "fast", "--steps", "200"]
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); from rodent.cli import main; main({1})"
+    )
+    for room, episodes, whole in ((300_000, 1, 0), (1_500_000, 3, 3)):  # not even an episode; all, and no session
+        code = limited.format(room, [*command, "--episodes", str(episodes)])
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and not done.stdout
+        assert re.fullmatch(r"rodent: cannot record to session\.nwb: .*; make room and give the same .*\n", done.stderr)
+        left = sorted(each.name for each in (tmp_path / ".session.nwb.parts").iterdir())
+        assert left == [".lock", "recipe.json", *(f"run-{k:06d}.h5" for k in range(whole))]
 
 
 def test_more_episodes_than_are_played_at_once_begin_in_their_own_worlds(mlp, tmp_path, monkeypatch):
@@ -458,7 +486,9 @@ def test_a_critic_that_reads_privileged_senses_is_given_them_and_nothing_else_of
         (["-o", "missing/session.nwb"], "there is no folder"),
         (["-o", "file/session.nwb"], "there is no folder"),
         (["-o", "there.nwb"], "is there already"),
-        (["-o", "s.nwb", "--episodes", "0"], "episodes must be at least 1"),
+        (["-o", "s.nwb", "--episodes", "0"], "episodes must be 1 to 10,000"),
+        (["-o", "s.nwb", "--episodes", "10000000000"], "episodes must be 1 to 10,000"),
+        (["-o", "file.nwb", "--film"], "cannot film into file_films: it is a file"),
         (["-o", "s.nwb", "--steps", "0"], "at least 1 control step"),
         (["-o", "s.nwb", "--seed", "-1"], "a seed must be 0 or more"),
         (["-o", "s.nwb", "--threads", "-1"], "threads must be 0"),
@@ -475,13 +505,13 @@ def test_what_cannot_be_recorded_is_refused_in_one_line_and_leaves_nothing(
 ):
     monkeypatch.chdir(tmp_path)
     mlp.save("policy")
-    for name in ("file", "there.nwb"):
+    for name in ("file", "file_films", "there.nwb"):
         (tmp_path / name).write_text("")
     with pytest.raises(SystemExit) as exit_:
         main(["record", "policy", *arguments])
     out, err = capsys.readouterr()
     assert exit_.value.code == 2 and out == "" and err.count("\n") == 1 and words in err
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "policy", "there.nwb"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "file_films", "policy", "there.nwb"]
 
 
 def test_an_untrained_network_acts_with_the_trained_ones_senses_and_the_session_says_so(mlp, tmp_path):

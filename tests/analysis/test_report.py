@@ -1,5 +1,6 @@
 """Reports: what is found is kept by content, a bad stage loses nothing else, each number stands beside its controls."""
 
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -17,7 +18,7 @@ from analysis.nwb_record import record
 from analysis.report import analyze as module
 from analysis.report import behaviour_map
 from analysis.report import stage as stage_module
-from analysis.report.analyze import CACHE, analyze
+from analysis.report.analyze import analyze
 from analysis.report.findings import (
     Finding,
     Outcome,
@@ -28,6 +29,7 @@ from analysis.report.findings import (
     unit_rows,
     unpack,
 )
+from analysis.report.folder import CACHE
 from analysis.report.source import TIMESTEP, Source, equal_windows, principal
 from analysis.report.stage import code_digest, libraries
 from analysis.report.stages import STAGES, conditions, untrained
@@ -161,6 +163,30 @@ def test_what_was_found_of_the_same_content_is_found_again(report, mlp_session, 
     assert pd.read_csv(tmp_path / "report" / "tables" / "gait.csv").session.unique().tolist() == ["renamed"]
     other = analyze([renamed], tmp_path / "report", ("overview",), seed=1)
     assert not other["stages"][0]["cached"]
+
+
+def test_a_report_replaces_nothing_but_an_earlier_report(mlp_session, tmp_path):
+    mine = tmp_path / "figures" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("of another kind")
+    with pytest.raises(UsageError, match="holds figures, which a report would replace, and no report"):
+        analyze([mlp_session], tmp_path, ("overview",))
+    assert mine.read_text() == "of another kind" and not (tmp_path / CACHE).exists()
+
+
+def test_a_report_that_cannot_be_written_leaves_the_earlier_one(mlp_session, tmp_path, monkeypatch):
+    analyze([mlp_session], tmp_path, ("overview",))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pd.DataFrame, "to_csv", full)
+        with pytest.raises(UsageError, match=r"cannot write the report to .*: No space left on device; make room"):
+            analyze([mlp_session], tmp_path, ("overview",))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert analyze([mlp_session], tmp_path, ("overview",))["stages"][0]["cached"]
 
 
 def test_stages_are_kept_when_the_untrained_networks_beside_them_were_driven(mlp_session, tmp_path, monkeypatch):

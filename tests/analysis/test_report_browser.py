@@ -8,7 +8,8 @@ import pytest
 
 from analysis import nwb_record
 from analysis.report import page
-from analysis.report.analyze import CACHE, analyze
+from analysis.report.analyze import analyze
+from analysis.report.folder import CACHE
 from tests.analysis.barcode import READ, film_barcode
 
 pytestmark = pytest.mark.browser

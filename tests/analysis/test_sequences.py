@@ -70,6 +70,13 @@ def test_the_order_is_of_other_episodes_than_those_that_check_it():
         activity[event + np.arange(12), rank] += 1
     found = sequence(activity, EVENTS, EPISODES, before=4, after=16, draws=100)
     assert not found.reliability.beat and abs(found.reliability.value) < 0.6  # of odd and even events it would hold
+    opposite = np.zeros((200, 12))
+    for event in EVENTS[EVENTS < 200]:
+        order = np.arange(12) if event < 100 else np.arange(12)[::-1]
+        opposite[event + np.arange(12), order] += 1
+    found = sequence(opposite, EVENTS[EVENTS < 200], EPISODES[:200], before=4, after=16, draws=5)
+    assert found.reliability.value == pytest.approx(-1)
+    assert found.order.tolist() == list(range(12))[::-1] and found.mean.argmax(axis=0).tolist() == list(range(4, 16))
     alone = sequence(activity[:100], [10, 30, 50, 70], EPISODES[:100], before=4, after=16)
     assert "all events are of one episode" in alone.reliability.reason
 

@@ -127,3 +127,8 @@ def test_sizes_that_make_no_network_are_refused() -> None:
         LSTMSettings(encoder=())
     with pytest.raises(UsageError, match="initial_std must be above 0"):
         MLPSettings(initial_std=0)
+
+
+def test_an_agent_that_does_not_fit_into_memory_is_refused() -> None:
+    with pytest.raises(UsageError, match="an agent mlp of that many units does not fit into memory: give fewer"):
+        make_agent("mlp", 158, 38, MLPSettings(hidden=(10**11,)))

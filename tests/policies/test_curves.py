@@ -57,6 +57,21 @@ def test_runs_given_one_by_one_are_taken_together_if_they_share_a_configuration(
     assert [(c.label, c.seeds) for c in read_curves([*runs, other]) if c.measure == "reward"] == [("a", 2), ("c", 1)]
 
 
+def test_seeds_of_a_chain_are_one_curve_though_each_began_with_a_run_of_its_own(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        before = write_run(tmp_path / "before" / f"seed-{seed}", seed, 1.0)
+        write_run(tmp_path / "run" / f"seed-{seed}", seed, 2.0, init_from=str(before))
+    other = write_run(tmp_path / "other", 2, 2.0, init_from=str(tmp_path / "before" / "seed-0"))
+    curves = [c for c in read_curves([tmp_path / "run", other], chain=True) if c.measure == "reward"]
+    assert [(c.label, c.seeds, c.began) for c in curves] == [("run", 2, 1000), ("other", 1, 1000)]
+
+
+def test_a_run_counts_once(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", 0, 1.0)
+    with pytest.raises(UsageError, match="of the same configuration and seed, which count once"):
+        read_curves([run, run])
+
+
 def test_ends_before_the_time_limit_are_counted_over_spans_of_the_run(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", 0, 1.0)
     rows = ["steps,seconds,reward,ended.fell,ended.diverged,ended.time_limit"]
@@ -137,6 +152,11 @@ def test_what_is_no_run_or_no_picture_is_named(tmp_path: Path) -> None:
     (run / "metrics.csv").write_text("steps,reward\n")
     with pytest.raises(UsageError, match="has measured nothing yet"):
         draw_curves([run], tmp_path / "c.png")
-    (run / "metrics.csv").write_text("steps,reward\n1,x\n")
-    with pytest.raises(UsageError, match=r"metrics\.csv is damaged"):
-        draw_curves([run], tmp_path / "c.png")
+    for rows in (
+        "steps,seconds,reward\n1,1,x\n",
+        "steps,reward\n1,1\n",
+        f'steps,seconds,reward\n1,1,"{"1" * 140_000}\n',
+    ):
+        (run / "metrics.csv").write_text(rows)
+        with pytest.raises(UsageError, match=r"metrics\.csv is damaged"):
+            draw_curves([run], tmp_path / "c.png")

@@ -12,7 +12,6 @@ def test_the_interval_of_the_mean_is_that_of_theory() -> None:
     low, high = bootstrap_ci95(values)
     half = 1.96 * values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
-    assert bootstrap_ci95(np.array([3.0])) == (3.0, 3.0)
 
 
 def test_the_interval_of_a_share_weighs_episodes_by_what_they_are_a_share_of() -> None:
@@ -28,7 +27,12 @@ def test_the_interval_of_a_share_weighs_episodes_by_what_they_are_a_share_of() -
 
 
 def test_resamples_that_hold_no_chance_at_all_tell_nothing_of_a_share() -> None:
-    assert bootstrap_ci95(np.array([2.0, 0.0, 0.0]), np.array([4.0, 0.0, 0.0])) == (0.5, 0.5)
+    assert bootstrap_ci95(np.array([2.0, 1.0, 0.0]), np.array([4.0, 2.0, 0.0])) == (0.5, 0.5)
+
+
+def test_one_episode_tells_nothing_of_others() -> None:
+    assert np.isnan(bootstrap_ci95(np.array([3.0]))).all()
+    assert np.isnan(bootstrap_ci95(np.array([2.0, 0.0, 0.0]), np.array([4.0, 0.0, 0.0]))).all()
 
 
 def test_the_interval_over_seeds_is_students() -> None:

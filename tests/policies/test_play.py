@@ -130,7 +130,7 @@ def test_a_policy_that_names_no_task_asks_for_one(tmp_path, capsys):
         ({"simulator": "bullet"}, "unknown simulator 'bullet': choose one of rodent, dm_control"),
         ({"simulator": "dm_control", "physics": "fast"}, "dm_control simulates the paper's physics alone"),
         ({"physics": "quick"}, "unknown physics preset 'quick'"),
-        ({"episodes": []}, "episodes must be at least 1"),
+        ({"episodes": []}, "episodes must be 1 to 10,000, not 0"),
         ({"seed": -1}, "a seed must be 0 or more"),
         ({"steps": 0}, "at least 1 control step"),
         ({"threads": -2}, "threads must be 0"),

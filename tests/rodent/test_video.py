@@ -122,7 +122,7 @@ def test_a_film_without_frames_is_an_error(tmp_path):
 
 
 def test_odd_sides_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="even, not 33x32"), Film(tmp_path / "film.mp4") as film:
+    with pytest.raises(UsageError, match="even and 2 to 4096, not 33x32"), Film(tmp_path / "film.mp4") as film:
         film.add(np.zeros((32, 33, 3), np.uint8))
 
 
@@ -182,7 +182,7 @@ def test_states_become_a_film_in_real_time(tmp_path, corridor_model, run_states)
     ("changes", "complaint"),
     [
         ({"fps": 60}, "fps must be between 1 and 50"),
-        ({"width": 63}, "even, not 63x48"),
+        ({"width": 63}, "even and 2 to 4096, not 63x48"),
         ({"camera": "front"}, "unknown camera 'front'"),
         ({"path": "film.avi"}, "must end with"),
         ({"states": np.zeros((5, 3))}, r"states must be \(steps, 74\)"),

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.gait import Gait, footfalls, plot_gait, plot_phases
+from analysis.gait import Gait, footfalls, plot_gait, plot_phases, touch_downs
 from analysis.gait import gait as measure_gait
 from analysis.inference import UNKNOWN, Estimate, ends, not_estimable
 from analysis.inputs import Array, Labels
@@ -53,9 +53,8 @@ def paw_speeds(source: Source) -> Array:
 
 def stride_phase(standing: NDArray[np.bool_], episodes: Labels) -> Array:
     """(steps,) 0 to 2 pi from one touch-down to the next of the same episode; NaN where no stride is under way."""
-    down = np.flatnonzero(standing[1:] & ~standing[:-1] & (episodes[1:] == episodes[:-1])) + 1
     phase = np.full(len(standing), np.nan)
-    for start, stop in pairwise(down):
+    for start, stop in pairwise(touch_downs(standing, episodes)):
         if episodes[start] == episodes[stop] and LASTING[0] <= (stop - start) * TIMESTEP <= LASTING[1]:
             phase[start:stop] = 2 * np.pi * np.arange(stop - start) / (stop - start)
     return phase

@@ -82,8 +82,8 @@ def beside_untrained(
     for name, each in asked.items():
         drawn: _Drawn = defaultdict(list)
         for finding in (finding for numbers in found for finding in numbers.get(name, ())):
-            drawn[_about(finding)].append(finding.estimate.value)
-        each.findings = [_with_control(finding, drawn.get(_about(finding), [])) for finding in each.findings]
+            drawn[finding.identity].append(finding.estimate.value)
+        each.findings = [_with_control(finding, drawn.get(finding.identity, [])) for finding in each.findings]
     return failures
 
 
@@ -114,10 +114,6 @@ def _numbers(source: Source, asked: Mapping[str, Outcome], failures: dict[str, E
         except Exception as error:  # whatever it is, the other stages must not be lost
             failures[name] = error
     return found
-
-
-def _about(finding: Finding) -> tuple[str, str, str, str]:
-    return finding.measure, finding.task, finding.layer, finding.variable
 
 
 def _with_control(finding: Finding, values: list[float]) -> Finding:
