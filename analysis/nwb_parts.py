@@ -78,6 +78,7 @@ class Parts:
             for leftover in (*self.folder.glob("*.tmp"), self.folder / JOINED):  # of a recording that was killed
                 leftover.unlink(missing_ok=True)
             if known.exists() and known.read_text() != text:
+                self.close()
                 raise UsageError(
                     f"{self.folder} holds episodes of an interrupted recording by another policy, seed, task, "
                     "physics or renderer: finish that one, remove the folder, or give another -o"
