@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tyro
 from PIL import Image
-from writing import in_palette
+from writing import write_picture
 
 from rodent.errors import UsageError
 
@@ -46,17 +46,17 @@ def main(flags: Flags) -> None:
         raise UsageError(f"there is no figure {missing}: make the report by the commands of docs/findings.md")
     flags.output.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        reduced(Image.open(figure)).save(flags.output / f"{name}.png", optimize=True)
+        write_picture(flags.output / f"{name}.png", reduced(Image.open(figure)), COLOURS)
         print(flags.output / f"{name}.png")
 
 
 def reduced(figure: Image.Image) -> Image.Image:
-    """The same with a palette, and no wider than `WIDTH`."""
+    """The same, no wider than `WIDTH`."""
     picture = figure.convert("RGB")
     if picture.width > WIDTH:
         size = (WIDTH, round(picture.height * WIDTH / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    return in_palette(picture, COLOURS)
+    return picture
 
 
 if __name__ == "__main__":

@@ -17,13 +17,11 @@ def write_result(path: Path, result: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps(result, indent=2) + "\n")
 
 
-def in_palette(picture: Image.Image, colours: int = 256) -> Image.Image:
-    """The same picture in few colours: a third to a half of the bytes, as what is shipped should have."""
-    return picture.convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE)
+def write_picture(path: Path, picture: Image.Image, colours: int = 256) -> None:
+    """Write a picture as PNG in few colours, whole or not at all.
 
-
-def write_picture(path: Path, picture: Image.Image) -> None:
-    """Write a picture as PNG in few colours, whole or not at all."""
+    That takes a third to a half of the bytes, as what is shipped should.
+    """
     buffer = io.BytesIO()
-    in_palette(picture).save(buffer, "PNG", optimize=True)
+    picture.convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE).save(buffer, "PNG", optimize=True)
     write_atomically(path, buffer.getvalue())
