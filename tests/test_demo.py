@@ -13,7 +13,7 @@ SHORTER = """#!/usr/bin/env bash
 echo "$@" >>"$NOTES"
 case "$1" in
     render) ;;
-    record) exec "$PYTHON" -m rodent "$@" --steps 20 ;;
+    record) exec "$PYTHON" -m rodent "${@/#250/20}" ;;
     analyze) exec "$PYTHON" -m rodent analyze "$2" "$3" "$4" --stages overview ;;
     *) exit 1 ;;
 esac

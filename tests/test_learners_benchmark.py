@@ -85,7 +85,7 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
         config = script.run_config(script.Train("mlp", learner, seed))
         config = replace(config, ppo=replace(config.ppo, rate=rate))  # seed 5 is of another configuration
         (folder / "config.yaml").write_text(to_yaml(config))
-        (folder / "metrics.csv").write_text("steps,std\n1,0.4\n2,0.2\n")
+        (folder / "metrics.csv").write_text("steps,seconds,std\n1,1.0,0.4\n2,2.0,0.2\n")
     script.report(script.Report(episodes=1))
     assert "seed-5 is of another configuration, and left out: ppo.rate is 1e-09 there" in capsys.readouterr().out
     script.report(script.Report(episodes=1))  # has nothing left to evaluate
