@@ -3,7 +3,8 @@
     python benchmarks/publish_policy.py RUN NAME [--episodes 20] [--command "rodent train ..."] [--known-failures "..."]
 
 Of a run of several seeds the one with the highest return is published (of several tasks, their mean as shares of the
-maxima), and the card tells the returns of all. Whole episodes of the mean action in dm_control's own environment, of
+maxima), in worlds of `--choose-seed`, since in those of the card the best of several would look better than it is; the
+card tells the returns of all. Whole episodes of the mean action in dm_control's own environment, of
 each of its tasks; of the published one also in ours under `paper`, of its mean and of its sampled actions, and at half
 the step, since a gait that needs its step is an artefact. Beside it, in the same worlds, stand the experts that taught
 it, the runner that it modulates, or an untrained network, and what `--control` names, which is saved in `controls`
@@ -48,7 +49,9 @@ OTHERS: tuple[Setting, ...] = (
 )
 COMPARED: tuple[Setting, ...] = (CHOICE, ("rodent", "paper", False))  # for whoever stands beside it
 MEASURED = "measured.json"  # in the run folder
-OWN = ("comparisons", "seeds", "known_failures", "curve", "curve_shows", "film", "filmed")  # of a card, not a control's
+OWN = (  # of a card, not a control's
+    "comparisons", "seeds", "chosen", "known_failures", "curve", "curve_shows", "film", "filmed",
+)  # fmt: skip
 CHAINED = (
     "Its own run begins at the dotted line. The runs that led to it are left of that line; their physics, noise and "
     "starts differ, so that their rewards are not to be compared."
@@ -62,6 +65,7 @@ class Flags:
     name: tyro.conf.Positional[str]  # of the shipped policy
     episodes: int = 20
     seed: int = 1000  # of the worlds; training evaluates on seed 0
+    choose_seed: int = 2000  # of the worlds in which the best of several seeds is chosen
     brief: bool = False  # leave out the published one's rows in our simulator, until the command is run without
     untrained_seed: int = 0  # of the weights of the untrained network
     expert: tuple[str, ...] = ()  # TASK=POLICY, or POLICY for its own tasks (default: those that the run learnt from)
@@ -93,6 +97,22 @@ def own_rows(policy: Policy, settings: tuple[Setting, ...], flags: Flags) -> lis
     """Evaluations of a policy in each of its tasks."""
     steps = {"steps": policy.facts["steps"]}
     return [steps | measure(policy, task, setting, flags) for task in policy.tasks for setting in settings]
+
+
+def choose(policies: list[Policy], flags: Flags) -> tuple[int, str | None]:
+    """Which of the seeds is published, and what the card says of how it was chosen, if there were several.
+
+    Raises:
+        UsageError: they would be chosen in the worlds that the card reports.
+    """
+    if len(policies) == 1:
+        return 0, None
+    if flags.choose_seed == flags.seed:
+        raise UsageError(f"--choose-seed is the seed of the card, {flags.seed}, too: choose in other worlds")
+    elsewhere = replace(flags, seed=flags.choose_seed)
+    shares = [share(own_rows(policy, (CHOICE,), elsewhere)) for policy in policies]
+    told = f"of {len(policies)} seeds, by the mean return of {flags.episodes} episodes of seed {flags.choose_seed}"
+    return int(np.argmax(shares)), told
 
 
 def comparisons(policy: Policy, flags: Flags) -> list[dict[str, Any]]:
@@ -168,12 +188,13 @@ def draw_films(home: Path, tasks: list[str], flags: Flags) -> str | dict[str, st
 
 def main(flags: Flags) -> None:
     policies, controls = [Policy.load(folder) for folder in seed_folders(flags.run)], load_controls(flags.control)
+    best, chosen = choose(policies, flags)
     firsts = [own_rows(policy, (CHOICE,), flags) for policy in policies]
-    best = max(range(len(policies)), key=lambda i: share(firsts[i]))
     policy, home = policies[best], HOME / flags.name
     policy.facts |= {
         "command": flags.command,
         "seeds": {f"seed {p.facts['seed']}:": told(rows) for p, rows in zip(policies, firsts, strict=True)},
+        "chosen": chosen,
         "machine": name_machine(),
         "versions": name_versions(),
         **({"renderer": probe().gl_renderer or probe().name} if policy.senses.sees else {}),

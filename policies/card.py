@@ -26,6 +26,7 @@ _TOLD = (
     "renderer",
     "seed",
     "seeds",
+    "chosen",
     "untrained_seed",
     "init_from",
     "runner",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,33 @@ class Curve:
     """Minutes of the mean run, which may go on after the measure was taken for the last time."""
 
 
+@dataclass
+class _Configuration:
+    """What was read of the runs that share a configuration but for the seed."""
+
+    label: str
+    tasks: tuple[str, ...]
+    folders: dict[int, Path] = field(default_factory=dict)  # by seed
+    seeds: list[list[dict[str, float]]] = field(default_factory=list)  # the rows of each
+    began: float = 0.0  # steps of what led to the first
+
+    def add(self, seed: int, folder: Path) -> None:
+        if there := self.folders.get(seed):
+            raise UsageError(
+                f"{there} and {folder} are of the same configuration and seed, which count once: name one of them"
+            )
+        self.folders[seed] = folder
+
+    @property
+    def owners(self) -> list[str]:
+        """What the names of measures begin with, a task each."""
+        return [""] if len(self.tasks) == 1 else [f"{task}." for task in self.tasks]
+
+    @property
+    def measures(self) -> list[str]:
+        return [owner + measure for owner in self.owners for measure in _LABELS]
+
+
 def draw_curves(runs: Sequence[Path], output: Path, chain: bool = False) -> list[Curve]:
     """Draw the curves of run folders to a picture, or write their numbers to CSV.
 
@@ -87,34 +114,24 @@ def read_curves(runs: Sequence[Path], chain: bool = False) -> list[Curve]:
     Raises:
         UsageError: see `draw_curves`.
     """
-    groups: dict[str, list[list[dict[str, float]]]] = {}
-    began: dict[str, float] = {}
-    labels: dict[str, str] = {}
-    measures: dict[str, list[str]] = {}
-    taken: dict[tuple[str, int], Path] = {}
+    groups: dict[str, _Configuration] = {}
     for run in runs:
         for folder in seed_folders(run):
             config, rows = _read_run(folder)
-            key = _but_for_the_seed(config)
-            if there := taken.get((key, config.seeds[0])):
-                raise UsageError(
-                    f"{there} and {folder} are of the same configuration and seed, which count once: name one of them"
-                )
-            taken[key, config.seeds[0]] = folder
+            group = groups.setdefault(_but_for_the_seed(config), _Configuration(run.resolve().name, config.task))
+            group.add(config.seeds[0], folder)
             before = _read_before(config, frozenset({folder.resolve()})) if chain else []
             rows = _joined(before, rows)
-            owners = [""] if len(config.task) == 1 else [f"{task}." for task in config.task]
-            for owner in owners:
-                _count_early_ends(rows, owner, share=1 / len(owners))
-            groups.setdefault(key, []).append(rows)
-            labels.setdefault(key, run.resolve().name)
-            began.setdefault(key, before[-1]["steps"] if before else 0.0)
-            measures[key] = [owner + measure for owner in owners for measure in _LABELS]
+            for owner in group.owners:
+                _count_early_ends(rows, owner, share=1 / len(group.owners))
+            if before and not group.seeds:
+                group.began = before[-1]["steps"]
+            group.seeds.append(rows)
     return [
         curve
-        for key, group in groups.items()
-        for measure in measures[key]
-        if (curve := _curve(labels[key], measure, group, began[key])) is not None
+        for group in groups.values()
+        for measure in group.measures
+        if (curve := _curve(group.label, measure, group.seeds, group.began)) is not None
         and (curve.mean.any() or not measure.endswith("early_ends"))
     ]
 

@@ -145,3 +145,26 @@ def test_beside_a_modulated_policy_stands_its_runner_since_it_has_no_untrained_n
     flags = script.Flags(Path("run"), "name")
     ((who, runner),) = script.beside(Policy.load("run-gaps-expert"), "run-gaps", flags)
     assert who == {"runner": "run"} and runner.agent.name == "mlp" and runner.tasks == ["run"]
+
+
+def test_the_best_of_several_seeds_is_chosen_in_other_worlds_than_the_card_s(
+    script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (0, 1):
+        save_expert(tmp_path / "run" / f"seed-{seed}" / POLICY, "run")
+    policies = [Policy.load(folder) for folder in script.seed_folders(tmp_path / "run")]
+    digests = [policy.digest for policy in policies]
+    better_there = {(0, 1000): 30.0, (1, 1000): 20.0, (0, 2000): 10.0, (1, 2000): 15.0}
+
+    def assess(policy: Policy, task: str, episodes: int, seed: int, *_: object) -> dict:
+        value = better_there[digests.index(policy.digest), seed]
+        return {"task": task, "mean_return": value, "max_return": 1500.0, "ci95": [0, 1], "measures": {}}
+
+    for policy in policies:
+        policy.facts["steps"] = 128
+    monkeypatch.setattr(script, "assess", assess)
+    flags = script.Flags(tmp_path / "run", "runner")
+    assert script.choose(policies, flags) == (1, "of 2 seeds, by the mean return of 20 episodes of seed 2000")
+    assert script.choose(policies[:1], replace(flags, choose_seed=1000)) == (0, None)
+    with pytest.raises(UsageError, match="--choose-seed is the seed of the card, 1000, too"):
+        script.choose(policies, replace(flags, choose_seed=1000))
