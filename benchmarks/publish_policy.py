@@ -17,6 +17,7 @@ A policy that sees needs OpenGL, since dm_control draws its pictures with nothin
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from policies.config import CONFIG_FILE, load_yaml, to_yaml
 from policies.curves import draw_curves
 from policies.experts import name_experts
 from policies.film import film_policy
+from policies.metrics import METRICS_FILE, read_metrics
 from policies.policy import Policy
 from policies.run_folder import seed_folders
 from policies.storage import write_atomically
@@ -76,6 +78,7 @@ class Flags:
     film_episode: int = 0  # of `seed`, in whose worlds nothing was trained
     film_camera: str = "side"  # see `rodent.cameras.CAMERAS`
     strip_from: float | None = None  # s into the film, from which its strip shows frames (None: its middle)
+    strip_every: float = 0.16  # s from frame to frame of the strip
 
 
 def measure(policy: Policy, task: str, setting: Setting, flags: Flags) -> dict[str, Any]:
@@ -162,7 +165,7 @@ def told(rows: list[dict[str, Any]]) -> float | str:
     return ", ".join(f"{task} {value}" for task, value in returns.items()) if len(rows) > 1 else returns.popitem()[1]
 
 
-def draw_strip(film: Path, output: Path, start: float | None = None, count: int = 5, every: float = 0.16) -> None:
+def draw_strip(film: Path, output: Path, start: float | None, every: float, count: int = 5) -> None:
     """A row of a film's frames, `every` seconds one, from `start` seconds (None: the middle of the film) on."""
     frames, seconds = iio.imread(film), iio.immeta(film)["duration"] / 1000
     step = round(every / seconds)
@@ -181,9 +184,20 @@ def draw_films(home: Path, tasks: list[str], flags: Flags) -> str | dict[str, st
             str(home), film, task, flags.film_camera, flags.film_seconds, flags.seed, flags.film_episode,
             width=320, height=240, fps=12.5,
         )  # fmt: skip
-        draw_strip(film, home / f"strip{ending}.png", flags.strip_from)
+        draw_strip(film, home / f"strip{ending}.png", flags.strip_from, flags.strip_every)
     films = {task: f"film{ending}.gif" for task, ending in endings.items()}
     return films if len(tasks) > 1 else films[tasks[0]]
+
+
+def early_ends(metrics: list[Path]) -> str:
+    """What ended the episodes of the run itself before their time, for the card; which may be failure or success."""
+    counts: Counter[str] = Counter()
+    for path in metrics:
+        for row in read_metrics(path):
+            ends = {name: int(n) for name, n in row.items() if "ended." in name and not name.endswith("time_limit")}
+            counts.update(ends)
+    causes = [f"{name.replace('ended.', '')} ({count:,})" for name, count in counts.most_common() if count]
+    return f"Its own run's ends before the time limit: {', '.join(causes)}." if causes else ""
 
 
 def main(flags: Flags) -> None:
@@ -214,7 +228,8 @@ def main(flags: Flags) -> None:
     chained = any(curve.began for curve in draw_curves([flags.run], home / "curve.png", chain=True))
     with Image.open(home / "curve.png") as curve:
         write_picture(home / "curve.png", curve)
-    policy.facts["curve_shows"] = CHAINED if chained else None
+    told_of_curve = [CHAINED if chained else "", early_ends([f / METRICS_FILE for f in seed_folders(flags.run)])]
+    policy.facts["curve_shows"] = " ".join(filter(None, told_of_curve)) or None
     policy.save(home)
     config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
     write_atomically(home / CONFIG_FILE, to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))

@@ -168,3 +168,13 @@ def test_the_best_of_several_seeds_is_chosen_in_other_worlds_than_the_card_s(
     assert script.choose(policies[:1], replace(flags, choose_seed=1000)) == (0, None)
     with pytest.raises(UsageError, match="--choose-seed is the seed of the card, 1000, too"):
         script.choose(policies, replace(flags, choose_seed=1000))
+
+
+def test_the_card_says_what_ended_episodes_before_their_time_since_it_may_be_success(script, tmp_path: Path) -> None:
+    metrics = tmp_path / METRICS_FILE
+    metrics.write_text(
+        "steps,seconds,maze.ended.all_orbs_taken,maze.ended.diverged,maze.ended.time_limit\n64,1,1,0,5\n128,2,3,0,\n"
+    )
+    assert script.early_ends([metrics, metrics]) == "Its own run's ends before the time limit: maze.all_orbs_taken (8)."
+    metrics.write_text("steps,seconds,ended.time_limit\n64,1,5\n")
+    assert script.early_ends([metrics]) == ""
