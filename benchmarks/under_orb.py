@@ -1,6 +1,6 @@
 """Where a rat is that is to tap an orb: how far from it, for how long of the time near it, and whether it stands still.
 
-    python benchmarks/under_orb.py two-tap-expert assets/policies/two-tap-expert/controls/sitter [--seed 4000]
+    python benchmarks/under_orb.py runs/two-tap-sitter runs/two-tap-sits [--seed 4000]
 
 The control of the taps is called a sitter, since it is never paid for tapping; whether it sits is measured here. Mean
 actions in our simulator under the paper's physics. Distances are horizontal, from the root, between the hips, to the
