@@ -8,7 +8,6 @@ crossed those that lie behind it. The first gap is met 1.4 to 1.8 m after a star
 physics that the file holds already stay.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from writing import write_result
+from writing import kept_rows, write_result
 
 from policies.play import Episode, play
 from policies.policy import Policy
@@ -86,8 +85,7 @@ def row(name: str, flags: Flags) -> dict[str, Any]:
 
 def main(flags: Flags) -> None:
     torch.set_num_threads(1)
-    known = json.loads(flags.output.read_text())["rows"] if flags.output.exists() else []
-    rows = {(each["policy"], each["physics"]): each for each in known}
+    rows = {(each["policy"], each["physics"]): each for each in kept_rows(flags.output)}
     for name in flags.policies:
         told = rows[name, flags.physics] = row(name, flags)
         print(name, *(f"{c}/{m}" for c, m in zip(told["crossed"], told["met"], strict=True)), flush=True)

@@ -18,7 +18,6 @@ it has it, does not evaluate anew what the table has already, and leaves rows of
 another configuration than today's do not count.
 """
 
-import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from writing import write_result
+from writing import kept_rows, write_result
 
 from policies.config import CONFIG_FILE, EvaluationSettings, TrainConfig, difference, load_yaml, to_json
 from policies.evaluation import evaluate
@@ -101,7 +100,7 @@ def _folder(agent: str, learner: str, seed: int) -> Path:
 
 
 def report(flags: Report) -> None:
-    before = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
+    before = kept_rows(RESULT)
     rows = {(row["agent"], row["learner"], row["seed"]): row for row in before}
     for key, policy in _ended_runs():
         agent, learner, seed = key

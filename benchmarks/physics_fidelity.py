@@ -26,7 +26,7 @@ import mujoco
 import numpy as np
 import torch
 import tyro
-from writing import write_result
+from writing import kept_rows, write_result
 
 from policies.checkpoint import Checkpoints
 from policies.config import EvaluationSettings, TrainConfig, load_yaml, to_json
@@ -238,7 +238,7 @@ def _checkpoints(folder: Path) -> Checkpoints:
 
 def report(flags: Report) -> None:
     contest = CONTESTS[flags.contest]
-    before = json.loads(contest.result.read_text())["rows"] if contest.result.exists() else []
+    before = kept_rows(contest.result)
     known: dict[tuple[str, int], dict[str, Any]] = {(row["candidate"], row["seed"]): row for row in before}
     rows = []
     for candidate in CANDIDATES:

@@ -4,9 +4,9 @@
 
 Of a run of several seeds the one with the highest return is published (of several tasks, their mean as shares of the
 maxima), in worlds of `--choose-seed`, since in those of the card the best of several would look better than it is; the
-card tells the returns of all. Whole episodes of the mean action in dm_control's own environment, of
-each of its tasks; of the published one also in ours under `paper`, of its mean and of its sampled actions, and at half
-the step, since a gait that needs its step is an artefact. Beside it, in the same worlds, stand the experts that taught
+card tells the returns of all. Whole episodes of the mean action in dm_control's own environment, of each of its tasks;
+of the published one also in ours under `paper`, of its mean and of its sampled actions, and at half the step, since a
+gait that needs its step is an artefact. Beside it, in the same worlds, stand the experts that taught
 it, the runner that it modulates, or an untrained network, and what `--control` names, which is saved in `controls`
 beside it: their mean action in dm_control's environment and their sampled ones in ours. With learning curve, films,
 strips of their frames and the run's configuration beside it. Each evaluation is kept in the run folder as it is made,
@@ -34,7 +34,7 @@ from policies.config import CONFIG_FILE, load_yaml, to_yaml
 from policies.curves import draw_curves
 from policies.experts import name_experts
 from policies.film import film_policy
-from policies.metrics import METRICS_FILE, read_metrics
+from policies.metrics import METRICS_FILE, early_ends, owners_of_columns, read_metrics
 from policies.policy import Policy
 from policies.run_folder import seed_folders
 from policies.storage import write_atomically
@@ -114,8 +114,8 @@ def choose(policies: list[Policy], flags: Flags) -> tuple[int, str | None]:
         raise UsageError(f"--choose-seed is the seed of the card, {flags.seed}, too: choose in other worlds")
     elsewhere = replace(flags, seed=flags.choose_seed)
     shares = [share(own_rows(policy, (CHOICE,), elsewhere)) for policy in policies]
-    told = f"of {len(policies)} seeds, by the mean return of {flags.episodes} episodes of seed {flags.choose_seed}"
-    return int(np.argmax(shares)), told
+    how = f"of {len(policies)} seeds, by the mean return of {flags.episodes} episodes of seed {flags.choose_seed}"
+    return int(np.argmax(shares)), how
 
 
 def comparisons(policy: Policy, flags: Flags) -> list[dict[str, Any]]:
@@ -189,19 +189,18 @@ def draw_films(home: Path, tasks: list[str], flags: Flags) -> str | dict[str, st
     return films if len(tasks) > 1 else films[tasks[0]]
 
 
-def early_ends(metrics: list[Path]) -> str:
+def tell_early_ends(metrics: list[Path], tasks: list[str]) -> str:
     """What ended the episodes of the run itself before their time, for the card; which may be failure or success."""
-    counts: Counter[str] = Counter()
-    for path in metrics:
-        for row in read_metrics(path):
-            ends = {name: int(n) for name, n in row.items() if "ended." in name and not name.endswith("time_limit")}
-            counts.update(ends)
+    rows = [row for path in metrics for row in read_metrics(path)]
+    names = [name for owner in owners_of_columns(tasks) for name in early_ends(rows, owner)]
+    counts = Counter({name: int(sum(row.get(name, 0) for row in rows)) for name in names})
     causes = [f"{name.replace('ended.', '')} ({count:,})" for name, count in counts.most_common() if count]
     return f"Its own run's ends before the time limit: {', '.join(causes)}." if causes else ""
 
 
 def main(flags: Flags) -> None:
-    policies, controls = [Policy.load(folder) for folder in seed_folders(flags.run)], load_controls(flags.control)
+    folders = seed_folders(flags.run)
+    policies, controls = [Policy.load(folder) for folder in folders], load_controls(flags.control)
     best, chosen = choose(policies, flags)
     firsts = [own_rows(policy, (CHOICE,), flags) for policy in policies]
     policy, home = policies[best], HOME / flags.name
@@ -228,10 +227,10 @@ def main(flags: Flags) -> None:
     chained = any(curve.began for curve in draw_curves([flags.run], home / "curve.png", chain=True))
     with Image.open(home / "curve.png") as curve:
         write_picture(home / "curve.png", curve)
-    told_of_curve = [CHAINED if chained else "", early_ends([f / METRICS_FILE for f in seed_folders(flags.run)])]
-    policy.facts["curve_shows"] = " ".join(filter(None, told_of_curve)) or None
+    shows = [CHAINED if chained else "", tell_early_ends([folder / METRICS_FILE for folder in folders], policy.tasks)]
+    policy.facts["curve_shows"] = " ".join(filter(None, shows)) or None
     policy.save(home)
-    config = load_yaml(seed_folders(flags.run)[best] / CONFIG_FILE)
+    config = load_yaml(folders[best] / CONFIG_FILE)
     write_atomically(home / CONFIG_FILE, to_yaml(replace(config, run_dir=None, resume=False, overwrite=False)))
 
 

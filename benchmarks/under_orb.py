@@ -7,7 +7,6 @@ actions in our simulator under the paper's physics. Distances are horizontal, fr
 orb. Rows of other policies that the file holds already stay.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from writing import write_result
+from writing import kept_rows, write_result
 
 from policies.play import Episode, play
 from policies.policy import Policy
@@ -27,7 +26,7 @@ from rodent.tasks import episode_rng, make_task
 
 TASK = "two-tap"
 NEAR = 0.25  # m: a rat's length, within which its hands can be under the orb
-SLOW = 0.1  # m/s over a second, below which the orb's neighbour counts as still
+SLOW = 0.1  # m/s over a second, below which it counts as still
 SECOND = round(1 / CONTROL_TIMESTEP)  # control steps
 
 
@@ -79,8 +78,7 @@ def row(name: str, flags: Flags) -> dict[str, Any]:
 
 def main(flags: Flags) -> None:
     torch.set_num_threads(1)
-    known = json.loads(flags.output.read_text())["rows"] if flags.output.exists() else []
-    rows = {each["policy"]: each for each in known}
+    rows = {each["policy"]: each for each in kept_rows(flags.output)}
     for name in flags.policies:
         rows[name] = row(name, flags)
         print({key: value for key, value in rows[name].items() if key != "machine"}, flush=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from policies.config import CHANGEABLE, CONFIG_FILE, TrainConfig, load_yaml, to_json
 from policies.intervals import student_ci95
-from policies.metrics import METRICS_FILE, read_metrics
+from policies.metrics import METRICS_FILE, early_ends, owners_of_columns, read_metrics
 from policies.run_folder import seed_folders
 from policies.storage import write_atomically
 from rodent.errors import UsageError
@@ -65,21 +65,23 @@ class _Configuration:
     seeds: list[list[dict[str, float]]] = field(default_factory=list)  # the rows of each
     began: float = 0.0  # steps of what led to the first
 
-    def add(self, seed: int, folder: Path) -> None:
+    def add(self, seed: int, folder: Path, before: list[dict[str, float]], rows: list[dict[str, float]]) -> None:
+        """Take a run with its rows and those of what led to it."""
         if there := self.folders.get(seed):
             raise UsageError(
                 f"{there} and {folder} are of the same configuration and seed, which count once: name one of them"
             )
         self.folders[seed] = folder
-
-    @property
-    def owners(self) -> list[str]:
-        """What the names of measures begin with, a task each."""
-        return [""] if len(self.tasks) == 1 else [f"{task}." for task in self.tasks]
+        if before and not self.seeds:
+            self.began = before[-1]["steps"]
+        joined = _joined(before, rows)
+        for owner in owners_of_columns(self.tasks):
+            _count_early_ends(joined, owner, share=1 / len(self.tasks))
+        self.seeds.append(joined)
 
     @property
     def measures(self) -> list[str]:
-        return [owner + measure for owner in self.owners for measure in _LABELS]
+        return [owner + measure for owner in owners_of_columns(self.tasks) for measure in _LABELS]
 
 
 def draw_curves(runs: Sequence[Path], output: Path, chain: bool = False) -> list[Curve]:
@@ -119,14 +121,8 @@ def read_curves(runs: Sequence[Path], chain: bool = False) -> list[Curve]:
         for folder in seed_folders(run):
             config, rows = _read_run(folder)
             group = groups.setdefault(_but_for_the_seed(config), _Configuration(run.resolve().name, config.task))
-            group.add(config.seeds[0], folder)
             before = _read_before(config, frozenset({folder.resolve()})) if chain else []
-            rows = _joined(before, rows)
-            for owner in group.owners:
-                _count_early_ends(rows, owner, share=1 / len(group.owners))
-            if before and not group.seeds:
-                group.began = before[-1]["steps"]
-            group.seeds.append(rows)
+            group.add(config.seeds[0], folder, before, rows)
     return [
         curve
         for group in groups.values()
@@ -181,8 +177,7 @@ def _count_early_ends(rows: list[dict[str, float]], owner: str, share: float) ->
 
     The steps are those of the task itself, which has a share of the environments.
     """
-    names = dict.fromkeys(name for row in rows for name in row)
-    causes = [name for name in names if name.startswith(f"{owner}ended.") and not name.endswith(".time_limit")]
+    causes = early_ends(rows, owner)
     if not causes:
         return
     counted = [row for row in rows if any(cause in row for cause in causes)]

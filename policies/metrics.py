@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from policies.storage import DamagedFileError, remove_leftovers, write_atomically
@@ -77,6 +78,22 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items() if value} for row in rows]
     except (OSError, ValueError, csv.Error) as error:
         raise DamagedFileError(f"{path} is damaged: {error}; move it away, and the run goes on without it") from None
+
+
+def owners_of_columns(tasks: Sequence[str]) -> list[str]:
+    """What the names of a task's own columns begin with, a task each: "TASK." in a run of several, else nothing."""
+    return [""] if len(tasks) == 1 else [f"{task}." for task in tasks]
+
+
+def early_ends(rows: list[dict[str, float]], owner: str) -> list[str]:
+    """The columns that count episodes which something other than time ended, failure or success.
+
+    Args:
+        rows: see `read_metrics`.
+        owner: of `owners_of_columns`.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [name for name in names if name.startswith(f"{owner}ended.") and not name.endswith(".time_limit")]
 
 
 def _formatted(row: dict[str, float]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The comparison of learners tells what each was given, and what its numbers are worth."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_a_run_that_ended_is_evaluated_under_both_physics_beside_an_untrained_ne
     assert "seed-5 is of another configuration, and left out: ppo.rate is 1e-09 there" in capsys.readouterr().out
     script.report(script.Report(episodes=1))  # has nothing left to evaluate
     assert asked == [(None, 1000, "paper"), (None, 1000, "fast"), (4, 1000, "paper"), (4, 1000, "fast")]
-    told = script.json.loads(script.RESULT.read_text())
+    told = json.loads(script.RESULT.read_text())
     assert [(row["learner"], row["seed"]) for row in told["rows"]] == [("ppo", 4), ("untrained", 4)]
     assert told["rows"][0]["trained_under"] == ["fast", "fast+paper", "paper"]
     assert told["rows"][0]["action_std"] == 0.2 and told["compared"] == []

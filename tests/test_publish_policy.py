@@ -175,6 +175,7 @@ def test_the_card_says_what_ended_episodes_before_their_time_since_it_may_be_suc
     metrics.write_text(
         "steps,seconds,maze.ended.all_orbs_taken,maze.ended.diverged,maze.ended.time_limit\n64,1,1,0,5\n128,2,3,0,\n"
     )
-    assert script.early_ends([metrics, metrics]) == "Its own run's ends before the time limit: maze.all_orbs_taken (8)."
+    told = script.tell_early_ends([metrics, metrics], ["run", "maze"])
+    assert told == "Its own run's ends before the time limit: maze.all_orbs_taken (8)."
     metrics.write_text("steps,seconds,ended.time_limit\n64,1,5\n")
-    assert script.early_ends([metrics]) == ""
+    assert script.tell_early_ends([metrics], ["run"]) == ""
